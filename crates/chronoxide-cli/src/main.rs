@@ -1,0 +1,3 @@
+//! The `chronoxide` command.
+
+fn main() {}

@@ -1,0 +1,314 @@
+//! A batch of samples on its way into storage.
+
+use crate::{CanonicalKey, Histogram, KeyEncoding, Labels, Metadata, Sample, SeriesKey};
+
+/// Series with their samples, plus metadata of metrics: the one thing that crosses into storage.
+///
+/// Samples stand in columns; each series owns a stretch of each column. Keys are borrowed from the request's bytes
+/// where a protocol pushes them so, or kept by the batch.
+///
+/// ```
+/// use chronoxide_model::{Labels, WriteBatch};
+///
+/// let mut batch = WriteBatch::new();
+/// batch.push(Labels::from_pairs([("__name__", "temperature_celsius"), ("room", "lab")])?, 1_700_000_000_000, 21.5);
+/// assert_eq!(batch.sample_count(), 1);
+/// # Ok::<(), chronoxide_model::LabelsError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct WriteBatch<'a> {
+    series: Vec<SeriesEntry<'a>>,
+    owned_keys: Vec<u8>,
+    samples: Vec<Sample>,
+    /// Empty, or one for each sample; 0 for unknown.
+    start_timestamps_ms: Vec<i64>,
+    histograms: Vec<HistogramEntry>,
+    exemplars: Vec<Exemplar>,
+    metadata: Vec<(String, Metadata)>,
+}
+
+#[derive(Debug)]
+struct SeriesEntry<'a> {
+    key: KeyBytes<'a>,
+    encoding: &'static dyn KeyEncoding,
+    samples_start: usize,
+    histograms_start: usize,
+    exemplars_start: usize,
+}
+
+#[derive(Debug)]
+enum KeyBytes<'a> {
+    Borrowed(&'a [u8]),
+    /// A stretch of `owned_keys`.
+    Owned(usize, usize),
+}
+
+#[derive(Debug)]
+struct HistogramEntry {
+    timestamp_ms: i64,
+    start_timestamp_ms: i64,
+    histogram: Histogram,
+}
+
+/// An example observation attached to a series, often with the trace that made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Labels of the exemplar itself, such as `trace_id`.
+    pub labels: Labels,
+    /// Unix time in milliseconds.
+    pub timestamp_ms: i64,
+    /// The observed value.
+    pub value: f64,
+}
+
+/// One series of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchSeries<'b> {
+    /// Stands for the labels.
+    pub key: SeriesKey<'b>,
+    /// Float samples, in the sender's order.
+    pub samples: &'b [Sample],
+    /// Start times of the samples: empty when none is known, otherwise one for each sample with 0 for unknown.
+    pub start_timestamps_ms: &'b [i64],
+    histograms: &'b [HistogramEntry],
+    /// Exemplars, in the sender's order.
+    pub exemplars: &'b [Exemplar],
+}
+
+impl<'b> BatchSeries<'b> {
+    /// Histogram samples in the sender's order: time, start time (0 when unknown), histogram.
+    pub fn histograms(&self) -> impl ExactSizeIterator<Item = (i64, i64, &'b Histogram)> + use<'b> {
+        self.histograms.iter().map(|entry| {
+            (
+                entry.timestamp_ms,
+                entry.start_timestamp_ms,
+                &entry.histogram,
+            )
+        })
+    }
+
+    /// How many samples of either kind the series brings.
+    #[must_use]
+    pub fn sample_count(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+}
+
+impl<'a> WriteBatch<'a> {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one float sample of the series `labels`.
+    pub fn push(&mut self, labels: impl AsRef<Labels>, timestamp_ms: i64, value: f64) {
+        self.start_series(labels.as_ref());
+        self.push_sample(Sample::new(timestamp_ms, value));
+    }
+
+    /// Begins a series known by its labels; what is pushed next belongs to it.
+    pub fn start_series(&mut self, labels: &Labels) {
+        let start = self.owned_keys.len();
+        CanonicalKey::encode(labels, &mut self.owned_keys);
+        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), &CanonicalKey);
+    }
+
+    /// Begins a series known by a key whose bytes outlive the batch; what is pushed next belongs to it.
+    pub fn start_series_borrowed(&mut self, key: &'a [u8], encoding: &'static dyn KeyEncoding) {
+        self.start_entry(KeyBytes::Borrowed(key), encoding);
+    }
+
+    /// Begins a series known by a key that the batch copies; what is pushed next belongs to it.
+    pub fn start_series_copied(&mut self, key: &[u8], encoding: &'static dyn KeyEncoding) {
+        let start = self.owned_keys.len();
+        self.owned_keys.extend_from_slice(key);
+        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
+    }
+
+    fn start_entry(&mut self, key: KeyBytes<'a>, encoding: &'static dyn KeyEncoding) {
+        self.series.push(SeriesEntry {
+            key,
+            encoding,
+            samples_start: self.samples.len(),
+            histograms_start: self.histograms.len(),
+            exemplars_start: self.exemplars.len(),
+        });
+    }
+
+    /// Adds a float sample to the series begun last.
+    ///
+    /// # Panics
+    /// When no series has been begun.
+    pub fn push_sample(&mut self, sample: Sample) {
+        assert!(!self.series.is_empty(), "a sample needs a series");
+        if !self.start_timestamps_ms.is_empty() {
+            self.start_timestamps_ms.push(0);
+        }
+        self.samples.push(sample);
+    }
+
+    /// Adds a float sample with a start time (Unix milliseconds, 0 when unknown) to the series begun last.
+    ///
+    /// # Panics
+    /// When no series has been begun.
+    pub fn push_sample_started(&mut self, sample: Sample, start_timestamp_ms: i64) {
+        assert!(!self.series.is_empty(), "a sample needs a series");
+        if start_timestamp_ms != 0 || !self.start_timestamps_ms.is_empty() {
+            self.start_timestamps_ms.resize(self.samples.len(), 0);
+            self.start_timestamps_ms.push(start_timestamp_ms);
+        }
+        self.samples.push(sample);
+    }
+
+    /// Adds a histogram sample (start time 0 when unknown) to the series begun last.
+    ///
+    /// # Panics
+    /// When no series has been begun.
+    pub fn push_histogram(
+        &mut self,
+        timestamp_ms: i64,
+        start_timestamp_ms: i64,
+        histogram: Histogram,
+    ) {
+        assert!(!self.series.is_empty(), "a sample needs a series");
+        self.histograms.push(HistogramEntry {
+            timestamp_ms,
+            start_timestamp_ms,
+            histogram,
+        });
+    }
+
+    /// Adds an exemplar to the series begun last.
+    ///
+    /// # Panics
+    /// When no series has been begun.
+    pub fn push_exemplar(&mut self, exemplar: Exemplar) {
+        assert!(!self.series.is_empty(), "an exemplar needs a series");
+        self.exemplars.push(exemplar);
+    }
+
+    /// Adds what is known of metric `name`.
+    pub fn push_metadata(&mut self, name: impl Into<String>, metadata: Metadata) {
+        self.metadata.push((name.into(), metadata));
+    }
+
+    /// The series in the order they were begun; one label set may stand in it more than once.
+    pub fn series(&self) -> impl ExactSizeIterator<Item = BatchSeries<'_>> + '_ {
+        (0..self.series.len()).map(|index| self.series_at(index))
+    }
+
+    fn series_at(&self, index: usize) -> BatchSeries<'_> {
+        let entry = &self.series[index];
+        let next = self.series.get(index + 1);
+        let samples =
+            entry.samples_start..next.map_or(self.samples.len(), |next| next.samples_start);
+        let histograms = entry.histograms_start
+            ..next.map_or(self.histograms.len(), |next| next.histograms_start);
+        let exemplars =
+            entry.exemplars_start..next.map_or(self.exemplars.len(), |next| next.exemplars_start);
+        let bytes = match entry.key {
+            KeyBytes::Borrowed(bytes) => bytes,
+            KeyBytes::Owned(start, end) => &self.owned_keys[start..end],
+        };
+        let started = !self.start_timestamps_ms.is_empty();
+        BatchSeries {
+            key: SeriesKey {
+                bytes,
+                encoding: entry.encoding,
+            },
+            start_timestamps_ms: if started {
+                &self.start_timestamps_ms[samples.clone()]
+            } else {
+                &[]
+            },
+            samples: &self.samples[samples],
+            histograms: &self.histograms[histograms],
+            exemplars: &self.exemplars[exemplars],
+        }
+    }
+
+    /// Metadata by metric name, in the order it was pushed.
+    #[must_use]
+    pub fn metadata(&self) -> &[(String, Metadata)] {
+        &self.metadata
+    }
+
+    /// How many series have been begun.
+    #[must_use]
+    pub fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
+    /// How many float samples there are.
+    #[must_use]
+    pub fn sample_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// How many histogram samples there are.
+    #[must_use]
+    pub fn histogram_count(&self) -> usize {
+        self.histograms.len()
+    }
+
+    /// How many exemplars there are.
+    #[must_use]
+    pub fn exemplar_count(&self) -> usize {
+        self.exemplars.len()
+    }
+
+    /// Whether the batch brings nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty() && self.metadata.is_empty()
+    }
+
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        self.series.clear();
+        self.owned_keys.clear();
+        self.samples.clear();
+        self.start_timestamps_ms.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(name: &str) -> Labels {
+        Labels::from_pairs([("__name__", name)]).unwrap()
+    }
+
+    #[test]
+    fn each_series_owns_its_stretch_of_the_columns() {
+        let mut batch = WriteBatch::new();
+        batch.push(labels("a"), 1, 1.0);
+        batch.push_sample_started(Sample::new(2, 2.0), 7);
+        batch.start_series(&labels("none"));
+        batch.push(labels("b"), 3, 3.0);
+        let series: Vec<_> = batch.series().collect();
+        assert_eq!(series.len(), 3);
+        assert_eq!(series[0].key.decode().unwrap(), labels("a"));
+        assert_eq!(
+            series[0].samples,
+            [Sample::new(1, 1.0), Sample::new(2, 2.0)]
+        );
+        assert_eq!(series[0].start_timestamps_ms, [0, 7]);
+        assert!(series[1].samples.is_empty());
+        assert_eq!(series[2].start_timestamps_ms, [0]);
+    }
+
+    #[test]
+    fn a_cleared_batch_is_empty() {
+        let mut batch = WriteBatch::new();
+        batch.push(labels("a"), 1, 1.0);
+        batch.push_metadata("a", Metadata::default());
+        batch.clear();
+        assert!(batch.is_empty() && batch.sample_count() == 0 && batch.metadata().is_empty());
+    }
+}

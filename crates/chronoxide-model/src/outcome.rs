@@ -1,0 +1,104 @@
+//! What became of a written batch.
+
+use std::fmt;
+
+/// Why samples of one series were not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The series has no labels at all.
+    NoLabels,
+    /// A label has an empty name.
+    EmptyLabelName,
+    /// Two labels have the same name.
+    DuplicateLabelName,
+    /// A name or value is not UTF-8.
+    InvalidUtf8,
+    /// More labels than the limit.
+    TooManyLabels,
+    /// A label name longer than the limit.
+    LabelNameTooLong,
+    /// A label value longer than the limit.
+    LabelValueTooLong,
+    /// The sample is older than retention.
+    TooOld,
+    /// The sample lies further in the future than allowed.
+    TooFarInFuture,
+    /// A histogram sample whose parts contradict one another.
+    InvalidHistogram,
+    /// A new series beyond the series limit.
+    SeriesLimit,
+}
+
+impl RejectReason {
+    /// A word for metric labels and logs, in snake case; never renamed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoLabels => "no_labels",
+            Self::EmptyLabelName => "empty_label_name",
+            Self::DuplicateLabelName => "duplicate_label_name",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::TooManyLabels => "too_many_labels",
+            Self::LabelNameTooLong => "label_name_too_long",
+            Self::LabelValueTooLong => "label_value_too_long",
+            Self::TooOld => "too_old",
+            Self::TooFarInFuture => "too_far_in_future",
+            Self::InvalidHistogram => "invalid_histogram",
+            Self::SeriesLimit => "series_limit",
+        }
+    }
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Samples of one series that were not stored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The series as people write it, shortened where it is long.
+    pub series: String,
+    /// Why.
+    pub reason: RejectReason,
+    /// What was wrong in particular and what to do about it: the offending name, limit or time.
+    pub detail: String,
+    /// How many samples this concerns.
+    pub samples: u64,
+}
+
+/// What became of a batch: everything accepted is durable as the durability setting promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// Float samples stored, those equal to a stored one included.
+    pub samples_accepted: u64,
+    /// Histogram samples stored.
+    pub histograms_accepted: u64,
+    /// Exemplars stored.
+    pub exemplars_accepted: u64,
+    /// Samples of either kind not stored.
+    pub samples_rejected: u64,
+    /// The first [`WriteOutcome::REJECTIONS_MAX`] rejections; `samples_rejected` counts all.
+    pub rejections: Vec<Rejection>,
+}
+
+impl WriteOutcome {
+    /// How many rejections are listed one by one.
+    pub const REJECTIONS_MAX: usize = 64;
+
+    /// Counts a rejection, and lists it while there is room.
+    pub fn reject(&mut self, rejection: Rejection) {
+        self.samples_rejected += rejection.samples;
+        if self.rejections.len() < Self::REJECTIONS_MAX {
+            self.rejections.push(rejection);
+        }
+    }
+
+    /// Whether everything was stored.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.samples_rejected == 0
+    }
+}

@@ -1,0 +1,126 @@
+//! Series keys: bytes that stand for a label set.
+//!
+//! Storage finds a series by the hash of its key and decodes the key only the first time it sees it. So a protocol
+//! hands over the bytes of the wire as they are, together with the [`KeyEncoding`] that can read them, and a known
+//! series costs neither parsing nor allocation.
+//!
+//! Several keys may stand for one set (another encoding, another order of labels); equal keys of one encoding always
+//! stand for the same set.
+
+use std::fmt;
+
+use crate::{Labels, LabelsError};
+
+/// How the bytes of a key become labels.
+pub trait KeyEncoding: fmt::Debug + Send + Sync {
+    /// A number of its own for each encoding, so that equal bytes of two encodings are different keys.
+    fn id(&self) -> u8;
+
+    /// The labels that `key` stands for.
+    ///
+    /// # Errors
+    /// When the key stands for no valid set: see [`LabelsError`].
+    fn decode(&self, key: &[u8]) -> Result<Labels, LabelsError>;
+}
+
+/// A key and its encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesKey<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// What reads them.
+    pub encoding: &'static dyn KeyEncoding,
+}
+
+impl SeriesKey<'_> {
+    /// The labels that the key stands for.
+    ///
+    /// # Errors
+    /// When the key stands for no valid set.
+    pub fn decode(&self) -> Result<Labels, LabelsError> {
+        self.encoding.decode(self.bytes)
+    }
+}
+
+/// The encoding of [`Labels`] themselves: for each label in order, length and bytes of the name, length and bytes of
+/// the value, lengths as LEB128. Equal sets have equal canonical keys.
+#[derive(Clone, Copy, Debug)]
+pub struct CanonicalKey;
+
+impl CanonicalKey {
+    /// Appends the key of `labels` to `out`.
+    pub fn encode(labels: &Labels, out: &mut Vec<u8>) {
+        for (name, value) in labels.iter() {
+            for text in [name, value] {
+                encode_length(text.len(), out);
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+impl KeyEncoding for CanonicalKey {
+    fn id(&self) -> u8 {
+        0
+    }
+
+    fn decode(&self, key: &[u8]) -> Result<Labels, LabelsError> {
+        let mut pairs = Vec::new();
+        let mut offset = 0;
+        while offset < key.len() {
+            let name = decode_text(key, &mut offset)?;
+            let value = decode_text(key, &mut offset)?;
+            pairs.push((name, value));
+        }
+        Labels::from_pairs(pairs)
+    }
+}
+
+fn encode_length(mut length: usize, out: &mut Vec<u8>) {
+    while length >= 0x80 {
+        out.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+}
+
+fn decode_text<'a>(key: &'a [u8], offset: &mut usize) -> Result<&'a str, LabelsError> {
+    let malformed = LabelsError::MalformedKey { offset: *offset };
+    let mut length = 0_usize;
+    for shift in (0..35).step_by(7) {
+        let byte = *key.get(*offset).ok_or_else(|| malformed.clone())?;
+        *offset += 1;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            let end = offset
+                .checked_add(length)
+                .ok_or_else(|| malformed.clone())?;
+            let bytes = key.get(*offset..end).ok_or(malformed)?;
+            *offset = end;
+            return std::str::from_utf8(bytes).map_err(|_| LabelsError::InvalidUtf8 {
+                text: String::from_utf8_lossy(bytes).into_owned(),
+            });
+        }
+    }
+    Err(malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canonical_key_decodes_to_its_labels() {
+        let long = "v".repeat(300);
+        let labels = Labels::from_pairs([("__name__", "up"), ("é", long.as_str())]).unwrap();
+        let mut key = Vec::new();
+        CanonicalKey::encode(&labels, &mut key);
+        assert_eq!(CanonicalKey.decode(&key).unwrap(), labels);
+        for end in 1..key.len() {
+            // A cut between two labels is a smaller valid set; everywhere else it is an error.
+            if let Ok(shorter) = CanonicalKey.decode(&key[..end]) {
+                assert_eq!(shorter.len(), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The trait that queries read through: implemented by storage, consumed by PromQL.
+
+use std::fmt;
+
+use crate::{Histogram, Labels, Matcher, TimeRange};
+
+/// A source failed; its own error is inside.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Something that holds series.
+pub trait SeriesSource: Send + Sync {
+    /// The series that satisfy all `matchers` and may have samples in `range`, as one consistent snapshot.
+    ///
+    /// No matcher at all selects every series.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Box<dyn SeriesSet + '_>, SourceError>;
+
+    /// Names of labels of the series that satisfy all `matchers` and may have samples in `range`, sorted.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    fn label_names(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<String>, SourceError>;
+
+    /// Values of label `name` among the series that satisfy all `matchers` and may have samples in `range`, sorted.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<String>, SourceError>;
+}
+
+/// Series of one selection, in label order, each read on its own and from any thread.
+///
+/// A set is a snapshot: what is written after `select` does not show in it.
+pub trait SeriesSet: Send + Sync + fmt::Debug {
+    /// How many series the set has.
+    fn len(&self) -> usize;
+
+    /// Whether the set has no series.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Labels of series `index`; strictly ascending with `index`.
+    ///
+    /// # Panics
+    /// When `index` is not below [`SeriesSet::len`].
+    fn labels(&self, index: usize) -> Labels;
+
+    /// Replaces the content of `columns` by the samples of series `index` inside the selected range, and nothing
+    /// outside it. A series may turn out to have none.
+    ///
+    /// # Errors
+    /// When the source cannot be read or its bytes are damaged.
+    ///
+    /// # Panics
+    /// When `index` is not below [`SeriesSet::len`].
+    fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<(), SourceError>;
+}
+
+/// Samples of one series as columns, each ascending in time without repetition.
+///
+/// A timestamp stands in the float columns or in the histogram columns, never in both.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SampleColumns {
+    /// Times of the float samples, Unix milliseconds.
+    pub timestamps_ms: Vec<i64>,
+    /// Values of the float samples, as many as `timestamps_ms`.
+    pub values: Vec<f64>,
+    /// Start times of the float samples: empty when none is known, otherwise as many as `timestamps_ms` with 0 for
+    /// an unknown one.
+    pub start_timestamps_ms: Vec<i64>,
+    /// Times of the histogram samples, Unix milliseconds.
+    pub histogram_timestamps_ms: Vec<i64>,
+    /// The histogram samples, as many as `histogram_timestamps_ms`.
+    pub histograms: Vec<Histogram>,
+    /// Start times of the histogram samples, like `start_timestamps_ms`.
+    pub histogram_start_timestamps_ms: Vec<i64>,
+}
+
+impl SampleColumns {
+    /// Empties the columns and keeps their memory.
+    pub fn clear(&mut self) {
+        self.timestamps_ms.clear();
+        self.values.clear();
+        self.start_timestamps_ms.clear();
+        self.histogram_timestamps_ms.clear();
+        self.histograms.clear();
+        self.histogram_start_timestamps_ms.clear();
+    }
+
+    /// How many samples of either kind there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.timestamps_ms.len() + self.histogram_timestamps_ms.len()
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

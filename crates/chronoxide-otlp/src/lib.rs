@@ -1,0 +1,1 @@
+//! OTLP metrics requests to write batches: pure functions of bytes and their own state.

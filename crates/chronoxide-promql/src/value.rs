@@ -1,0 +1,96 @@
+//! What a query answers.
+
+use chronoxide_model::{CounterResetHint, Labels};
+
+/// A native histogram with float counts, as PromQL computes with it.
+///
+/// Buckets are dense runs over the bucket index of the schema (see `chronoxide_model::Histogram` for the bounds).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatHistogram {
+    /// What is known about resets.
+    pub counter_reset_hint: CounterResetHint,
+    /// Resolution: -4 to 8, or `chronoxide_model::CUSTOM_BUCKETS_SCHEMA`.
+    pub schema: i8,
+    /// Half width of the zero bucket.
+    pub zero_threshold: f64,
+    /// Observations in the zero bucket.
+    pub zero_count: f64,
+    /// All observations.
+    pub count: f64,
+    /// Sum of all observations.
+    pub sum: f64,
+    /// Buckets above zero: index and count, ascending by index.
+    pub positive: Vec<(i32, f64)>,
+    /// Buckets below zero: index and count, ascending by index (by absolute value).
+    pub negative: Vec<(i32, f64)>,
+    /// Upper bounds of custom buckets, ascending, without the final +Inf.
+    pub custom_bounds: std::sync::Arc<[f64]>,
+}
+
+/// A float or a histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Point {
+    /// A float.
+    Float(f64),
+    /// A histogram.
+    Histogram(Box<FloatHistogram>),
+}
+
+/// One series of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstantSample {
+    /// The series.
+    pub labels: Labels,
+    /// Unix milliseconds.
+    pub timestamp_ms: i64,
+    /// Its value.
+    pub point: Point,
+}
+
+/// One series of a matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeSeries {
+    /// The series.
+    pub labels: Labels,
+    /// Float values by Unix milliseconds, ascending.
+    pub floats: Vec<(i64, f64)>,
+    /// Histograms by Unix milliseconds, ascending.
+    pub histograms: Vec<(i64, FloatHistogram)>,
+}
+
+/// The value of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A number, and the time it was computed for.
+    Scalar(i64, f64),
+    /// A string, and the time it was computed for.
+    String(i64, String),
+    /// An instant vector; in label order unless the query sorts.
+    Vector(Vec<InstantSample>),
+    /// A matrix in label order.
+    Matrix(Vec<RangeSeries>),
+}
+
+/// What a query touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryStats {
+    /// Series selected.
+    pub series: u64,
+    /// Samples read.
+    pub samples: u64,
+    /// Most samples held at once.
+    pub peak_samples: u64,
+}
+
+/// The answer to a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The value.
+    pub value: Value,
+    /// Texts that begin with `PromQL warning: `, sorted.
+    pub warnings: Vec<String>,
+    /// Texts that begin with `PromQL info: `, sorted.
+    pub infos: Vec<String>,
+    /// What the query touched.
+    pub stats: QueryStats,
+}

@@ -1,0 +1,1 @@
+//! Prometheus remote-write bodies to write batches: pure functions of bytes.

@@ -1,0 +1,1 @@
+//! The chronoxide server: HTTP API, ingest, self-metrics and shutdown around the storage engine.

@@ -1,0 +1,1 @@
+//! The embeddable storage engine of chronoxide.

@@ -1,0 +1,1 @@
+//! Tools for the system tests: starting the real binary, speaking its protocols, reading its answers.

@@ -1,0 +1,1 @@
+//! The whole system, spoken to over HTTP.
