@@ -75,10 +75,296 @@ pub struct Histogram {
     pub custom_bounds: Arc<[f64]>,
 }
 
+/// What is wrong with a histogram sample.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistogramError {
+    /// A schema that is neither -4 to 8 nor the custom one.
+    #[error("histogram schema {schema} is neither -4 to 8 nor {CUSTOM_BUCKETS_SCHEMA}")]
+    UnknownSchema {
+        /// The schema.
+        schema: i8,
+    },
+    /// Spans promise another number of buckets than there are.
+    #[error("histogram spans of the {side} side hold {spans} buckets, but {buckets} are given")]
+    SpanMismatch {
+        /// `positive` or `negative`.
+        side: &'static str,
+        /// Buckets promised.
+        spans: u64,
+        /// Buckets given.
+        buckets: usize,
+    },
+    /// A span that begins before the previous one ends.
+    #[error("histogram span {index} of the {side} side has negative offset {offset}")]
+    NegativeOffset {
+        /// `positive` or `negative`.
+        side: &'static str,
+        /// Which span.
+        index: usize,
+        /// Its offset.
+        offset: i32,
+    },
+    /// A count below zero.
+    #[error("histogram has a negative count in {place}")]
+    NegativeCount {
+        /// Where.
+        place: &'static str,
+    },
+    /// The total is not the sum of the buckets.
+    #[error("histogram count is {count}, but its buckets hold {buckets} observations")]
+    CountMismatch {
+        /// The total as given.
+        count: u64,
+        /// What the buckets hold.
+        buckets: u64,
+    },
+    /// Custom bounds that do not rise, are not finite, or stand on an exponential histogram; or something else that
+    /// only the other kind of histogram may have.
+    #[error("histogram with schema {schema} {problem}")]
+    Bounds {
+        /// The schema.
+        schema: i8,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
 impl Histogram {
+    /// Checks that the parts agree with one another, by the rules of Prometheus' `Histogram.Validate`.
+    ///
+    /// # Errors
+    /// Names the first part that disagrees. A stale marker is always valid.
+    pub fn validate(&self) -> Result<(), HistogramError> {
+        if self.is_stale() {
+            return Ok(());
+        }
+        if self.schema == CUSTOM_BUCKETS_SCHEMA {
+            self.validate_custom()?;
+        } else if !(-4..=8).contains(&self.schema) {
+            return Err(HistogramError::UnknownSchema {
+                schema: self.schema,
+            });
+        } else if !self.custom_bounds.is_empty() {
+            return Err(self.bounds_error("has custom bounds"));
+        }
+        let (positive, negative) = match &self.counts {
+            HistogramCounts::Integer(counts) => (counts.positive.len(), counts.negative.len()),
+            HistogramCounts::Float(counts) => (counts.positive.len(), counts.negative.len()),
+        };
+        validate_spans("positive", &self.positive_spans, positive)?;
+        validate_spans("negative", &self.negative_spans, negative)?;
+        match &self.counts {
+            HistogramCounts::Integer(counts) => self.validate_integer(counts),
+            HistogramCounts::Float(counts) => validate_float(counts),
+        }
+    }
+
+    fn bounds_error(&self, problem: &'static str) -> HistogramError {
+        HistogramError::Bounds {
+            schema: self.schema,
+            problem,
+        }
+    }
+
+    fn validate_custom(&self) -> Result<(), HistogramError> {
+        let bounds = &self.custom_bounds;
+        if bounds.iter().any(|bound| !bound.is_finite()) {
+            return Err(self.bounds_error("has a bound that is not finite"));
+        }
+        if bounds.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(self.bounds_error("has bounds that do not rise"));
+        }
+        let reach: i64 = self
+            .positive_spans
+            .iter()
+            .map(|span| i64::from(span.offset) + i64::from(span.length))
+            .sum();
+        if reach > bounds.len() as i64 + 1 {
+            return Err(self.bounds_error("has more buckets than bounds"));
+        }
+        if self
+            .positive_spans
+            .first()
+            .is_some_and(|span| span.offset < 0)
+        {
+            return Err(self.bounds_error("begins before its first bound"));
+        }
+        let (zero_is_empty, negative_is_empty) = match &self.counts {
+            HistogramCounts::Integer(counts) => {
+                (counts.zero_count == 0, counts.negative.is_empty())
+            }
+            HistogramCounts::Float(counts) => {
+                (counts.zero_count == 0.0, counts.negative.is_empty())
+            }
+        };
+        if !zero_is_empty || self.zero_threshold != 0.0 {
+            return Err(self.bounds_error("has a zero bucket"));
+        }
+        if !negative_is_empty || !self.negative_spans.is_empty() {
+            return Err(self.bounds_error("has negative buckets"));
+        }
+        Ok(())
+    }
+
+    fn validate_integer(&self, counts: &BucketCounts<u64>) -> Result<(), HistogramError> {
+        let buckets = counts
+            .positive
+            .iter()
+            .chain(&counts.negative)
+            .fold(counts.zero_count, |total, bucket| {
+                total.saturating_add(*bucket)
+            });
+        // Observations of NaN count but fall into no bucket.
+        let agrees = if self.sum.is_nan() {
+            buckets <= counts.count
+        } else {
+            buckets == counts.count
+        };
+        if agrees {
+            Ok(())
+        } else {
+            Err(HistogramError::CountMismatch {
+                count: counts.count,
+                buckets,
+            })
+        }
+    }
+
     /// Whether the sample is a stale marker, which histograms carry in their sum.
     #[must_use]
     pub const fn is_stale(&self) -> bool {
         crate::is_stale_marker(self.sum)
+    }
+}
+
+fn validate_spans(
+    side: &'static str,
+    spans: &[BucketSpan],
+    buckets: usize,
+) -> Result<(), HistogramError> {
+    if let Some((index, span)) = spans
+        .iter()
+        .enumerate()
+        .skip(1)
+        .find(|(_, span)| span.offset < 0)
+    {
+        return Err(HistogramError::NegativeOffset {
+            side,
+            index,
+            offset: span.offset,
+        });
+    }
+    let promised: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
+    if promised == buckets as u64 {
+        Ok(())
+    } else {
+        Err(HistogramError::SpanMismatch {
+            side,
+            spans: promised,
+            buckets,
+        })
+    }
+}
+
+fn validate_float(counts: &BucketCounts<f64>) -> Result<(), HistogramError> {
+    let places = [
+        ("the total", std::slice::from_ref(&counts.count)),
+        ("the zero bucket", std::slice::from_ref(&counts.zero_count)),
+        ("a positive bucket", &counts.positive),
+        ("a negative bucket", &counts.negative),
+    ];
+    match places
+        .into_iter()
+        .find(|(_, values)| values.iter().any(|value| *value < 0.0))
+    {
+        Some((place, _)) => Err(HistogramError::NegativeCount { place }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integer(
+        schema: i8,
+        count: u64,
+        zero_count: u64,
+        spans: &[(i32, u32)],
+        positive: &[u64],
+    ) -> Histogram {
+        Histogram {
+            counter_reset_hint: CounterResetHint::Unknown,
+            schema,
+            zero_threshold: 0.0,
+            sum: 1.0,
+            positive_spans: spans
+                .iter()
+                .map(|(offset, length)| BucketSpan {
+                    offset: *offset,
+                    length: *length,
+                })
+                .collect(),
+            negative_spans: Vec::new(),
+            counts: HistogramCounts::Integer(BucketCounts {
+                count,
+                zero_count,
+                positive: positive.to_vec(),
+                negative: Vec::new(),
+            }),
+            custom_bounds: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn parts_that_agree_are_valid() {
+        assert_eq!(
+            integer(0, 6, 1, &[(0, 1), (3, 2)], &[1, 2, 2]).validate(),
+            Ok(())
+        );
+        let mut custom = integer(CUSTOM_BUCKETS_SCHEMA, 3, 0, &[(0, 2)], &[1, 2]);
+        custom.custom_bounds = [1.0].into();
+        assert_eq!(custom.validate(), Ok(()));
+    }
+
+    #[test]
+    fn parts_that_disagree_are_named() {
+        assert!(matches!(
+            integer(9, 0, 0, &[], &[]).validate(),
+            Err(HistogramError::UnknownSchema { .. })
+        ));
+        assert!(matches!(
+            integer(0, 1, 0, &[(0, 2)], &[1]).validate(),
+            Err(HistogramError::SpanMismatch { .. })
+        ));
+        assert!(matches!(
+            integer(0, 9, 0, &[(0, 1)], &[1]).validate(),
+            Err(HistogramError::CountMismatch { .. })
+        ));
+        assert!(matches!(
+            integer(0, 2, 0, &[(0, 1), (-1, 1)], &[1, 1]).validate(),
+            Err(HistogramError::NegativeOffset { .. })
+        ));
+        let mut custom = integer(CUSTOM_BUCKETS_SCHEMA, 3, 1, &[(0, 1)], &[2]);
+        custom.custom_bounds = [1.0].into();
+        assert!(matches!(
+            custom.validate(),
+            Err(HistogramError::Bounds { .. })
+        ));
+    }
+
+    #[test]
+    fn a_nan_sum_allows_observations_outside_the_buckets() {
+        let mut histogram = integer(0, 9, 0, &[(0, 1)], &[1]);
+        histogram.sum = f64::NAN;
+        assert_eq!(histogram.validate(), Ok(()));
+        histogram.sum = crate::STALE_MARKER;
+        histogram.schema = 99;
+        assert_eq!(
+            histogram.validate(),
+            Ok(()),
+            "a stale marker is always valid"
+        );
     }
 }

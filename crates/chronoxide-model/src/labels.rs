@@ -43,7 +43,13 @@ pub enum LabelsError {
         /// The text with the invalid bytes replaced.
         text: String,
     },
-    /// All names and values together pass 4 GiB, or a stored key is cut short.
+    /// No metric name, where the protocol demands one.
+    #[error("series {series} has no metric name (label {METRIC_NAME})")]
+    MissingMetricName {
+        /// The labels that are there.
+        series: String,
+    },
+    /// All names and values together pass 4 GiB, or the bytes of a key are not what its encoding demands.
     #[error("label key is malformed at byte {offset}")]
     MalformedKey {
         /// Where in the key.

@@ -2,12 +2,18 @@
 
 use std::fmt;
 
+use crate::LabelsError;
+
 /// Why samples of one series were not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RejectReason {
     /// The series has no labels at all.
     NoLabels,
+    /// The series has no metric name, where the protocol demands one.
+    MissingMetricName,
+    /// The bytes that should be labels are not.
+    MalformedLabels,
     /// A label has an empty name.
     EmptyLabelName,
     /// Two labels have the same name.
@@ -36,6 +42,8 @@ impl RejectReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoLabels => "no_labels",
+            Self::MissingMetricName => "missing_metric_name",
+            Self::MalformedLabels => "malformed_labels",
             Self::EmptyLabelName => "empty_label_name",
             Self::DuplicateLabelName => "duplicate_label_name",
             Self::InvalidUtf8 => "invalid_utf8",
@@ -46,6 +54,18 @@ impl RejectReason {
             Self::TooFarInFuture => "too_far_in_future",
             Self::InvalidHistogram => "invalid_histogram",
             Self::SeriesLimit => "series_limit",
+        }
+    }
+}
+
+impl From<&LabelsError> for RejectReason {
+    fn from(error: &LabelsError) -> Self {
+        match error {
+            LabelsError::EmptyName { .. } => Self::EmptyLabelName,
+            LabelsError::DuplicateName { .. } => Self::DuplicateLabelName,
+            LabelsError::InvalidUtf8 { .. } => Self::InvalidUtf8,
+            LabelsError::MissingMetricName { .. } => Self::MissingMetricName,
+            LabelsError::MalformedKey { .. } => Self::MalformedLabels,
         }
     }
 }
@@ -94,6 +114,17 @@ impl WriteOutcome {
         if self.rejections.len() < Self::REJECTIONS_MAX {
             self.rejections.push(rejection);
         }
+    }
+
+    /// Adds what became of another batch of the same request.
+    pub fn merge(&mut self, other: Self) {
+        self.samples_accepted += other.samples_accepted;
+        self.histograms_accepted += other.histograms_accepted;
+        self.exemplars_accepted += other.exemplars_accepted;
+        self.samples_rejected += other.samples_rejected;
+        let room = Self::REJECTIONS_MAX.saturating_sub(self.rejections.len());
+        self.rejections
+            .extend(other.rejections.into_iter().take(room));
     }
 
     /// Whether everything was stored.
