@@ -5,9 +5,11 @@
 //! all steps at once). Semantics are Prometheus 3's. There is no HTTP here and no storage; types of the parser
 //! underneath do not leave the crate.
 
+mod error;
 mod function;
 pub mod plan;
 mod value;
 
+pub use error::Error;
 pub use function::Function;
 pub use value::{Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};

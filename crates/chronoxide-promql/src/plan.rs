@@ -16,6 +16,22 @@ pub struct Position {
     pub end: usize,
 }
 
+impl Position {
+    /// Line and column of the first byte in `text`, both from 1; columns count bytes.
+    #[must_use]
+    pub fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = &text.as_bytes()[..self.start.min(text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte != b'\n')
+            .count()
+            + 1;
+        (line, column)
+    }
+}
+
 /// An expression and where it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
