@@ -1,1 +1,17 @@
-//! Bytes to values and back for everything chronoxide keeps on disk. Pure: no I/O, no clock, no unsafe code.
+//! Bytes to values and back for everything chronoxide keeps on disk.
+//!
+//! Pure functions: no I/O, no clock, no unsafe code. Each module is one chapter of `storage-format.md`. Decoders are
+//! given hostile bytes: they answer with an [`Error`], never with a panic, and never allocate more than the bytes in
+//! front of them (or a count the caller vouches for) can justify.
+
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::cast_possible_truncation)
+)]
+
+mod error;
+mod reader;
+pub mod varint;
+
+pub use error::{Error, Result};
+pub use reader::Reader;
