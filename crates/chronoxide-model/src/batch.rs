@@ -198,6 +198,15 @@ impl<'a> WriteBatch<'a> {
         (0..self.series.len()).map(|index| self.series_at(index))
     }
 
+    /// The series begun last, if any.
+    #[must_use]
+    pub fn last_series(&self) -> Option<BatchSeries<'_>> {
+        self.series
+            .len()
+            .checked_sub(1)
+            .map(|index| self.series_at(index))
+    }
+
     fn series_at(&self, index: usize) -> BatchSeries<'_> {
         let entry = &self.series[index];
         let next = self.series.get(index + 1);

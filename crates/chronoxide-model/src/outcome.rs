@@ -14,6 +14,10 @@ pub enum RejectReason {
     MissingMetricName,
     /// The bytes that should be labels are not.
     MalformedLabels,
+    /// A reference points outside the request's symbol table.
+    BadReference,
+    /// The series brings no sample, where the protocol demands one.
+    NoSamples,
     /// A label has an empty name.
     EmptyLabelName,
     /// Two labels have the same name.
@@ -44,6 +48,8 @@ impl RejectReason {
             Self::NoLabels => "no_labels",
             Self::MissingMetricName => "missing_metric_name",
             Self::MalformedLabels => "malformed_labels",
+            Self::BadReference => "bad_reference",
+            Self::NoSamples => "no_samples",
             Self::EmptyLabelName => "empty_label_name",
             Self::DuplicateLabelName => "duplicate_label_name",
             Self::InvalidUtf8 => "invalid_utf8",
@@ -130,6 +136,6 @@ impl WriteOutcome {
     /// Whether everything was stored.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.samples_rejected == 0
+        self.samples_rejected == 0 && self.rejections.is_empty()
     }
 }

@@ -51,11 +51,15 @@ impl CanonicalKey {
     /// Appends the key of `labels` to `out`.
     pub fn encode(labels: &Labels, out: &mut Vec<u8>) {
         for (name, value) in labels.iter() {
-            for text in [name, value] {
-                encode_length(text.len(), out);
-                out.extend_from_slice(text.as_bytes());
-            }
+            Self::encode_text(name.as_bytes(), out);
+            Self::encode_text(value.as_bytes(), out);
         }
+    }
+
+    /// Appends one name or value, as it stands in a key, to `out`.
+    pub fn encode_text(text: &[u8], out: &mut Vec<u8>) {
+        encode_length(text.len(), out);
+        out.extend_from_slice(text);
     }
 }
 

@@ -1,0 +1,112 @@
+//! Version 2 against known bytes.
+
+use chronoxide_model::{HistogramCounts, KeyEncoding, METRIC_NAME, RejectReason};
+
+use super::*;
+
+fn message(text: &str) -> Vec<u8> {
+    let body: Vec<u8> = (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect();
+    crate::decompress(&body, 1 << 20).unwrap()
+}
+
+const SIMPLE: &str = "32c4220022085f5f6e616d655f5f2202757022036a6f622201612a180a0401020304121009000000000000f03f1080d095ffbc31";
+
+#[test]
+fn a_simple_series_decodes() {
+    let decoded = decode(&message(SIMPLE)).unwrap();
+    let series = decoded.batch.series().next().unwrap();
+    assert_eq!(
+        series.key.decode().unwrap(),
+        Labels::from_pairs([(METRIC_NAME, "up"), ("job", "a")]).unwrap()
+    );
+    assert_eq!(series.samples, [Sample::new(1_700_000_000_000, 1.0)]);
+    assert!(decoded.refused.is_complete());
+}
+
+#[test]
+fn odd_and_dangling_references_are_refused_one_by_one() {
+    let odd = "31c0220022085f5f6e616d655f5f2202757022036a6f622201612a170a03010203121009000000000000f03f1080d095ffbc31";
+    let dangling = "30bc220022085f5f6e616d655f5f2202757022036a6f622201612a160a020163121009000000000000f03f1080d095ffbc31";
+    for (text, expected) in [
+        (odd, "pairs"),
+        (dangling, "reference 99 is outside the table of 5 symbols"),
+    ] {
+        let decoded = decode(&message(text)).unwrap();
+        assert_eq!(decoded.batch.series_count(), 0);
+        assert_eq!(decoded.refused.samples_rejected, 1);
+        assert_eq!(
+            decoded.refused.rejections[0].reason,
+            RejectReason::BadReference
+        );
+        assert!(
+            decoded.refused.rejections[0].detail.contains(expected),
+            "{:?}",
+            decoded.refused.rejections
+        );
+    }
+}
+
+#[test]
+fn custom_buckets_decode() {
+    let text = "40f03f220022085f5f6e616d655f5f2201682a2f0a0201021a29080319000000000000124020695a0408001002620202027880d095ffbc31820108000000000000f03f";
+    let decoded = decode(&message(text)).unwrap();
+    let series = decoded.batch.series().next().unwrap();
+    let (timestamp_ms, _, histogram) = series.histograms().next().unwrap();
+    assert_eq!(
+        (timestamp_ms, histogram.schema, histogram.sum),
+        (1_700_000_000_000, -53, 4.5)
+    );
+    assert_eq!(*histogram.custom_bounds, [1.0]);
+    let HistogramCounts::Integer(counts) = &histogram.counts else {
+        panic!("integer counts were sent")
+    };
+    assert_eq!(
+        (counts.count, counts.positive.as_slice()),
+        (3, [1, 2].as_slice())
+    );
+}
+
+#[test]
+fn an_entry_without_samples_is_refused() {
+    // symbols "", "__name__", "up"; one entry with labels only.
+    let body = [
+        &[0x22, 0, 0x22, 8][..],
+        b"__name__",
+        &[0x22, 2],
+        b"up",
+        &[0x2a, 4, 0x0a, 2, 1, 2],
+    ]
+    .concat();
+    let decoded = decode(&body).unwrap();
+    assert_eq!(
+        decoded.refused.rejections[0].reason,
+        RejectReason::NoSamples
+    );
+    assert!(!decoded.refused.is_complete());
+}
+
+#[test]
+fn a_nameless_series_is_named_when_the_key_is_decoded() {
+    let mut key = Vec::new();
+    CanonicalKey::encode(&Labels::from_pairs([("job", "a")]).unwrap(), &mut key);
+    assert!(matches!(
+        ResolvedLabels.decode(&key),
+        Err(LabelsError::MissingMetricName { .. })
+    ));
+}
+
+#[test]
+fn every_prefix_and_every_flipped_bit_ends_in_an_answer() {
+    let message = message(SIMPLE);
+    for end in 0..message.len() {
+        let _ = decode(&message[..end]);
+    }
+    for bit in 0..message.len() * 8 {
+        let mut flipped = message.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let _ = decode(&flipped);
+    }
+}
