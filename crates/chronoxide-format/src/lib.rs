@@ -10,7 +10,9 @@
 )]
 
 mod error;
+pub mod part;
 mod reader;
+pub mod section;
 pub mod varint;
 
 pub use error::{Error, Result};
