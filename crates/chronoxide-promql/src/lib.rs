@@ -5,11 +5,23 @@
 //! all steps at once). Semantics are Prometheus 3's. There is no HTTP here and no storage; types of the parser
 //! underneath do not leave the crate.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    missing_debug_implementations,
+    reason = "the stages are still being joined"
+)]
+
+mod annotations;
+mod engine;
 mod error;
+mod eval;
 mod function;
+mod functions;
 pub mod plan;
 mod value;
 
+pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions};
 pub use error::Error;
 pub use function::Function;
 pub use value::{Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};

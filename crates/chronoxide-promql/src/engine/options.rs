@@ -1,0 +1,63 @@
+//! Limits and defaults of queries, and how one is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Limits and defaults of an [`Engine`](crate::Engine).
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// How far an instant selector looks back for a sample; 5 minutes.
+    pub lookback: Duration,
+    /// How many samples a query may hold at once; 50 million.
+    pub samples_max: u64,
+    /// How long a query may run; 2 minutes.
+    pub timeout: Duration,
+    /// The step of subqueries that state none; 1 minute.
+    pub subquery_step: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            lookback: Duration::from_secs(300),
+            samples_max: 50_000_000,
+            timeout: Duration::from_secs(120),
+            subquery_step: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What one query may ask for.
+#[derive(Clone, Debug, Default)]
+pub struct QueryOptions {
+    /// Instead of the engine's lookback.
+    pub lookback: Option<Duration>,
+    /// A shorter time limit than the engine's; a longer one has no effect.
+    pub timeout: Option<Duration>,
+    /// Stops the query from another thread.
+    pub cancellation: Cancellation,
+}
+
+/// Stops a running query from any thread; clones stop the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+impl Cancellation {
+    /// A token that nothing has cancelled yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the query at its next look; it answers [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Cancellation::cancel`] was called.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

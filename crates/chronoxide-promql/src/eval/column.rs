@@ -1,0 +1,294 @@
+//! One series over all steps.
+
+use std::sync::Arc;
+
+use crate::FloatHistogram;
+
+/// One cell of a [`Column`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cell<'c> {
+    /// The series has no value at the step.
+    Absent,
+    /// A float.
+    Float(f64),
+    /// A histogram, shared with whoever else shows the same sample.
+    Histogram(&'c Arc<FloatHistogram>),
+}
+
+/// A value of a [`Column`], owned.
+#[derive(Clone, Debug)]
+pub(crate) enum CellValue {
+    /// A float.
+    Float(f64),
+    /// A histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+/// Which cells hold a float, one bit each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn none(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
+    }
+
+    fn all(count: usize) -> Self {
+        let mut words = vec![u64::MAX; count.div_ceil(64)];
+        if let Some(last) = words.last_mut()
+            && !count.is_multiple_of(64)
+        {
+            *last = (1 << (count % 64)) - 1;
+        }
+        Self(words)
+    }
+
+    fn get(&self, index: usize) -> bool {
+        self.0[index / 64] >> (index % 64) & 1 == 1
+    }
+
+    fn set(&mut self, index: usize) {
+        self.0[index / 64] |= 1 << (index % 64);
+    }
+
+    fn clear(&mut self, index: usize) {
+        self.0[index / 64] &= !(1 << (index % 64));
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+}
+
+/// One series over all steps: each cell is absent, a float or a histogram.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    floats: Vec<f64>,
+    present: Bits,
+    /// Empty while there is no histogram, otherwise one a step.
+    histograms: Vec<Option<Arc<FloatHistogram>>>,
+}
+
+impl Column {
+    /// A column of `count` absent cells.
+    pub(crate) fn absent(count: usize) -> Self {
+        Self {
+            floats: vec![0.0; count],
+            present: Bits::none(count),
+            histograms: Vec::new(),
+        }
+    }
+
+    /// A column of floats without gaps.
+    pub(crate) fn from_floats(floats: Vec<f64>) -> Self {
+        Self {
+            present: Bits::all(floats.len()),
+            floats,
+            histograms: Vec::new(),
+        }
+    }
+
+    /// How many steps there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.floats.len()
+    }
+
+    /// The cell of step `index`.
+    pub(crate) fn cell(&self, index: usize) -> Cell<'_> {
+        if self.present.get(index) {
+            return Cell::Float(self.floats[index]);
+        }
+        match self.histogram(index) {
+            Some(histogram) => Cell::Histogram(histogram),
+            None => Cell::Absent,
+        }
+    }
+
+    /// The value of step `index`, if there is one.
+    pub(crate) fn value(&self, index: usize) -> Option<CellValue> {
+        match self.cell(index) {
+            Cell::Absent => None,
+            Cell::Float(value) => Some(CellValue::Float(value)),
+            Cell::Histogram(histogram) => Some(CellValue::Histogram(Arc::clone(histogram))),
+        }
+    }
+
+    /// The float of step `index`, if the cell is one.
+    pub(crate) fn float(&self, index: usize) -> Option<f64> {
+        self.present.get(index).then(|| self.floats[index])
+    }
+
+    /// The histogram of step `index`, if the cell is one.
+    pub(crate) fn histogram(&self, index: usize) -> Option<&Arc<FloatHistogram>> {
+        self.histograms.get(index).and_then(Option::as_ref)
+    }
+
+    /// Whether step `index` has no value.
+    pub(crate) fn is_absent(&self, index: usize) -> bool {
+        !self.present.get(index) && self.histogram(index).is_none()
+    }
+
+    /// Makes the cell of step `index` a float.
+    pub(crate) fn set_float(&mut self, index: usize, value: f64) {
+        self.floats[index] = value;
+        self.present.set(index);
+        if let Some(cell) = self.histograms.get_mut(index) {
+            *cell = None;
+        }
+    }
+
+    /// Makes the cell of step `index` a histogram.
+    pub(crate) fn set_histogram(&mut self, index: usize, histogram: Arc<FloatHistogram>) {
+        if self.histograms.is_empty() {
+            self.histograms.resize(self.floats.len(), None);
+        }
+        self.histograms[index] = Some(histogram);
+        self.present.clear(index);
+    }
+
+    /// Makes the cell of step `index` hold `value`.
+    pub(crate) fn set(&mut self, index: usize, value: CellValue) {
+        match value {
+            CellValue::Float(value) => self.set_float(index, value),
+            CellValue::Histogram(histogram) => self.set_histogram(index, histogram),
+        }
+    }
+
+    /// Empties the cell of step `index`.
+    pub(crate) fn clear(&mut self, index: usize) {
+        self.present.clear(index);
+        if let Some(cell) = self.histograms.get_mut(index) {
+            *cell = None;
+        }
+    }
+
+    /// Whether any cell holds a histogram.
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.histograms.iter().any(Option::is_some)
+    }
+
+    /// How many cells hold a value.
+    pub(crate) fn sample_count(&self) -> usize {
+        self.present.count() + self.histograms.iter().flatten().count()
+    }
+
+    /// Whether no cell holds a value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.present.0.iter().all(|word| *word == 0) && !self.has_histograms()
+    }
+
+    /// Applies `function` to every float and empties the cells of histograms.
+    pub(crate) fn map_floats(&mut self, mut function: impl FnMut(f64) -> f64) {
+        self.histograms = Vec::new();
+        for value in &mut self.floats {
+            *value = function(*value);
+        }
+    }
+
+    /// Applies `function` to every histogram, with a copy of those that others share.
+    pub(crate) fn map_histograms(&mut self, mut function: impl FnMut(&mut FloatHistogram)) {
+        for histogram in self.histograms.iter_mut().flatten() {
+            function(Arc::make_mut(histogram));
+        }
+    }
+
+    /// Applies `function` to every float and leaves histograms alone.
+    pub(crate) fn map_only_floats(&mut self, mut function: impl FnMut(f64) -> f64) {
+        for value in &mut self.floats {
+            *value = function(*value);
+        }
+    }
+
+    /// Empties the cells of histograms.
+    pub(crate) fn drop_histograms(&mut self) {
+        self.histograms = Vec::new();
+    }
+
+    /// The steps that hold a float, with it.
+    pub(crate) fn floats(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.floats
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.present.get(*index))
+            .map(|(index, value)| (index, *value))
+    }
+
+    /// The steps that hold a histogram, with it.
+    pub(crate) fn histograms(&self) -> impl Iterator<Item = (usize, &Arc<FloatHistogram>)> + '_ {
+        self.histograms
+            .iter()
+            .enumerate()
+            .filter_map(|(index, cell)| cell.as_ref().map(|histogram| (index, histogram)))
+    }
+
+    /// The histogram cells, one a step, or none at all.
+    pub(crate) fn histograms_mut(&mut self) -> &mut [Option<Arc<FloatHistogram>>] {
+        &mut self.histograms
+    }
+
+    /// The first cell in all of `count` steps.
+    pub(crate) fn repeat_first(&self, count: usize) -> Self {
+        match self.cell(0) {
+            Cell::Absent => Self::absent(count),
+            Cell::Float(value) => Self::from_floats(vec![value; count]),
+            Cell::Histogram(histogram) => Self {
+                floats: vec![0.0; count],
+                present: Bits::none(count),
+                histograms: vec![Some(Arc::clone(histogram)); count],
+            },
+        }
+    }
+
+    /// Moves the values of `other` into absent cells; false, and nothing else certain, when both have a value at a
+    /// step.
+    pub(crate) fn merge(&mut self, other: &Self) -> bool {
+        for index in 0..self.len() {
+            let Some(value) = other.value(index) else {
+                continue;
+            };
+            if !self.is_absent(index) {
+                return false;
+            }
+            self.set(index, value);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_absent_float_or_histogram() {
+        let mut column = Column::absent(70);
+        assert!(column.is_empty());
+        column.set_float(69, 2.0);
+        assert_eq!(column.float(69), Some(2.0));
+        assert!(column.is_absent(0));
+        assert_eq!(column.sample_count(), 1);
+        column.clear(69);
+        assert!(column.is_empty());
+    }
+
+    #[test]
+    fn a_full_column_has_as_many_samples_as_steps() {
+        for count in [0, 1, 63, 64, 65, 130] {
+            assert_eq!(
+                Column::from_floats(vec![1.0; count]).sample_count(),
+                count,
+                "{count} steps"
+            );
+        }
+    }
+
+    #[test]
+    fn columns_merge_where_they_do_not_overlap() {
+        let (mut left, mut right) = (Column::absent(2), Column::absent(2));
+        left.set_float(0, 1.0);
+        right.set_float(1, 2.0);
+        assert!(left.merge(&right));
+        assert_eq!(left.floats().collect::<Vec<_>>(), [(0, 1.0), (1, 2.0)]);
+        assert!(!left.merge(&right));
+    }
+}

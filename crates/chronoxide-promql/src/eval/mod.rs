@@ -1,0 +1,132 @@
+//! The third stage of a query: the plan over columns, each series over all steps at once.
+
+pub(crate) mod aggregate;
+pub(crate) mod binary;
+mod call;
+mod column;
+mod invariant;
+mod negate;
+pub(crate) mod query;
+pub(crate) mod reserved;
+mod scalar;
+mod series;
+mod steps;
+
+pub(crate) use column::{Cell, CellValue, Column};
+pub(crate) use query::{Meter, Query};
+pub(crate) use series::{Charge, StepSeries};
+pub(crate) use steps::Steps;
+
+use crate::Error;
+use crate::annotations::Annotation;
+use crate::plan::{Expr, Node, Position, ValueType};
+
+/// Where an operator hands its series to, one by one.
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(StepSeries) -> Result<(), Error>;
+
+/// Part of a query at certain steps: the query's own, or those inside a subquery.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluation<'q> {
+    /// What the parts share.
+    pub(crate) query: &'q Query<'q>,
+    /// The steps of this part.
+    pub(crate) steps: Steps,
+}
+
+impl<'q> Evaluation<'q> {
+    /// The same query at other steps.
+    pub(crate) const fn at(&self, steps: Steps) -> Self {
+        Self {
+            query: self.query,
+            steps,
+        }
+    }
+
+    /// Hands each series of `node` to `sink`; a series without any value may come as well.
+    ///
+    /// A scalar comes as one series without labels. Strings and range vectors have no series over steps.
+    ///
+    /// # Errors
+    /// Whatever the evaluation, the source or `sink` fails with.
+    pub(crate) fn for_each(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
+        self.check()?;
+        if self.steps.count == 0 {
+            return Ok(());
+        }
+        if self.steps.count > 1 && invariant::is_step_invariant(node) {
+            return self.repeat_first_step(node, sink);
+        }
+        match &node.expr {
+            _ if node.expr.value_type() == ValueType::Scalar => sink(StepSeries::new(
+                chronoxide_model::Labels::empty(),
+                Column::from_floats(self.scalar(node)?),
+                false,
+            )),
+            Expr::Vector(_) | Expr::Number(_) => Err(Error::execution(
+                "selectors are not available in this build",
+            )),
+            Expr::Negate(inner) => negate::for_each(self, inner, sink),
+            Expr::Binary(binary) => binary::for_each(self, binary, node.position, sink),
+            Expr::Aggregate(aggregate) => aggregate::for_each(self, aggregate, node.position, sink),
+            Expr::Call(call) => call::for_each(self, call, node.position, sink),
+            Expr::String(_) | Expr::Range { .. } | Expr::Subquery(_) => {
+                Err(Error::execution(format!(
+                    "a {} has no values at steps",
+                    node.expr.value_type().as_str()
+                )))
+            }
+        }
+    }
+
+    /// All series of `node` that have any value, counted against the limit of samples while they are held.
+    ///
+    /// # Errors
+    /// See [`Evaluation::for_each`].
+    pub(crate) fn collect(&self, node: &Node) -> Result<Vec<StepSeries>, Error> {
+        let mut all = Vec::new();
+        self.for_each(node, &mut |mut series| {
+            if !series.column.is_empty() {
+                series.charge(&self.query.meter)?;
+                all.push(series);
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The number of a scalar `node` at each step.
+    ///
+    /// # Errors
+    /// Whatever the evaluation fails with.
+    pub(crate) fn scalar(&self, node: &Node) -> Result<Vec<f64>, Error> {
+        scalar::scalar(self, node)
+    }
+
+    /// Evaluates `node` at the first step and repeats the values at all steps.
+    fn repeat_first_step(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
+        let count = self.steps.count;
+        self.at(Steps::instant(self.steps.start_ms))
+            .for_each(node, &mut |series| {
+                sink(StepSeries::new(
+                    series.labels,
+                    series.column.repeat_first(count),
+                    series.drop_name,
+                ))
+            })
+    }
+
+    /// Stops a query that is cancelled or past its time; to be called in every loop over series.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::Timeout`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.query.check()
+    }
+
+    /// Notes `annotation` about the expression at `position`.
+    ///
+    /// Building an annotation allocates: where it may come at every step, note it once a series.
+    pub(crate) fn annotate(&self, annotation: Annotation, position: Position) {
+        self.query.annotate(annotation, position);
+    }
+}

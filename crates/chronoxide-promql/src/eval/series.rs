@@ -1,0 +1,72 @@
+//! A series on its way through the operators of a query.
+
+use std::sync::Arc;
+
+use chronoxide_model::Labels;
+
+use crate::Error;
+use crate::eval::Column;
+use crate::eval::query::Meter;
+
+/// One series over all steps.
+#[derive(Debug)]
+pub(crate) struct StepSeries {
+    /// Its labels, with the metric name as long as nothing replaced it.
+    pub(crate) labels: Labels,
+    /// Its values.
+    pub(crate) column: Column,
+    /// Whether the labels lose name, type and unit at the end of the query.
+    pub(crate) drop_name: bool,
+    /// What the series counts against the limit of samples while it is held.
+    charge: Option<Charge>,
+}
+
+impl StepSeries {
+    /// A series that counts nothing yet.
+    pub(crate) const fn new(labels: Labels, column: Column, drop_name: bool) -> Self {
+        Self {
+            labels,
+            column,
+            drop_name,
+            charge: None,
+        }
+    }
+
+    /// Counts the samples of the series against the limit until it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::TooManySamples`] past the limit.
+    pub(crate) fn charge(&mut self, meter: &Arc<Meter>) -> Result<(), Error> {
+        if self.charge.is_none() {
+            self.charge = Some(Charge::new(meter, self.column.sample_count() as u64)?);
+        }
+        Ok(())
+    }
+}
+
+/// Samples counted against the limit for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    meter: Arc<Meter>,
+    samples: u64,
+}
+
+impl Charge {
+    /// Counts `samples`.
+    ///
+    /// # Errors
+    /// [`Error::TooManySamples`] past the limit.
+    pub(crate) fn new(meter: &Arc<Meter>, samples: u64) -> Result<Self, Error> {
+        meter.hold(samples)?;
+        Ok(Self {
+            meter: Arc::clone(meter),
+            samples,
+        })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.meter.release(self.samples);
+    }
+}
