@@ -9,6 +9,7 @@
     warn(clippy::indexing_slicing, clippy::cast_possible_truncation)
 )]
 
+pub mod chunk;
 mod error;
 pub mod part;
 mod reader;

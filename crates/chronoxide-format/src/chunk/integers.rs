@@ -1,0 +1,307 @@
+//! Streams of 64-bit integers: what timestamps, decimal mantissas, float bits and bucket counts all become.
+//!
+//! A stream is constant, linear, or the differences of order 0, 1 or 2 in units of their greatest common divisor,
+//! bit-packed in blocks. All arithmetic wraps, so every `i64` is representable and no input overflows.
+
+use super::block::{self, BLOCK, Plan};
+use crate::varint::put_i64;
+use crate::{Reader, Result, varint};
+
+const CONSTANT: u8 = 0;
+const LINEAR: u8 = 1;
+const ORDER_0: u8 = 2;
+const ORDER_1: u8 = 3;
+const ORDER_2: u8 = 4;
+const SHAPE_MASK: u8 = 0x07;
+/// The divisor of all differences follows the head.
+const DIVIDED: u8 = 0x08;
+
+/// Appends `values`; nothing when there are none.
+pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
+    let Some((&first, rest)) = values.split_first() else {
+        return;
+    };
+    let slope = rest.first().map_or(0, |second| second.wrapping_sub(first));
+    if differences(values).all(|difference| difference == slope) {
+        out.push(if slope == 0 { CONSTANT } else { LINEAR });
+        put_i64(out, first);
+        if slope != 0 {
+            put_i64(out, slope);
+        }
+        return;
+    }
+    let stream = Stream {
+        values,
+        divisor: Divisor::of(values),
+    };
+    let order = stream.best_order();
+    stream.write(order, first, slope, out);
+}
+
+fn differences(values: &[i64]) -> impl Iterator<Item = i64> {
+    values
+        .iter()
+        .zip(values.iter().skip(1))
+        .map(|(before, after)| after.wrapping_sub(*before))
+}
+
+/// A number that divides every difference, as the shift and the odd factor it is made of.
+#[derive(Clone, Copy, Debug)]
+struct Divisor {
+    shift: u32,
+    odd: u64,
+    /// `odd * inverse == 1`, modulo 2^64.
+    inverse: u64,
+}
+
+impl Divisor {
+    /// The greatest common divisor of the differences of `values`, which are not all zero.
+    fn of(values: &[i64]) -> Self {
+        let ones = differences(values).fold(0, |ones, difference| ones | difference);
+        let shift = ones.trailing_zeros().min(63);
+        let mut odd = 0;
+        let mut inverse = 1;
+        let mut limit = u64::MAX;
+        for difference in differences(values) {
+            let difference = difference.unsigned_abs() >> shift;
+            if difference.wrapping_mul(inverse) > limit || odd == 0 {
+                odd = odd_divisor(odd, difference);
+                if odd == 1 {
+                    break;
+                }
+                inverse = odd_inverse(odd);
+                limit = u64::MAX.checked_div(odd).unwrap_or(u64::MAX);
+            }
+        }
+        let odd = odd.max(1);
+        Self {
+            shift,
+            odd,
+            inverse: odd_inverse(odd),
+        }
+    }
+
+    const fn value(self) -> u64 {
+        self.odd << self.shift
+    }
+
+    /// `difference` in units of the divisor. Exact modulo 2^64 for any sum of differences, overflowed ones too: only the
+    /// low zero bits are shifted out, and multiplying by the inverse undoes multiplying by the factor.
+    #[inline]
+    const fn divide(self, difference: i64) -> i64 {
+        (difference >> self.shift).wrapping_mul(self.inverse.cast_signed())
+    }
+}
+
+/// The odd part of the greatest common divisor of `a` and `b`.
+const fn odd_divisor(a: u64, b: u64) -> u64 {
+    let (mut a, mut b) = (a, b);
+    if a == 0 || b == 0 {
+        let other = a | b;
+        return if other == 0 {
+            0
+        } else {
+            other >> other.trailing_zeros()
+        };
+    }
+    a >>= a.trailing_zeros();
+    while b != 0 {
+        b >>= b.trailing_zeros();
+        if a > b {
+            (a, b) = (b, a);
+        }
+        b -= a;
+    }
+    a
+}
+
+/// The inverse of an odd number modulo 2^64, by Newton's iteration: each step doubles the correct bits.
+const fn odd_inverse(odd: u64) -> u64 {
+    let mut inverse = odd;
+    let mut bits = 3;
+    while bits < 64 {
+        inverse = inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        bits *= 2;
+    }
+    inverse
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Zero,
+    One,
+    Two,
+}
+
+struct Stream<'a> {
+    values: &'a [i64],
+    divisor: Divisor,
+}
+
+impl Stream<'_> {
+    fn best_order(&self) -> Order {
+        let mut costs = [(Order::One, 0_usize), (Order::Two, 0), (Order::Zero, 0)];
+        for (order, bytes) in &mut costs {
+            self.for_each_block(*order, |residuals| *bytes += Plan::of(residuals).bytes);
+        }
+        costs
+            .into_iter()
+            .min_by_key(|(_, bytes)| *bytes)
+            .map_or(Order::One, |(order, _)| order)
+    }
+
+    fn write(&self, order: Order, first: i64, slope: i64, out: &mut Vec<u8>) {
+        let shape = match order {
+            Order::Zero => ORDER_0,
+            Order::One => ORDER_1,
+            Order::Two => ORDER_2,
+        };
+        let divisor = self.divisor.value();
+        if divisor > 1 {
+            out.push(shape | DIVIDED);
+            varint::put_u64(out, divisor);
+        } else {
+            out.push(shape);
+        }
+        put_i64(out, first);
+        if matches!(order, Order::Two) {
+            put_i64(out, self.divisor.divide(slope));
+        }
+        self.for_each_block(order, |residuals| Plan::of(residuals).write(residuals, out));
+    }
+
+    /// Calls `f` with the residuals, 128 at a time. The first value, and for order 2 the second, has none.
+    fn for_each_block(&self, order: Order, mut f: impl FnMut(&[i64])) {
+        let divisor = self.divisor;
+        let values = self.values;
+        let mut residuals = [0; BLOCK];
+        match order {
+            Order::Zero => {
+                let first = values.first().copied().unwrap_or(0);
+                for block in values.get(1..).unwrap_or_default().chunks(BLOCK) {
+                    for (to, value) in residuals.iter_mut().zip(block) {
+                        *to = divisor.divide(value.wrapping_sub(first));
+                    }
+                    f(residuals.get(..block.len()).unwrap_or_default());
+                }
+            }
+            Order::One => {
+                let before = values.chunks(BLOCK);
+                for (before, after) in before.zip(values.get(1..).unwrap_or_default().chunks(BLOCK))
+                {
+                    for ((to, a), b) in residuals.iter_mut().zip(before).zip(after) {
+                        *to = divisor.divide(b.wrapping_sub(*a));
+                    }
+                    f(residuals.get(..after.len()).unwrap_or_default());
+                }
+            }
+            Order::Two => {
+                let before = values.chunks(BLOCK);
+                let middle = values.get(1..).unwrap_or_default().chunks(BLOCK);
+                let after = values.get(2..).unwrap_or_default().chunks(BLOCK);
+                for ((before, middle), after) in before.zip(middle).zip(after) {
+                    for (((to, a), b), c) in residuals.iter_mut().zip(before).zip(middle).zip(after)
+                    {
+                        let bent = c.wrapping_sub(*b).wrapping_sub(b.wrapping_sub(*a));
+                        *to = divisor.divide(bent);
+                    }
+                    f(residuals.get(..after.len()).unwrap_or_default());
+                }
+            }
+        }
+    }
+}
+
+/// Reads `count` values and hands them to `f` in order, at most 128 at a time.
+pub(super) fn decode(
+    reader: &mut Reader<'_>,
+    count: usize,
+    mut f: impl FnMut(&[i64]),
+) -> Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let head = reader.u8()?;
+    if head & !(SHAPE_MASK | DIVIDED) > 0 {
+        return Err(reader.corrupt("unknown bits in the head of an integer stream"));
+    }
+    let divisor = if head & DIVIDED > 0 {
+        reader.varint_u64()?.cast_signed()
+    } else {
+        1
+    };
+    let first = reader.varint_i64()?;
+    match head & SHAPE_MASK {
+        CONSTANT => line(first, 0, count, f),
+        LINEAR => line(first, reader.varint_i64()?, count, f),
+        ORDER_0 => {
+            f(&[first]);
+            return decode_blocks(reader, count - 1, |residuals| {
+                for value in residuals.iter_mut() {
+                    *value = first.wrapping_add(value.wrapping_mul(divisor));
+                }
+                f(residuals);
+            });
+        }
+        ORDER_1 => {
+            f(&[first]);
+            let mut last = first;
+            return decode_blocks(reader, count - 1, |residuals| {
+                for value in residuals.iter_mut() {
+                    last = last.wrapping_add(value.wrapping_mul(divisor));
+                    *value = last;
+                }
+                f(residuals);
+            });
+        }
+        ORDER_2 => {
+            if count < 2 {
+                return Err(reader.corrupt("one value has no second difference"));
+            }
+            let mut slope = reader.varint_i64()?.wrapping_mul(divisor);
+            let mut last = first.wrapping_add(slope);
+            f(&[first, last]);
+            return decode_blocks(reader, count - 2, |residuals| {
+                for value in residuals.iter_mut() {
+                    slope = slope.wrapping_add(value.wrapping_mul(divisor));
+                    last = last.wrapping_add(slope);
+                    *value = last;
+                }
+                f(residuals);
+            });
+        }
+        _ => return Err(reader.corrupt("unknown shape of an integer stream")),
+    }
+    Ok(())
+}
+
+fn line(first: i64, slope: i64, count: usize, mut f: impl FnMut(&[i64])) {
+    let mut block = [0; BLOCK];
+    let mut next = first;
+    let mut left = count;
+    while left > 0 {
+        let taken = left.min(BLOCK);
+        for value in &mut block {
+            *value = next;
+            next = next.wrapping_add(slope);
+        }
+        f(block.get(..taken).unwrap_or_default());
+        left -= taken;
+    }
+}
+
+fn decode_blocks(
+    reader: &mut Reader<'_>,
+    count: usize,
+    mut f: impl FnMut(&mut [i64]),
+) -> Result<()> {
+    let mut residuals = [0; BLOCK];
+    let mut left = count;
+    while left > 0 {
+        let taken = left.min(BLOCK);
+        block::read(reader, taken, &mut residuals)?;
+        f(residuals.get_mut(..taken).unwrap_or_default());
+        left -= taken;
+    }
+    Ok(())
+}

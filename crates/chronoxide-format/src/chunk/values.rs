@@ -1,0 +1,202 @@
+//! Columns of float values.
+
+use super::decimal::{self, Decimal, Form};
+use super::exceptions::{self, Run};
+use super::{check_count, integers};
+use crate::varint::put_i64;
+use crate::{Error, Reader, Result};
+
+const WHAT: &str = "value chunk";
+
+/// The codec is the low half of a chunk's first byte; the scale of a decimal is the high half.
+const CODEC_MASK: u8 = 0x0f;
+const SCALE_SHIFT: u32 = 4;
+
+const CONSTANT_BITS: u8 = 0;
+const CONSTANT_DECIMAL: u8 = 1;
+const QUOTIENTS: u8 = 2;
+const PRODUCTS: u8 = 3;
+const CORRECTED: u8 = 4;
+const ORDERED_BITS: u8 = 5;
+const WITH_EXCEPTIONS: u8 = 6;
+
+/// Appends a chunk of `values`, at most [`SAMPLES_MAX`](super::SAMPLES_MAX). For many chunks, keep a [`ValueEncoder`].
+pub fn encode_values(values: &[f64], out: &mut Vec<u8>) {
+    ValueEncoder::new().encode(values, out);
+}
+
+/// Appends the `count` values of the chunk that `bytes` are to `out`, which is left as it was on an error.
+///
+/// # Errors
+///
+/// When `bytes` are not exactly one chunk of `count` values, or `count` is above [`SAMPLES_MAX`](super::SAMPLES_MAX).
+pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<()> {
+    let before = out.len();
+    let mut reader = Reader::new(WHAT, bytes);
+    let decoded = decode_stream(&mut reader, count, out).and_then(|()| reader.finish());
+    if decoded.is_err() {
+        out.truncate(before);
+    }
+    decoded
+}
+
+/// Encodes chunks of values, one after the other, in memory that it keeps.
+#[derive(Clone, Debug, Default)]
+pub struct ValueEncoder {
+    runs: Vec<Run>,
+    ordinary: Vec<f64>,
+    integers: Vec<i64>,
+    corrections: Vec<i64>,
+    trial: Vec<u8>,
+}
+
+impl ValueEncoder {
+    /// An encoder that has no memory yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a chunk of `values`, at most [`SAMPLES_MAX`](super::SAMPLES_MAX).
+    pub fn encode(&mut self, values: &[f64], out: &mut Vec<u8>) {
+        let Some(&first) = values.first() else {
+            return;
+        };
+        if values
+            .iter()
+            .all(|value| value.to_bits() == first.to_bits())
+        {
+            self.encode_constant(first, out);
+        } else if values.iter().any(|&value| exceptions::is_exception(value)) {
+            let mut ordinary = std::mem::take(&mut self.ordinary);
+            exceptions::part(values, &mut self.runs, &mut ordinary);
+            out.push(WITH_EXCEPTIONS);
+            exceptions::encode(&self.runs, out);
+            self.encode(&ordinary, out);
+            self.ordinary = ordinary;
+        } else {
+            self.encode_varying(values, out);
+        }
+    }
+
+    fn encode_constant(&mut self, value: f64, out: &mut Vec<u8>) {
+        match decimal::exact(&[value], &mut self.integers) {
+            Some(Decimal {
+                form: Form::Quotient,
+                scale,
+            }) => {
+                out.push(CONSTANT_DECIMAL | scale << SCALE_SHIFT);
+                put_i64(out, self.integers.first().copied().unwrap_or(0));
+            }
+            _ => {
+                out.push(CONSTANT_BITS);
+                out.extend_from_slice(&value.to_le_bytes());
+            }
+        }
+    }
+
+    fn encode_varying(&mut self, values: &[f64], out: &mut Vec<u8>) {
+        if let Some(decimal) = decimal::exact(values, &mut self.integers) {
+            let codec = match decimal.form {
+                Form::Quotient => QUOTIENTS,
+                Form::Product => PRODUCTS,
+            };
+            out.push(codec | decimal.scale << SCALE_SHIFT);
+            integers::encode(&self.integers, out);
+            return;
+        }
+        let start = out.len();
+        self.encode_ordered(values, out);
+        self.trial.clear();
+        if let Some(decimal) = decimal::corrected(values, &mut self.integers, &mut self.corrections)
+        {
+            self.trial.push(CORRECTED | decimal.scale << SCALE_SHIFT);
+            integers::encode(&self.integers, &mut self.trial);
+            integers::encode(&self.corrections, &mut self.trial);
+            if self.trial.len() < out.len() - start {
+                out.truncate(start);
+                out.extend_from_slice(&self.trial);
+            }
+        }
+    }
+
+    fn encode_ordered(&mut self, values: &[f64], out: &mut Vec<u8>) {
+        self.integers.clear();
+        self.integers
+            .extend(values.iter().map(|&value| decimal::ordered(value)));
+        out.push(ORDERED_BITS);
+        integers::encode(&self.integers, out);
+    }
+}
+
+/// Appends the next `count` values of `reader`, and leaves it behind them.
+pub(super) fn decode_stream(
+    reader: &mut Reader<'_>,
+    count: usize,
+    out: &mut Vec<f64>,
+) -> Result<()> {
+    check_count(WHAT, count)?;
+    if count == 0 {
+        return Ok(());
+    }
+    let head = reader.u8()?;
+    out.reserve(count);
+    if head != WITH_EXCEPTIONS {
+        return decode_ordinary(head, reader, count, out);
+    }
+    let start = out.len();
+    let (runs, ordinary) = exceptions::decode(reader, count)?;
+    if ordinary > 0 {
+        let head = reader.u8()?;
+        decode_ordinary(head, reader, ordinary, out)?;
+    }
+    exceptions::join(&runs, start, out);
+    Ok(())
+}
+
+fn decode_ordinary(
+    head: u8,
+    reader: &mut Reader<'_>,
+    count: usize,
+    out: &mut Vec<f64>,
+) -> Result<()> {
+    let (codec, scale) = (head & CODEC_MASK, head >> SCALE_SHIFT);
+    let form = if codec == PRODUCTS {
+        Form::Product
+    } else {
+        Form::Quotient
+    };
+    let factor = Decimal { form, scale }.factor();
+    match codec {
+        CONSTANT_DECIMAL => {
+            let value = factor.apply(reader.varint_i64()?);
+            out.resize(out.len() + count, value);
+            Ok(())
+        }
+        QUOTIENTS | PRODUCTS => {
+            integers::decode(reader, count, |mantissas| factor.extend(mantissas, out))
+        }
+        CORRECTED => {
+            let start = out.len();
+            integers::decode(reader, count, |mantissas| factor.extend(mantissas, out))?;
+            let mut values = out.iter_mut().skip(start);
+            integers::decode(reader, count, |corrections| {
+                for (&correction, value) in corrections.iter().zip(&mut values) {
+                    *value = decimal::correct(*value, correction);
+                }
+            })
+        }
+        CONSTANT_BITS if scale == 0 => {
+            let value = reader.f64()?;
+            out.resize(out.len() + count, value);
+            Ok(())
+        }
+        ORDERED_BITS if scale == 0 => integers::decode(reader, count, |bits| {
+            out.extend(bits.iter().map(|&bits| decimal::from_ordered(bits)));
+        }),
+        _ => Err(Error::UnknownCodec {
+            what: WHAT,
+            id: head,
+        }),
+    }
+}
