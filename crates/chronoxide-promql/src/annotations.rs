@@ -1,6 +1,6 @@
 //! Warnings and infos that accompany an answer, in Prometheus' words.
 
-mod number;
+pub(crate) mod number;
 
 use std::collections::BTreeMap;
 

@@ -18,10 +18,13 @@ mod error;
 mod eval;
 mod function;
 mod functions;
+mod histogram;
+mod kahan;
 pub mod plan;
 mod value;
 
 pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions};
 pub use error::Error;
 pub use function::Function;
+pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};
 pub use value::{Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};
