@@ -11,10 +11,17 @@
 
 pub mod chunk;
 mod error;
+pub mod log;
+pub mod manifest;
+pub mod metadata;
 pub mod part;
 mod reader;
+pub mod registry;
 pub mod section;
+pub mod store_header;
+pub mod tombstones;
 pub mod varint;
+pub mod wal_record;
 
 pub use error::{Error, Result};
 pub use reader::Reader;
