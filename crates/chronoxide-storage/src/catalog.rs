@@ -1,0 +1,87 @@
+//! What a reader sees: the head's batches and the parts, published as one.
+//!
+//! Readers load the current [`Snapshot`] without a lock and keep it as long as they like. Whoever changes it, by
+//! appending to the head, freezing it or exchanging parts, holds the edit lock, which is held for moments only.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::head::{BatchRows, HeadBatch};
+
+/// Everything that can be read at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// The batch that is being appended to.
+    pub(crate) open: Arc<HeadBatch>,
+    /// Batches on their way to parts, oldest first.
+    pub(crate) frozen: Vec<Arc<HeadBatch>>,
+}
+
+impl Snapshot {
+    /// All batches of the head, oldest first.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &Arc<HeadBatch>> {
+        self.frozen.iter().chain(std::iter::once(&self.open))
+    }
+}
+
+/// Holds the current snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    current: ArcSwap<Snapshot>,
+    edit: Mutex<()>,
+}
+
+impl Catalog {
+    /// What can be read now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Appends to the open batch.
+    pub(crate) fn append(&self, append: impl FnOnce(&mut BatchRows)) {
+        let _edit = self.edit.lock();
+        self.current.load().open.append(append);
+    }
+
+    /// Publishes the snapshot that `edit` makes of the current one.
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Snapshot)) {
+        let _edit = self.edit.lock();
+        let mut next = Snapshot::clone(&self.current.load());
+        edit(&mut next);
+        self.current.store(Arc::new(next));
+    }
+
+    /// Replaces the open batch by an empty one, if it has samples.
+    pub(crate) fn freeze(&self) {
+        self.edit(|snapshot| {
+            if snapshot.open.read(|rows| rows.sample_count() > 0) {
+                let open = std::mem::take(&mut snapshot.open);
+                snapshot.frozen.push(open);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_keeps_what_it_saw() {
+        let catalog = Catalog::default();
+        catalog.freeze();
+        assert!(
+            catalog.snapshot().frozen.is_empty(),
+            "an empty batch is not frozen"
+        );
+        catalog.append(|rows| rows.push_floats(&[0], &[1], &[1.0], &[]));
+        let before = catalog.snapshot();
+        catalog.freeze();
+        let after = catalog.snapshot();
+        assert_eq!((before.frozen.len(), after.frozen.len()), (0, 1));
+        assert!(Arc::ptr_eq(&before.open, &after.frozen[0]));
+        assert_eq!(after.open.read(BatchRows::sample_count), 0);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a database has done since it was opened, counted from any thread.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chronoxide_model::{RejectReason, WriteOutcome};
+use parking_lot::Mutex;
+
+use crate::Stats;
+use crate::stats::TimingCounter;
+
+/// The counters behind [`Stats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    series_created: AtomicU64,
+    samples_accepted: AtomicU64,
+    histograms_accepted: AtomicU64,
+    writes_failed: AtomicU64,
+    rejected: Mutex<BTreeMap<RejectReason, u64>>,
+    pub(crate) flushes: TimingCounter,
+    pub(crate) compactions: TimingCounter,
+}
+
+impl Counters {
+    pub(crate) fn series_created(&self, series: usize) {
+        self.series_created
+            .fetch_add(series as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rejected(&self, reason: RejectReason, samples: u64) {
+        *self.rejected.lock().entry(reason).or_default() += samples;
+    }
+
+    pub(crate) fn accepted(&self, outcome: &WriteOutcome) {
+        self.samples_accepted
+            .fetch_add(outcome.samples_accepted, Ordering::Relaxed);
+        self.histograms_accepted
+            .fetch_add(outcome.histograms_accepted, Ordering::Relaxed);
+    }
+
+    pub(crate) fn write_failed(&self) {
+        self.writes_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Fills in the counters' fields.
+    pub(crate) fn fill(&self, stats: &mut Stats) {
+        stats.series_created_total = self.series_created.load(Ordering::Relaxed);
+        stats.samples_accepted_total = self.samples_accepted.load(Ordering::Relaxed);
+        stats.histograms_accepted_total = self.histograms_accepted.load(Ordering::Relaxed);
+        stats.writes_failed_total = self.writes_failed.load(Ordering::Relaxed);
+        stats.samples_rejected_total = self.rejected.lock().iter().map(|(r, n)| (*r, *n)).collect();
+        stats.flushes = self.flushes.read();
+        stats.compactions = self.compactions.read();
+    }
+}

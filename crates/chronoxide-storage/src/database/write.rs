@@ -1,0 +1,320 @@
+//! A batch on its way in: which samples are admitted, and under which series ids.
+
+use std::collections::HashMap;
+
+use chronoxide_model::{
+    BatchSeries, Histogram, Labels, Metadata, RejectReason, Rejection, TimeRange, WriteBatch,
+    WriteOutcome,
+};
+
+use super::Engine;
+use crate::Result;
+use crate::head::HistogramRow;
+use crate::registry::{Cursor, KeyHash, Registry, shortened};
+
+/// The columns of what was admitted of one batch.
+#[derive(Debug, Default)]
+pub(super) struct Admitted {
+    pub(super) sids: Vec<u32>,
+    pub(super) timestamps_ms: Vec<i64>,
+    pub(super) values: Vec<f64>,
+    /// Empty, or one for each float sample.
+    pub(super) start_timestamps_ms: Vec<i64>,
+    pub(super) histograms: Vec<HistogramRow>,
+    pub(super) metadata: Vec<(String, Metadata)>,
+}
+
+impl Admitted {
+    fn with_capacity(samples: usize, histograms: usize) -> Self {
+        Self {
+            sids: Vec::with_capacity(samples),
+            timestamps_ms: Vec::with_capacity(samples),
+            values: Vec::with_capacity(samples),
+            histograms: Vec::with_capacity(histograms),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sids.is_empty() && self.histograms.is_empty() && self.metadata.is_empty()
+    }
+
+    fn push_samples(&mut self, sid: u32, series: &BatchSeries<'_>, window: TimeRange) {
+        let inside = |timestamp_ms: i64| window.contains(timestamp_ms);
+        for (index, sample) in series.samples.iter().enumerate() {
+            if !inside(sample.timestamp_ms) {
+                continue;
+            }
+            let start = series.start_timestamps_ms.get(index).copied().unwrap_or(0);
+            if start != 0 || !self.start_timestamps_ms.is_empty() {
+                self.start_timestamps_ms.resize(self.sids.len(), 0);
+                self.start_timestamps_ms.push(start);
+            }
+            self.sids.push(sid);
+            self.timestamps_ms.push(sample.timestamp_ms);
+            self.values.push(sample.value);
+        }
+        for (timestamp_ms, start, histogram) in series.histograms() {
+            if inside(timestamp_ms) && histogram.validate().is_ok() {
+                let histogram = tidied(histogram);
+                self.histograms
+                    .push(HistogramRow::new(sid, timestamp_ms, start, histogram));
+            }
+        }
+    }
+}
+
+/// A stale marker needs nothing but its sum, and need not be valid beyond it.
+fn tidied(histogram: &Histogram) -> Histogram {
+    if !histogram.is_stale() {
+        return histogram.clone();
+    }
+    Histogram {
+        counter_reset_hint: histogram.counter_reset_hint,
+        schema: 0,
+        zero_threshold: 0.0,
+        sum: histogram.sum,
+        positive_spans: Vec::new(),
+        negative_spans: Vec::new(),
+        counts: chronoxide_model::HistogramCounts::Float(chronoxide_model::BucketCounts::default()),
+        custom_bounds: std::sync::Arc::default(),
+    }
+}
+
+/// Stands for a series without an id: its samples are not stored.
+const NO_SERIES: u32 = u32::MAX;
+
+impl Engine {
+    /// Finds or makes the series of a batch, and takes from it what may be stored.
+    pub(super) fn admit(&self, batch: &WriteBatch<'_>) -> Result<(Admitted, WriteOutcome)> {
+        let mut outcome = WriteOutcome::default();
+        let mut sids = Vec::with_capacity(batch.series_count());
+        let all_known = self.find_series(batch, &mut sids);
+        if !all_known {
+            self.make_series(batch, &mut sids, &mut outcome)?;
+        }
+        let window = self.admission_window();
+        let mut admitted = Admitted::with_capacity(batch.sample_count(), batch.histogram_count());
+        for (series, sid) in batch.series().zip(&sids) {
+            if *sid == NO_SERIES {
+                continue;
+            }
+            let before = (admitted.sids.len(), admitted.histograms.len());
+            admitted.push_samples(*sid, &series, window);
+            let floats = admitted.sids.len() - before.0;
+            let histograms = admitted.histograms.len() - before.1;
+            if floats + histograms < series.sample_count() {
+                self.reject_samples(*sid, &series, window, &mut outcome);
+            }
+            outcome.samples_accepted += floats as u64;
+            outcome.histograms_accepted += histograms as u64;
+        }
+        Ok((admitted, outcome))
+    }
+
+    /// Looks up every series; whether all were found.
+    fn find_series(&self, batch: &WriteBatch<'_>, sids: &mut Vec<u32>) -> bool {
+        let registry = self.registry.read();
+        let seed = registry.seed();
+        let mut cursor = Cursor::START;
+        let mut all_known = true;
+        for series in batch.series() {
+            let found = registry.find(KeyHash::of(series.key, seed), &mut cursor);
+            all_known &= found.is_some();
+            sids.push(found.unwrap_or(NO_SERIES));
+        }
+        all_known
+    }
+
+    /// Makes the series that are not known yet, durably, and fills in their ids. What has bad labels stays without.
+    fn make_series(
+        &self,
+        batch: &WriteBatch<'_>,
+        sids: &mut [u32],
+        outcome: &mut WriteOutcome,
+    ) -> Result<()> {
+        let mut log = self.creation.lock();
+        let mut fresh = FreshSeries::default();
+        {
+            let registry = self.registry.read();
+            let mut free_ids = registry.free_ids();
+            for (series, sid) in batch.series().zip(sids.iter_mut()) {
+                if *sid != NO_SERIES || series.sample_count() == 0 {
+                    continue;
+                }
+                match self.identify(&registry, &mut fresh, &mut free_ids, &series) {
+                    Ok(found) => *sid = found,
+                    Err(rejection) => self.reject(rejection, outcome),
+                }
+            }
+        }
+        if !fresh.series.is_empty() {
+            log.append(&fresh.series)?;
+        }
+        let mut registry = self.registry.write();
+        for (sid, labels, hash) in &fresh.series {
+            registry.insert(*sid, labels, *hash);
+        }
+        for (hash, sid) in &fresh.aliases {
+            registry.insert_alias(*hash, *sid);
+        }
+        drop(registry);
+        self.counters.series_created(fresh.series.len());
+        Ok(())
+    }
+
+    /// The id of one series not found at first: another request made it meanwhile, or its key is a new one of a known
+    /// series, or it is new.
+    fn identify(
+        &self,
+        registry: &Registry,
+        fresh: &mut FreshSeries,
+        free_ids: &mut impl Iterator<Item = u32>,
+        series: &BatchSeries<'_>,
+    ) -> Result<u32, Rejection> {
+        let samples = series.sample_count() as u64;
+        let hash = KeyHash::of(series.key, registry.seed());
+        let known = registry.find_alone(hash);
+        if let Some(sid) = known.or_else(|| fresh.by_hash.get(&hash).copied()) {
+            return Ok(sid);
+        }
+        let labels = series.key.decode().map_err(|error| Rejection {
+            series: shortened(
+                &String::from_utf8_lossy(series.key.bytes),
+                SERIES_TEXT_BYTES,
+            ),
+            reason: RejectReason::from(&error),
+            detail: error.to_string(),
+            samples,
+        })?;
+        let reject = |(reason, detail)| Rejection {
+            series: shortened(&labels.to_string(), SERIES_TEXT_BYTES),
+            reason,
+            detail,
+            samples,
+        };
+        if let Some(broken) = self.limits.broken(&labels) {
+            return Err(reject(broken));
+        }
+        let canonical = registry.canonical_hash(&labels, &mut fresh.key);
+        let known = registry.find_alone(canonical);
+        if let Some(sid) = known.or_else(|| fresh.by_hash.get(&canonical).copied()) {
+            fresh.alias(hash, sid);
+            return Ok(sid);
+        }
+        let series_max = self.options.series_max;
+        let is_full = registry.len() + fresh.series.len() >= series_max as usize
+            || registry.is_full_for(fresh.labels_bytes + fresh.key.len());
+        let sid = free_ids.next().filter(|_| !is_full).ok_or_else(|| {
+            let detail = format!(
+                "there are {} active series and the limit is {series_max}: drop labels with many values at the sender \
+                 or raise the limit; known series go on",
+                registry.len() + fresh.series.len()
+            );
+            reject((RejectReason::SeriesLimit, detail))
+        })?;
+        fresh.labels_bytes += fresh.key.len();
+        fresh.by_hash.insert(canonical, sid);
+        fresh.series.push((sid, labels, canonical));
+        if hash != canonical {
+            fresh.alias(hash, sid);
+        }
+        Ok(sid)
+    }
+
+    /// Counts and describes the samples of one series that lie outside the window or are no valid histograms.
+    fn reject_samples(
+        &self,
+        sid: u32,
+        series: &BatchSeries<'_>,
+        window: TimeRange,
+        outcome: &mut WriteOutcome,
+    ) {
+        let floats = series.samples.iter().map(|sample| sample.timestamp_ms);
+        let histograms = series.histograms().map(|(timestamp_ms, ..)| timestamp_ms);
+        let times: Vec<i64> = floats.chain(histograms).collect();
+        let too_old: Vec<i64> = times
+            .iter()
+            .copied()
+            .filter(|time| *time < window.min_ms())
+            .collect();
+        let too_new: Vec<i64> = times
+            .iter()
+            .copied()
+            .filter(|time| *time > window.max_ms())
+            .collect();
+        let text = shortened(
+            &self.registry.read().labels(sid).to_string(),
+            SERIES_TEXT_BYTES,
+        );
+        if let Some(example) = too_old.first() {
+            let detail = format!(
+                "sample at {example} ms is older than retention, which reaches back to {} ms",
+                window.min_ms()
+            );
+            self.reject(
+                rejection(&text, RejectReason::TooOld, detail, too_old.len()),
+                outcome,
+            );
+        }
+        if let Some(example) = too_new.first() {
+            let detail = format!(
+                "sample at {example} ms lies beyond the future limit, {} ms: check the sender's clock",
+                window.max_ms()
+            );
+            self.reject(
+                rejection(&text, RejectReason::TooFarInFuture, detail, too_new.len()),
+                outcome,
+            );
+        }
+        let invalid = series
+            .histograms()
+            .filter(|(timestamp_ms, ..)| window.contains(*timestamp_ms))
+            .filter_map(|(timestamp_ms, _, histogram)| {
+                Some((timestamp_ms, histogram.validate().err()?))
+            });
+        let invalid: Vec<_> = invalid.collect();
+        if let Some((timestamp_ms, error)) = invalid.first() {
+            let detail = format!("sample at {timestamp_ms} ms: {error}");
+            self.reject(
+                rejection(&text, RejectReason::InvalidHistogram, detail, invalid.len()),
+                outcome,
+            );
+        }
+    }
+
+    fn reject(&self, rejection: Rejection, outcome: &mut WriteOutcome) {
+        self.counters.rejected(rejection.reason, rejection.samples);
+        outcome.reject(rejection);
+    }
+}
+
+fn rejection(series: &str, reason: RejectReason, detail: String, samples: usize) -> Rejection {
+    Rejection {
+        series: series.to_owned(),
+        reason,
+        detail,
+        samples: samples as u64,
+    }
+}
+
+/// Labels in messages are cut to this.
+const SERIES_TEXT_BYTES: usize = 256;
+
+/// Series and keys that a batch brings for the first time.
+#[derive(Debug, Default)]
+struct FreshSeries {
+    series: Vec<(u32, Labels, KeyHash)>,
+    aliases: Vec<(KeyHash, u32)>,
+    by_hash: HashMap<KeyHash, u32>,
+    labels_bytes: usize,
+    /// Scratch space for canonical keys.
+    key: Vec<u8>,
+}
+
+impl FreshSeries {
+    fn alias(&mut self, hash: KeyHash, sid: u32) {
+        self.by_hash.insert(hash, sid);
+        self.aliases.push((hash, sid));
+    }
+}

@@ -1,0 +1,153 @@
+//! What an embedder can set.
+
+use std::time::Duration;
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After its data has reached the disk: an acknowledged write survives a power cut.
+    #[default]
+    Sync,
+    /// After its data has reached the operating system, which brings it to the disk at this interval: an acknowledged
+    /// write survives the end of the process, and a power cut loses at most about one interval.
+    Interval(Duration),
+}
+
+/// Settings of a database; [`Options::default`] is useful as it stands.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let day = Duration::from_secs(24 * 3600);
+/// let options = chronoxide_storage::Options { retention: 90 * day, ..Default::default() };
+/// assert_eq!(options.series_max, 1_000_000);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// When a write is acknowledged. Default: [`Durability::Sync`], after the data reached the disk.
+    pub durability: Durability,
+    /// How long samples are kept; older ones are refused and never returned. [`Duration::MAX`] keeps them for ever.
+    /// Default: 30 days; minimum: 1 minute.
+    pub retention: Duration,
+    /// Bytes that the database may take on disk; the oldest partitions go first. Default: no limit.
+    pub retention_bytes: Option<u64>,
+    /// How far in the future a sample may lie. Default: 10 minutes.
+    pub future_limit: Duration,
+    /// Bytes to leave free on the file system: below it writes are refused until space is back. Default: 256 MiB.
+    pub free_bytes_min: u64,
+    /// Active series; further new ones are refused, known ones go on. Default: 1,000,000.
+    pub series_max: u32,
+    /// How long a series may stay without samples before it is no longer active. Default: 1 hour.
+    pub series_idle: Duration,
+    /// Labels of one series, the metric name included. Default: 64.
+    pub labels_max: usize,
+    /// Bytes of a label name. Default: 1 KiB.
+    pub label_name_bytes_max: usize,
+    /// Bytes of a label value. Default: 8 KiB.
+    pub label_value_bytes_max: usize,
+    /// Bytes of samples in memory before they are written to a part, with few series. Default: 8 MiB.
+    pub head_bytes_min: usize,
+    /// The same with many series; the head may take three times this much while a flush cannot keep up, then
+    /// writes wait. Default: 64 MiB; minimum: `head_bytes_min`.
+    pub head_bytes_max: usize,
+    /// Samples stay in memory at most this long after the last write before they go to a part. Default: 2 minutes.
+    pub flush_idle: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            retention: Duration::from_secs(30 * 24 * 3600),
+            retention_bytes: None,
+            future_limit: Duration::from_secs(600),
+            free_bytes_min: 256 << 20,
+            series_max: 1_000_000,
+            series_idle: Duration::from_secs(3600),
+            labels_max: 64,
+            label_name_bytes_max: 1 << 10,
+            label_value_bytes_max: 8 << 10,
+            head_bytes_min: 8 << 20,
+            head_bytes_max: 64 << 20,
+            flush_idle: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Options {
+    /// What is wrong with the settings, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if self.retention < Duration::from_secs(60) {
+            return Some(format!(
+                "retention is {:?}, the minimum is 1 minute",
+                self.retention
+            ));
+        }
+        if self.series_max == 0 {
+            return Some("series_max is 0, so that no series could be stored".to_owned());
+        }
+        if self.labels_max == 0 || self.label_name_bytes_max == 0 || self.label_value_bytes_max == 0
+        {
+            return Some("a label limit is 0, so that no series could be stored".to_owned());
+        }
+        if self.head_bytes_min < HEAD_BYTES_LEAST || self.head_bytes_max < self.head_bytes_min {
+            return Some(format!(
+                "head_bytes_min is {} and head_bytes_max {}: the first must be at least {HEAD_BYTES_LEAST}, the second \
+                 no smaller than the first",
+                self.head_bytes_min, self.head_bytes_max
+            ));
+        }
+        None
+    }
+
+    /// Bytes the open head batch may take with this many active series.
+    pub(crate) fn head_bytes(&self, series: usize) -> usize {
+        series
+            .saturating_mul(HEAD_BYTES_PER_SERIES)
+            .clamp(self.head_bytes_min, self.head_bytes_max)
+    }
+}
+
+/// A head smaller than this would flush for every request.
+const HEAD_BYTES_LEAST: usize = 4096;
+
+/// Room for about ten samples of each series: each flush writes the labels of every series in it, and ten samples are
+/// enough to bear that cost.
+const HEAD_BYTES_PER_SERIES: usize = 240;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_sound() {
+        assert_eq!(Options::default().problem(), None);
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        let zero = Options {
+            series_max: 0,
+            ..Options::default()
+        };
+        assert!(zero.problem().unwrap().contains("series_max"));
+        let short = Options {
+            retention: Duration::ZERO,
+            ..Options::default()
+        };
+        assert!(short.problem().unwrap().contains("retention"));
+        let narrow = Options {
+            head_bytes_max: 1,
+            ..Options::default()
+        };
+        assert!(narrow.problem().unwrap().contains("head_bytes_max"));
+    }
+
+    #[test]
+    fn the_head_grows_with_the_series_between_its_bounds() {
+        let options = Options::default();
+        assert_eq!(options.head_bytes(10), 8 << 20);
+        assert_eq!(options.head_bytes(100_000), 24_000_000);
+        assert_eq!(options.head_bytes(usize::MAX), 64 << 20);
+    }
+}

@@ -1,0 +1,329 @@
+//! The active series: which id each has, which labels, and which keys stand for it.
+//!
+//! A series is found by the hash of the key its sender uses; labels are decoded only when a key is seen for the first
+//! time. Several keys may lead to one series: the canonical key always does, so that two encodings of the same labels
+//! meet. Labels are kept as ids of pairs, each pair once for all series.
+//!
+//! Invariant: an id is in use for one label set from the moment it is inserted until the registry is rebuilt without
+//! it, and the registry log held it before.
+
+mod keys;
+mod limits;
+mod order;
+mod pairs;
+
+use std::cmp::Ordering;
+
+use chronoxide_model::{CanonicalKey, Labels, Matcher};
+use roaring::RoaringBitmap;
+
+pub(crate) use keys::{Cursor, KeyHash};
+pub(crate) use limits::{LabelLimits, shortened};
+pub(crate) use order::LabelOrder;
+
+use keys::KeyTable;
+use pairs::Pairs;
+
+/// The table of active series.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    seed: u64,
+    keys: KeyTable,
+    pairs: Pairs,
+    /// Where each id's labels stand in `pair_ids`; by id, empty for an id not in use.
+    rows: Vec<Row>,
+    pair_ids: Vec<u32>,
+    live: RoaringBitmap,
+    /// Ids below `rows.len()` that are not in use.
+    free: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    start: u32,
+    labels: u32,
+}
+
+impl Registry {
+    /// An empty registry whose hashes are seeded by `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            keys: KeyTable::default(),
+            pairs: Pairs::new(seed),
+            rows: Vec::new(),
+            pair_ids: Vec::new(),
+            live: RoaringBitmap::new(),
+            free: Vec::new(),
+        }
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The series that a key stands for.
+    pub(crate) fn find(&self, hash: KeyHash, cursor: &mut Cursor) -> Option<u32> {
+        self.keys.find(hash, cursor)
+    }
+
+    /// The series that a key stands for, outside any request's order.
+    pub(crate) fn find_alone(&self, hash: KeyHash) -> Option<u32> {
+        let mut cursor = Cursor::START;
+        self.keys.find(hash, &mut cursor)
+    }
+
+    /// The hash of the canonical key of `labels`; `key` is scratch space.
+    pub(crate) fn canonical_hash(&self, labels: &Labels, key: &mut Vec<u8>) -> KeyHash {
+        key.clear();
+        CanonicalKey::encode(labels, key);
+        KeyHash::of_bytes(key, CANONICAL, self.seed)
+    }
+
+    /// The ids that the next new series get, in order.
+    pub(crate) fn free_ids(&self) -> impl Iterator<Item = u32> + '_ {
+        let fresh = self.rows.len() as u32..u32::MAX;
+        self.free.iter().rev().copied().chain(fresh)
+    }
+
+    /// Adds a series under an id from [`Registry::free_ids`], known by its canonical key.
+    pub(crate) fn insert(&mut self, sid: u32, labels: &Labels, canonical: KeyHash) {
+        if self.free.last() == Some(&sid) {
+            self.free.pop();
+        }
+        let index = sid as usize;
+        if index >= self.rows.len() {
+            let skipped = self.rows.len() as u32..sid;
+            self.free.extend(skipped.rev());
+            self.rows.resize(index + 1, Row::default());
+        }
+        self.rows[index] = Row {
+            start: self.pair_ids.len() as u32,
+            labels: labels.len() as u32,
+        };
+        for (name, value) in labels.iter() {
+            let pair = self.pairs.add(name, value, sid);
+            self.pair_ids.push(pair);
+        }
+        self.live.insert(sid);
+        self.keys.insert(canonical, sid);
+    }
+
+    /// Makes a further key stand for a series. Beyond a bound the key is not kept, and costs a decoding each time:
+    /// there are more orders of labels than memory.
+    pub(crate) fn insert_alias(&mut self, hash: KeyHash, sid: u32) {
+        let bound = self.rows.len().saturating_mul(KEYS_PER_SERIES_MAX);
+        if self.keys.len() < bound.max(1024) {
+            self.keys.insert(hash, sid);
+        }
+    }
+
+    /// Whether another series with these labels would pass what the index can address.
+    pub(crate) fn is_full_for(&self, labels_bytes: usize) -> bool {
+        self.pairs.text_bytes() + labels_bytes > pairs::TEXT_BYTES_MAX
+            || self.pair_ids.len() > u32::MAX as usize / 2
+    }
+
+    /// How many series are active.
+    pub(crate) fn len(&self) -> usize {
+        self.live.len() as usize
+    }
+
+    /// One more than the largest id that has been in use.
+    pub(crate) fn id_bound(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The ids in use.
+    pub(crate) fn live(&self) -> &RoaringBitmap {
+        &self.live
+    }
+
+    fn pair_ids(&self, sid: u32) -> &[u32] {
+        let row = self.rows[sid as usize];
+        &self.pair_ids[row.start as usize..(row.start + row.labels) as usize]
+    }
+
+    /// The labels of series `sid`.
+    pub(crate) fn labels(&self, sid: u32) -> Labels {
+        let pairs = self.pair_ids(sid).iter().map(|pair| self.pairs.text(*pair));
+        Labels::from_pairs(pairs).expect("they come from a valid set")
+    }
+
+    /// Compares two series by their labels, as [`Labels`] compare.
+    pub(crate) fn compare(&self, a: u32, b: u32) -> Ordering {
+        let (a, b) = (self.pair_ids(a), self.pair_ids(b));
+        let differing = a.iter().zip(b).find(|(a, b)| a != b);
+        match differing {
+            Some((a, b)) => self.pairs.text(*a).cmp(&self.pairs.text(*b)),
+            None => a.len().cmp(&b.len()),
+        }
+    }
+
+    /// The active series that satisfy all matchers.
+    pub(crate) fn matching(&self, matchers: &[Matcher]) -> RoaringBitmap {
+        self.pairs.matching(matchers, &self.live)
+    }
+
+    /// The names of labels that any series satisfying `test` has, in no order.
+    pub(crate) fn label_names(&self, mut test: impl FnMut(u32) -> bool) -> Vec<&str> {
+        let mut names = Vec::new();
+        for name in self.pairs.names() {
+            let mut pairs = self.pairs.with_name(name).iter();
+            if pairs.any(|pair| self.pairs.any_series(*pair, &mut test)) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The values of label `name` that any series satisfying `test` has, in no order.
+    pub(crate) fn label_values(&self, name: &str, mut test: impl FnMut(u32) -> bool) -> Vec<&str> {
+        let pairs = self.pairs.with_name(name).iter();
+        pairs
+            .filter(|pair| self.pairs.any_series(**pair, &mut test))
+            .map(|pair| self.pairs.text(*pair).1)
+            .collect()
+    }
+
+    /// The same registry without the series that fail `keep`; the others keep their ids and keys.
+    pub(crate) fn retained(&self, mut keep: impl FnMut(u32) -> bool) -> Self {
+        let mut kept = Self::new(self.seed);
+        kept.rows = vec![Row::default(); self.rows.len()];
+        for sid in &self.live {
+            if !keep(sid) {
+                continue;
+            }
+            let start = kept.pair_ids.len() as u32;
+            for pair in self.pair_ids(sid) {
+                let (name, value) = self.pairs.text(*pair);
+                let pair = kept.pairs.add(name, value, sid);
+                kept.pair_ids.push(pair);
+            }
+            let labels = kept.pair_ids.len() as u32 - start;
+            kept.rows[sid as usize] = Row { start, labels };
+            kept.live.insert(sid);
+        }
+        kept.free = (0..kept.rows.len() as u32)
+            .rev()
+            .filter(|sid| !kept.live.contains(*sid))
+            .collect();
+        kept.keys = self.keys.retained(|sid| kept.live.contains(sid));
+        kept
+    }
+
+    /// Bytes of memory the registry takes, roughly.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.keys.memory_bytes()
+            + self.pairs.memory_bytes()
+            + self.rows.capacity() * size_of::<Row>()
+            + self.pair_ids.capacity() * size_of::<u32>()
+    }
+}
+
+/// The id of the canonical encoding.
+const CANONICAL: u8 = 0;
+
+/// A series is written by few senders, each with one encoding and order, besides its canonical key.
+const KEYS_PER_SERIES_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).unwrap()
+    }
+
+    fn add(registry: &mut Registry, labels: &Labels) -> u32 {
+        let hash = registry.canonical_hash(labels, &mut Vec::new());
+        let sid = registry.free_ids().next().unwrap();
+        registry.insert(sid, labels, hash);
+        sid
+    }
+
+    fn filled(count: usize) -> (Registry, Vec<Labels>) {
+        let mut registry = Registry::new(11);
+        let all: Vec<Labels> = (0..count)
+            .map(|n| {
+                let (job, n) = (format!("job{}", n % 3), format!("{n}"));
+                labels(&[("__name__", "m"), ("job", job.as_str()), ("n", n.as_str())])
+            })
+            .collect();
+        for set in &all {
+            add(&mut registry, set);
+        }
+        (registry, all)
+    }
+
+    #[test]
+    fn a_series_keeps_its_id_and_labels() {
+        let (registry, all) = filled(100);
+        let mut cursor = Cursor::START;
+        for (sid, set) in all.iter().enumerate() {
+            let hash = registry.canonical_hash(set, &mut Vec::new());
+            assert_eq!(registry.find(hash, &mut cursor), Some(sid as u32));
+            assert_eq!(registry.labels(sid as u32), *set);
+        }
+        assert_eq!(registry.len(), 100);
+    }
+
+    #[test]
+    fn series_compare_as_their_labels_do() {
+        let mut registry = Registry::new(1);
+        let sets = [
+            labels(&[]),
+            labels(&[("a", "1")]),
+            labels(&[("a", "1"), ("b", "1")]),
+            labels(&[("a", "2")]),
+            labels(&[("b", "1")]),
+        ];
+        let ids: Vec<u32> = sets.iter().map(|set| add(&mut registry, set)).collect();
+        for (a, left) in ids.iter().zip(&sets) {
+            for (b, right) in ids.iter().zip(&sets) {
+                assert_eq!(
+                    registry.compare(*a, *b),
+                    left.cmp(right),
+                    "{left} and {right}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rebuilt_registry_keeps_ids_and_reuses_the_others() {
+        let (registry, all) = filled(50);
+        let mut kept = registry.retained(|sid| sid % 5 == 0);
+        assert_eq!(kept.len(), 10);
+        for sid in (0..50).step_by(5) {
+            assert_eq!(kept.labels(sid), all[sid as usize]);
+        }
+        let hash = kept.canonical_hash(&all[7], &mut Vec::new());
+        assert_eq!(kept.find_alone(hash), None);
+        assert_eq!(add(&mut kept, &all[7]), 1);
+        assert_eq!(kept.label_values("n", |_| true).len(), 11);
+        assert!(kept.memory_bytes() > 0);
+    }
+
+    #[test]
+    fn an_id_beyond_the_next_leaves_the_ones_before_it_free() {
+        let mut registry = Registry::new(1);
+        let set = labels(&[("a", "1")]);
+        let hash = registry.canonical_hash(&set, &mut Vec::new());
+        registry.insert(3, &set, hash);
+        assert_eq!(
+            registry.free_ids().take(4).collect::<Vec<_>>(),
+            [0, 1, 2, 4]
+        );
+    }
+
+    #[test]
+    fn names_and_values_come_from_the_series_asked_for() {
+        let (registry, _) = filled(6);
+        let mut values = registry.label_values("n", |sid| sid < 2);
+        values.sort_unstable();
+        assert_eq!(values, ["0", "1"]);
+        assert_eq!(registry.label_names(|sid| sid == 0).len(), 3);
+        assert!(registry.label_names(|_| false).is_empty());
+    }
+}

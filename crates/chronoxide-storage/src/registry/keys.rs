@@ -1,0 +1,182 @@
+//! Hashes of series keys, and which series each stands for.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chronoxide_model::SeriesKey;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// The seeded 128-bit hash of a key's bytes and encoding.
+///
+/// Two keys with equal hashes are taken for the same key. The seed is random per database, so that nobody outside can
+/// make two keys collide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyHash {
+    high: u64,
+    low: u64,
+}
+
+impl KeyHash {
+    pub(crate) fn of(key: SeriesKey<'_>, seed: u64) -> Self {
+        Self::of_bytes(key.bytes, key.encoding.id(), seed)
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8], encoding: u8, seed: u64) -> Self {
+        let seed = seed.wrapping_add(u64::from(encoding).wrapping_mul(ENCODING_STRIDE));
+        let hash = xxh3_128_with_seed(bytes, seed);
+        Self {
+            high: (hash >> 64) as u64,
+            low: hash as u64,
+        }
+    }
+}
+
+/// Any odd number with its bits well spread: it keeps the seeds of the encodings apart.
+const ENCODING_STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Keys seen before. Lookups need only a shared reference.
+#[derive(Debug, Default)]
+pub(crate) struct KeyTable {
+    table: HashTable<u32>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: KeyHash,
+    sid: u32,
+    /// The entry that followed this one in the request that asked last; only a hint.
+    next: AtomicU32,
+}
+
+/// Where in the table a request stands: senders repeat their order, so the next key is likely the one that followed
+/// last time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor(u32);
+
+impl Cursor {
+    pub(crate) const START: Self = Self(NONE);
+}
+
+const NONE: u32 = u32::MAX;
+
+impl KeyTable {
+    /// The series that `hash` stands for.
+    pub(crate) fn find(&self, hash: KeyHash, cursor: &mut Cursor) -> Option<u32> {
+        let previous = self.entries.get(cursor.0 as usize);
+        if let Some(previous) = previous {
+            let predicted = previous.next.load(Ordering::Relaxed);
+            if let Some(entry) = self.entries.get(predicted as usize)
+                && entry.hash == hash
+            {
+                cursor.0 = predicted;
+                return Some(entry.sid);
+            }
+        }
+        let index = *self
+            .table
+            .find(hash.low, |index| self.entries[*index as usize].hash == hash)?;
+        if let Some(previous) = previous {
+            previous.next.store(index, Ordering::Relaxed);
+        }
+        cursor.0 = index;
+        Some(self.entries[index as usize].sid)
+    }
+
+    /// Makes `hash` stand for `sid`. The caller has checked that the hash is not there.
+    pub(crate) fn insert(&mut self, hash: KeyHash, sid: u32) {
+        let index = self.entries.len() as u32;
+        self.entries.push(Entry {
+            hash,
+            sid,
+            next: AtomicU32::new(NONE),
+        });
+        let entries = &self.entries;
+        self.table
+            .insert_unique(hash.low, index, |index| entries[*index as usize].hash.low);
+    }
+
+    /// The same keys without those whose series fails `keep`.
+    pub(crate) fn retained(&self, mut keep: impl FnMut(u32) -> bool) -> Self {
+        let mut kept = Self::default();
+        for entry in self.entries.iter().filter(|entry| keep(entry.sid)) {
+            kept.insert(entry.hash, entry.sid);
+        }
+        kept
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.table.capacity() * 5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(n: u64) -> KeyHash {
+        KeyHash::of_bytes(&n.to_le_bytes(), 0, 7)
+    }
+
+    fn find(keys: &KeyTable, n: u64) -> Option<u32> {
+        let mut cursor = Cursor::START;
+        keys.find(hash(n), &mut cursor)
+    }
+
+    #[test]
+    fn keys_are_found_in_any_order() {
+        let mut keys = KeyTable::default();
+        for n in 0..1000 {
+            keys.insert(hash(n), n as u32 * 2);
+        }
+        for round in 0..3 {
+            let mut cursor = Cursor::START;
+            for n in (0..1000).rev() {
+                assert_eq!(
+                    keys.find(hash(n), &mut cursor),
+                    Some(n as u32 * 2),
+                    "round {round}"
+                );
+            }
+        }
+        assert_eq!(find(&keys, 1000), None);
+    }
+
+    #[test]
+    fn a_wrong_prediction_does_not_mislead() {
+        let mut keys = KeyTable::default();
+        for n in 0..3 {
+            keys.insert(hash(n), n as u32);
+        }
+        let mut cursor = Cursor::START;
+        assert_eq!(keys.find(hash(0), &mut cursor), Some(0));
+        assert_eq!(keys.find(hash(1), &mut cursor), Some(1));
+        let mut cursor = Cursor::START;
+        assert_eq!(keys.find(hash(0), &mut cursor), Some(0));
+        assert_eq!(keys.find(hash(2), &mut cursor), Some(2));
+        assert_eq!(keys.find(hash(9), &mut cursor), None);
+        assert_eq!(keys.find(hash(1), &mut cursor), Some(1));
+    }
+
+    #[test]
+    fn encoding_and_seed_are_part_of_the_hash() {
+        assert_ne!(KeyHash::of_bytes(b"k", 0, 7), KeyHash::of_bytes(b"k", 1, 7));
+        assert_ne!(KeyHash::of_bytes(b"k", 0, 7), KeyHash::of_bytes(b"k", 0, 8));
+    }
+
+    #[test]
+    fn retained_keys_keep_their_series() {
+        let mut keys = KeyTable::default();
+        for n in 0..10 {
+            keys.insert(hash(n), n as u32);
+        }
+        let kept = keys.retained(|sid| sid % 2 == 0);
+        assert_eq!(kept.len(), 5);
+        assert_eq!(find(&kept, 4), Some(4));
+        assert_eq!(find(&kept, 5), None);
+    }
+}

@@ -1,0 +1,309 @@
+//! Label pairs, each kept once, with the active series that have it: the index of the head.
+
+use std::collections::HashMap;
+
+use chronoxide_model::Matcher;
+use hashbrown::HashTable;
+use roaring::RoaringBitmap;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// All pairs of name and value among the active series.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    seed: u64,
+    /// Values end to end; a pair holds where its own ends.
+    text: String,
+    pairs: Vec<Pair>,
+    table: HashTable<u32>,
+    names: Vec<Name>,
+    names_by_text: HashMap<Box<str>, u32>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    name: u32,
+    value_start: u32,
+    value_end: u32,
+    series: Postings,
+}
+
+#[derive(Debug)]
+struct Name {
+    text: Box<str>,
+    /// The pairs with this name, in order of first sight.
+    pairs: Vec<u32>,
+}
+
+/// Series ids; most pairs belong to one series or to very many.
+#[derive(Debug)]
+enum Postings {
+    One(u32),
+    Many(Box<RoaringBitmap>),
+}
+
+/// Bytes of distinct label values that the index can address.
+pub(crate) const TEXT_BYTES_MAX: usize = 2 << 30;
+
+impl Pairs {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
+    }
+
+    /// The id of a pair, new or known, with `sid` added to its series.
+    pub(crate) fn add(&mut self, name: &str, value: &str, sid: u32) -> u32 {
+        let name_id = self.name_id(name);
+        let hash = self.hash(name_id, value);
+        if let Some(id) = self.find(hash, name_id, value) {
+            self.pairs[id as usize].series.insert(sid);
+            return id;
+        }
+        let id = self.pairs.len() as u32;
+        let value_start = self.text.len() as u32;
+        self.text.push_str(value);
+        self.pairs.push(Pair {
+            name: name_id,
+            value_start,
+            value_end: self.text.len() as u32,
+            series: Postings::One(sid),
+        });
+        self.names[name_id as usize].pairs.push(id);
+        let (seed, text, pairs) = (self.seed, &self.text, &self.pairs);
+        self.table.insert_unique(hash, id, |other| {
+            let pair = &pairs[*other as usize];
+            hash_pair(
+                seed,
+                pair.name,
+                &text[pair.value_start as usize..pair.value_end as usize],
+            )
+        });
+        id
+    }
+
+    fn name_id(&mut self, name: &str) -> u32 {
+        if let Some(id) = self.names_by_text.get(name) {
+            return *id;
+        }
+        let id = self.names.len() as u32;
+        self.names.push(Name {
+            text: name.into(),
+            pairs: Vec::new(),
+        });
+        self.names_by_text.insert(name.into(), id);
+        id
+    }
+
+    fn hash(&self, name_id: u32, value: &str) -> u64 {
+        hash_pair(self.seed, name_id, value)
+    }
+
+    fn find(&self, hash: u64, name_id: u32, value: &str) -> Option<u32> {
+        self.table
+            .find(hash, |id| {
+                self.pairs[*id as usize].name == name_id && self.value(*id) == value
+            })
+            .copied()
+    }
+
+    fn value(&self, id: u32) -> &str {
+        let pair = &self.pairs[id as usize];
+        &self.text[pair.value_start as usize..pair.value_end as usize]
+    }
+
+    /// Name and value of pair `id`.
+    pub(crate) fn text(&self, id: u32) -> (&str, &str) {
+        let name = self.pairs[id as usize].name;
+        (&self.names[name as usize].text, self.value(id))
+    }
+
+    /// Bytes of all distinct values.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The label names in use, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &*name.text)
+    }
+
+    /// The pairs with this name.
+    pub(crate) fn with_name(&self, name: &str) -> &[u32] {
+        match self.names_by_text.get(name) {
+            Some(id) => &self.names[*id as usize].pairs,
+            None => &[],
+        }
+    }
+
+    /// Whether any of a pair's series satisfies `test`.
+    pub(crate) fn any_series(&self, id: u32, mut test: impl FnMut(u32) -> bool) -> bool {
+        match &self.pairs[id as usize].series {
+            Postings::One(sid) => test(*sid),
+            Postings::Many(series) => series.iter().any(test),
+        }
+    }
+
+    /// Those of `all` that satisfy every matcher.
+    pub(crate) fn matching(&self, matchers: &[Matcher], all: &RoaringBitmap) -> RoaringBitmap {
+        let (absent, present): (Vec<&Matcher>, Vec<&Matcher>) =
+            matchers.iter().partition(|matcher| matcher.matches_empty());
+        let mut result: Option<RoaringBitmap> = None;
+        for matcher in present {
+            let found = self.with_value(matcher.name(), matcher.literals(), |value| {
+                matcher.matches(value)
+            });
+            match &mut result {
+                Some(result) => *result &= &found,
+                None => result = Some(found & all),
+            }
+            if result.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return RoaringBitmap::new();
+            }
+        }
+        let mut result = result.unwrap_or_else(|| all.clone());
+        // A matcher that an absent label satisfies takes away the series whose value it refuses.
+        for matcher in absent {
+            result -= self.with_value(matcher.name(), None, |value| !matcher.matches(value));
+        }
+        result
+    }
+
+    /// Series whose label `name` has a value that satisfies `test`; `literals` are the only candidates, when known.
+    fn with_value(
+        &self,
+        name: &str,
+        literals: Option<&[String]>,
+        test: impl Fn(&str) -> bool,
+    ) -> RoaringBitmap {
+        let mut found = RoaringBitmap::new();
+        if let Some(literals) = literals {
+            let Some(name_id) = self.names_by_text.get(name) else {
+                return found;
+            };
+            for value in literals {
+                if let Some(id) = self.find(self.hash(*name_id, value), *name_id, value) {
+                    self.pairs[id as usize].series.add_to(&mut found);
+                }
+            }
+            return found;
+        }
+        for id in self.with_name(name) {
+            if test(self.value(*id)) {
+                self.pairs[*id as usize].series.add_to(&mut found);
+            }
+        }
+        found
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let postings: usize = self
+            .pairs
+            .iter()
+            .map(|pair| match &pair.series {
+                Postings::One(_) => 0,
+                Postings::Many(series) => series.serialized_size() + 64,
+            })
+            .sum();
+        self.text.capacity()
+            + self.pairs.capacity() * (size_of::<Pair>() + size_of::<u32>())
+            + self.table.capacity() * 5
+            + postings
+    }
+}
+
+fn hash_pair(seed: u64, name_id: u32, value: &str) -> u64 {
+    xxh3_64_with_seed(
+        value.as_bytes(),
+        seed ^ u64::from(name_id).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    )
+}
+
+impl Postings {
+    fn insert(&mut self, sid: u32) {
+        match self {
+            Self::One(only) if *only == sid => {}
+            Self::One(only) => {
+                let mut many = RoaringBitmap::new();
+                many.insert(*only);
+                many.insert(sid);
+                *self = Self::Many(Box::new(many));
+            }
+            Self::Many(many) => {
+                many.insert(sid);
+            }
+        }
+    }
+
+    fn add_to(&self, found: &mut RoaringBitmap) {
+        match self {
+            Self::One(sid) => {
+                found.insert(*sid);
+            }
+            Self::Many(many) => *found |= &**many,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> (Pairs, RoaringBitmap) {
+        let mut pairs = Pairs::new(3);
+        let mut all = RoaringBitmap::new();
+        for (sid, labels) in [
+            (0, vec![("__name__", "up"), ("job", "a")]),
+            (1, vec![("__name__", "up"), ("job", "b")]),
+            (2, vec![("__name__", "up")]),
+            (5, vec![("__name__", "down"), ("job", "a")]),
+        ] {
+            for (name, value) in labels {
+                pairs.add(name, value, sid);
+            }
+            all.insert(sid);
+        }
+        (pairs, all)
+    }
+
+    fn check(matchers: &[Matcher], expected: &[u32]) {
+        let (pairs, all) = sample();
+        let found: Vec<u32> = pairs.matching(matchers, &all).iter().collect();
+        assert_eq!(found, expected, "{matchers:?}");
+    }
+
+    #[test]
+    fn matchers_select_as_their_tests_say() {
+        check(&[], &[0, 1, 2, 5]);
+        check(&[Matcher::equal("__name__", "up")], &[0, 1, 2]);
+        check(&[Matcher::equal("job", "")], &[2]);
+        check(&[Matcher::not_equal("job", "")], &[0, 1, 5]);
+        check(&[Matcher::not_equal("job", "a")], &[1, 2]);
+        check(&[Matcher::regex("job", "a|b").unwrap()], &[0, 1, 5]);
+        check(&[Matcher::regex("job", "a?").unwrap()], &[0, 2, 5]);
+        check(
+            &[
+                Matcher::regex("job", ".+").unwrap(),
+                Matcher::equal("__name__", "down"),
+            ],
+            &[5],
+        );
+        check(&[Matcher::not_regex("job", "a.*").unwrap()], &[1, 2]);
+        check(&[Matcher::not_regex("job", ".+").unwrap()], &[2]);
+        check(&[Matcher::equal("none", "x")], &[]);
+        check(
+            &[Matcher::equal("none", ""), Matcher::equal("job", "b")],
+            &[1],
+        );
+    }
+
+    #[test]
+    fn a_pair_is_kept_once() {
+        let (mut pairs, _) = sample();
+        let id = pairs.add("job", "a", 9);
+        assert_eq!(pairs.add("job", "a", 9), id);
+        assert_eq!(pairs.text(id), ("job", "a"));
+        assert_eq!(pairs.with_name("job").len(), 2);
+        assert_eq!(pairs.names().count(), 2);
+    }
+}

@@ -1,0 +1,9 @@
+//! Reading: which series satisfy the matchers, and their samples from the head and the parts as one.
+
+mod matching;
+mod merge;
+mod selection;
+
+pub(crate) use matching::View;
+pub(crate) use merge::Overlay;
+pub use selection::{Selection, SelectionIter, Series};

@@ -1,0 +1,129 @@
+//! Which series satisfy matchers, in the head and in the parts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chronoxide_model::{Labels, Matcher, TimeRange};
+use parking_lot::RwLock;
+
+use super::selection::{Place, Selection};
+use crate::Result;
+use crate::catalog::Snapshot;
+use crate::head::{BatchRows, HeadBatch, Mark};
+use crate::registry::{LabelOrder, Registry};
+
+/// What a selection reads from.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) registry: &'a RwLock<Registry>,
+    pub(crate) order: Arc<LabelOrder>,
+    /// Nothing outside it is read: what was asked for, cut to retention.
+    pub(crate) range: TimeRange,
+}
+
+impl View<'_> {
+    /// The series that satisfy all matchers and may have samples in the range.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<Selection> {
+        let mut found = Vec::new();
+        let batches = self.batches();
+        self.select_head(matchers, &batches, &mut found);
+        Ok(Selection::new(self.range, batches, found))
+    }
+
+    /// The batches that may have samples in the range, oldest first.
+    fn batches(&self) -> Vec<(Arc<HeadBatch>, Mark)> {
+        let overlapping = |batch: &Arc<HeadBatch>| {
+            batch.read(|rows| {
+                let range = rows.time_range()?;
+                range.overlaps(&self.range).then(|| rows.mark())
+            })
+        };
+        let batches = self.snapshot.batches();
+        batches
+            .filter_map(|batch| Some((Arc::clone(batch), overlapping(batch)?)))
+            .collect()
+    }
+
+    fn select_head(
+        &self,
+        matchers: &[Matcher],
+        batches: &[(Arc<HeadBatch>, Mark)],
+        found: &mut Vec<(Labels, Place)>,
+    ) {
+        if batches.is_empty() {
+            return;
+        }
+        let registry = self.registry.read();
+        let matching = registry.matching(matchers);
+        let mut places: Vec<Vec<u32>> = Vec::with_capacity(batches.len());
+        for (batch, _) in batches {
+            let there = |rows: &BatchRows| {
+                matching
+                    .iter()
+                    .filter(|sid| rows.has_series(*sid))
+                    .collect()
+            };
+            places.push(batch.read(there));
+        }
+        let mut sids: Vec<u32> = places.iter().flatten().copied().collect();
+        sids.sort_unstable();
+        sids.dedup();
+        sids.sort_unstable_by(|a, b| self.order.compare(*a, *b, &registry));
+        for sid in sids {
+            let labels = registry.labels(sid);
+            for (batch, there) in places.iter().enumerate() {
+                if there.binary_search(&sid).is_ok() {
+                    found.push((labels.clone(), Place::Head(batch as u32, sid)));
+                }
+            }
+        }
+    }
+
+    /// Names of labels among the matching series, sorted.
+    pub(crate) fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>> {
+        let mut names = BTreeSet::new();
+        self.with_head_series(matchers, |registry, has| {
+            let owned = registry.label_names(has).into_iter().map(str::to_owned);
+            names.extend(owned);
+        });
+        Ok(names.into_iter().collect())
+    }
+
+    /// Values of label `name` among the matching series, sorted.
+    pub(crate) fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>> {
+        let mut values = BTreeSet::new();
+        self.with_head_series(matchers, |registry, has| {
+            let owned = registry
+                .label_values(name, has)
+                .into_iter()
+                .map(str::to_owned);
+            values.extend(owned);
+        });
+        Ok(values.into_iter().collect())
+    }
+
+    /// Calls `each` for every batch with a test for the matching series that it has.
+    fn with_head_series(
+        &self,
+        matchers: &[Matcher],
+        mut each: impl FnMut(&Registry, &mut dyn FnMut(u32) -> bool),
+    ) {
+        let batches = self.batches();
+        if batches.is_empty() {
+            return;
+        }
+        let registry = self.registry.read();
+        let matching = (!matchers.is_empty()).then(|| registry.matching(matchers));
+        for (batch, _) in &batches {
+            batch.read(|rows| {
+                each(&registry, &mut |sid| {
+                    rows.has_series(sid)
+                        && matching
+                            .as_ref()
+                            .is_none_or(|matching| matching.contains(sid))
+                });
+            });
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The series of one selection.
+
+use std::sync::Arc;
+
+use chronoxide_model::{Labels, Sample, SampleColumns, SeriesSet, SourceError, TimeRange};
+
+use super::Overlay;
+use crate::Result;
+use crate::head::{HeadBatch, Mark};
+
+/// The series that satisfy a selection, in label order, as they were when it was made.
+///
+/// Iterating reads one series after the other; series without a sample in the range are left out. As a
+/// [`SeriesSet`], series are read by index, from any thread.
+#[derive(Debug)]
+pub struct Selection {
+    range: TimeRange,
+    entries: Vec<Entry>,
+    /// Where the series' samples are; an entry owns a stretch, oldest write first.
+    places: Vec<Place>,
+    batches: Vec<(Arc<HeadBatch>, Mark)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    labels: Labels,
+    places_start: usize,
+    places_end: usize,
+}
+
+/// Where samples of a series are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// Batch and series id.
+    Head(u32, u32),
+}
+
+/// One series with its samples in the selected range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    labels: Labels,
+    columns: SampleColumns,
+}
+
+impl Selection {
+    /// Groups `found` by labels. A series' places must be given from the oldest write to the newest.
+    pub(super) fn new(
+        range: TimeRange,
+        batches: Vec<(Arc<HeadBatch>, Mark)>,
+        mut found: Vec<(Labels, Place)>,
+    ) -> Self {
+        // Each source comes sorted, so that this merges runs; it is stable, so that places keep their order.
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut places = Vec::with_capacity(found.len());
+        for (labels, place) in found {
+            let places_start = places.len();
+            places.push(place);
+            match entries.last_mut() {
+                Some(last) if last.labels == labels => last.places_end = places.len(),
+                _ => entries.push(Entry {
+                    labels,
+                    places_start,
+                    places_end: places.len(),
+                }),
+            }
+        }
+        Self {
+            range,
+            entries,
+            places,
+            batches,
+        }
+    }
+
+    /// A selection without series.
+    pub(crate) const fn empty(range: TimeRange) -> Self {
+        Self {
+            range,
+            entries: Vec::new(),
+            places: Vec::new(),
+            batches: Vec::new(),
+        }
+    }
+
+    fn read_series(&self, index: usize, columns: &mut SampleColumns) -> Result<()> {
+        columns.clear();
+        let entry = &self.entries[index];
+        let places = &self.places[entry.places_start..entry.places_end];
+        let mut scratch = Scratch::default();
+        for (nth, place) in places.iter().enumerate() {
+            if nth == 0 {
+                self.read_place(*place, &mut scratch.indexes, columns)?;
+                continue;
+            }
+            scratch.newer.clear();
+            self.read_place(*place, &mut scratch.indexes, &mut scratch.newer)?;
+            scratch.overlay.lay(columns, &mut scratch.newer);
+        }
+        Ok(())
+    }
+
+    fn read_place(
+        &self,
+        place: Place,
+        indexes: &mut Vec<u32>,
+        columns: &mut SampleColumns,
+    ) -> Result<()> {
+        match place {
+            Place::Head(batch, sid) => {
+                let (batch, mark) = &self.batches[batch as usize];
+                batch.read(|rows| rows.read_series(sid, self.range, *mark, indexes, columns));
+                Ok(())
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    indexes: Vec<u32>,
+    newer: SampleColumns,
+    overlay: Overlay,
+}
+
+impl SeriesSet for Selection {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        self.entries[index].labels.clone()
+    }
+
+    fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<(), SourceError> {
+        self.read_series(index, columns).map_err(Into::into)
+    }
+}
+
+impl Selection {
+    /// How many series the selection has; some may turn out to have no sample in the range.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the selection has no series.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The labels of the series, in order, without reading a sample.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = &Labels> {
+        self.entries.iter().map(|entry| &entry.labels)
+    }
+}
+
+/// The series of a [`Selection`], read one after the other.
+#[derive(Debug)]
+pub struct SelectionIter {
+    selection: Selection,
+    next: usize,
+}
+
+impl IntoIterator for Selection {
+    type Item = Result<Series>;
+    type IntoIter = SelectionIter;
+
+    fn into_iter(self) -> SelectionIter {
+        SelectionIter {
+            selection: self,
+            next: 0,
+        }
+    }
+}
+
+impl Iterator for SelectionIter {
+    type Item = Result<Series>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next < self.selection.entries.len() {
+            let index = self.next;
+            self.next += 1;
+            let mut columns = SampleColumns::default();
+            if let Err(error) = self.selection.read_series(index, &mut columns) {
+                return Some(Err(error));
+            }
+            if !columns.is_empty() {
+                let labels = self.selection.entries[index].labels.clone();
+                return Some(Ok(Series { labels, columns }));
+            }
+        }
+        None
+    }
+}
+
+impl Series {
+    /// The series' identity.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The float samples, ascending in time.
+    pub fn samples(&self) -> impl ExactSizeIterator<Item = Sample> + '_ {
+        let times = self.columns.timestamps_ms.iter();
+        times
+            .zip(&self.columns.values)
+            .map(|(timestamp_ms, value)| Sample::new(*timestamp_ms, *value))
+    }
+
+    /// All samples, histograms and start times included.
+    #[must_use]
+    pub fn columns(&self) -> &SampleColumns {
+        &self.columns
+    }
+}
