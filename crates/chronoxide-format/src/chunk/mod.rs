@@ -22,10 +22,12 @@ mod bits;
 mod block;
 mod decimal;
 mod exceptions;
+mod histograms;
 mod integers;
 mod timestamps;
 mod values;
 
+pub use histograms::{decode_histograms, encode_histograms};
 pub use timestamps::{decode_timestamps, encode_timestamps};
 pub use values::{ValueEncoder, decode_values, encode_values};
 
