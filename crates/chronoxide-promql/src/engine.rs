@@ -73,7 +73,7 @@ impl Engine {
         let value = if times.step_ms == 0 {
             answer::instant(&evaluation, node)?
         } else {
-            answer::range(&evaluation, node)?
+            answer::over_steps(&evaluation, node)?
         };
         query.check()?;
         let (warnings, infos) = query

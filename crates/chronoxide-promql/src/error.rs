@@ -65,6 +65,11 @@ impl Error {
         }
     }
 
+    /// The error of labels that the query made and that cannot stand together.
+    pub(crate) fn labels(error: chronoxide_model::LabelsError) -> Self {
+        Self::execution(error.to_string())
+    }
+
     /// The error of a query that cannot be computed.
     #[must_use]
     pub fn execution(message: impl Into<String>) -> Self {

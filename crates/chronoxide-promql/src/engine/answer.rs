@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chronoxide_model::Labels;
 
-use crate::eval::{CellValue, Column, Evaluation, StepSeries, reserved};
+use crate::eval::range::{self, RangeShape};
+use crate::eval::window::Slide;
+use crate::eval::{CellValue, Charge, Column, Evaluation, StepSeries, reserved};
 use crate::plan::{AggregateOp, Expr, Node, ValueType};
 use crate::{Error, Function, InstantSample, Point, RangeSeries, Value};
 
@@ -21,15 +23,13 @@ pub(super) fn instant(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value,
                 values.first().copied().unwrap_or(f64::NAN),
             ))
         }
-        (ValueType::RangeVector, _) => Err(Error::execution(
-            "range vectors are not available in this build",
-        )),
+        (ValueType::RangeVector, _) => matrix(evaluation, node).map(Value::Matrix),
         _ => vector(evaluation, node).map(Value::Vector),
     }
 }
 
 /// The value of a range query.
-pub(super) fn range(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value, Error> {
+pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value, Error> {
     let steps = evaluation.steps;
     let series = finish(evaluation.collect(node)?)?;
     let mut matrix: Vec<RangeSeries> = series
@@ -48,6 +48,48 @@ pub(super) fn range(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value, E
         .collect();
     matrix.sort_by(|left, right| left.labels.cmp(&right.labels));
     Ok(Value::Matrix(matrix))
+}
+
+/// The samples of range vector `node` in its window at the only step.
+fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, Error> {
+    let shape = RangeShape::of(evaluation, node)?;
+    let bounds = shape.bounds(evaluation.steps.start_ms);
+    let mut held: Vec<Charge> = Vec::new();
+    let mut found: BTreeMap<Labels, RangeSeries> = BTreeMap::new();
+    range::for_each(evaluation, node, &mut |input| {
+        let window = Slide::default().to(&bounds, input.samples);
+        let labels = if input.drop_name {
+            reserved::without(input.labels)
+        } else {
+            input.labels.clone()
+        };
+        let samples = window.times.len() + window.histogram_times.len();
+        held.push(Charge::new(&evaluation.query.meter, samples as u64)?);
+        let series = RangeSeries {
+            labels: labels.clone(),
+            floats: zip(window.times, window.values),
+            histograms: window
+                .histogram_times
+                .iter()
+                .zip(window.histograms)
+                .map(|(at_ms, histogram)| (*at_ms, histogram.as_ref().clone()))
+                .collect(),
+        };
+        if samples > 0 && found.insert(labels, series).is_some() {
+            return Err(same_labels());
+        }
+        Ok(())
+    })?;
+    Ok(found.into_values().collect())
+}
+
+fn zip(times: &[i64], values: &[f64]) -> Vec<(i64, f64)> {
+    times.iter().copied().zip(values.iter().copied()).collect()
+}
+
+/// Two series became the same.
+fn same_labels() -> Error {
+    Error::execution("vector cannot contain metrics with the same labelset")
 }
 
 fn vector(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<InstantSample>, Error> {
@@ -112,9 +154,7 @@ pub(super) fn finish(series: Vec<StepSeries>) -> Result<Vec<(Labels, Column)>, E
         match places.get(&labels) {
             Some(place) => {
                 if !finished[*place].1.merge(&one.column) {
-                    return Err(Error::execution(
-                        "vector cannot contain metrics with the same labelset",
-                    ));
+                    return Err(same_labels());
                 }
             }
             None => {

@@ -5,12 +5,17 @@ pub(crate) mod binary;
 mod call;
 mod column;
 mod invariant;
+pub(crate) mod lookback;
 mod negate;
 pub(crate) mod query;
+pub(crate) mod range;
 pub(crate) mod reserved;
+pub(crate) mod samples;
 mod scalar;
+mod selector;
 mod series;
 mod steps;
+pub(crate) mod window;
 
 pub(crate) use column::{Cell, CellValue, Column};
 pub(crate) use query::{Meter, Query};
@@ -19,6 +24,7 @@ pub(crate) use steps::Steps;
 
 use crate::Error;
 use crate::annotations::Annotation;
+use crate::eval::lookback::Shown;
 use crate::plan::{Expr, Node, Position, ValueType};
 
 /// Where an operator hands its series to, one by one.
@@ -62,14 +68,12 @@ impl<'q> Evaluation<'q> {
                 Column::from_floats(self.scalar(node)?),
                 false,
             )),
-            Expr::Vector(_) | Expr::Number(_) => Err(Error::execution(
-                "selectors are not available in this build",
-            )),
+            Expr::Vector(selector) => lookback::for_each(self, selector, Shown::Value, sink),
             Expr::Negate(inner) => negate::for_each(self, inner, sink),
             Expr::Binary(binary) => binary::for_each(self, binary, node.position, sink),
             Expr::Aggregate(aggregate) => aggregate::for_each(self, aggregate, node.position, sink),
             Expr::Call(call) => call::for_each(self, call, node.position, sink),
-            Expr::String(_) | Expr::Range { .. } | Expr::Subquery(_) => {
+            Expr::Number(_) | Expr::String(_) | Expr::Range { .. } | Expr::Subquery(_) => {
                 Err(Error::execution(format!(
                     "a {} has no values at steps",
                     node.expr.value_type().as_str()

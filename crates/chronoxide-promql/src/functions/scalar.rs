@@ -1,6 +1,7 @@
 //! Functions that give a scalar.
 
 use crate::eval::Evaluation;
+use crate::functions::math::{larger, smaller};
 use crate::plan::{Call, Node};
 use crate::{Error, Function};
 
@@ -16,8 +17,8 @@ pub(crate) fn scalar(evaluation: &Evaluation<'_>, call: &Call) -> Result<Vec<f64
         (Function::End, []) => constant(seconds(query.end_ms)),
         (Function::Range, []) => constant(seconds(query.end_ms - query.steps.start_ms)),
         (Function::Step, []) => constant(seconds(query.step_ms)),
-        (Function::MaxOf, [left, right]) => pairwise(evaluation, left, right, go_max),
-        (Function::MinOf, [left, right]) => pairwise(evaluation, left, right, go_min),
+        (Function::MaxOf, [left, right]) => pairwise(evaluation, left, right, larger),
+        (Function::MinOf, [left, right]) => pairwise(evaluation, left, right, smaller),
         (Function::Scalar, [vector]) => of_vector(evaluation, vector),
         (function, arguments) => Err(Error::execution(format!(
             "function {} gives no scalar of {} arguments",
@@ -38,28 +39,6 @@ fn pairwise(
         *value = join(*value, other);
     }
     Ok(values)
-}
-
-/// The larger number; an infinity beats NaN, NaN anything else.
-fn go_max(left: f64, right: f64) -> f64 {
-    if left == f64::INFINITY || right == f64::INFINITY {
-        f64::INFINITY
-    } else if left.is_nan() || right.is_nan() {
-        f64::NAN
-    } else {
-        left.max(right)
-    }
-}
-
-/// The smaller number; minus infinity beats NaN, NaN anything else.
-fn go_min(left: f64, right: f64) -> f64 {
-    if left == f64::NEG_INFINITY || right == f64::NEG_INFINITY {
-        f64::NEG_INFINITY
-    } else if left.is_nan() || right.is_nan() {
-        f64::NAN
-    } else {
-        left.min(right)
-    }
 }
 
 /// The only float of `vector` at each step; NaN where it has none or several.

@@ -1,0 +1,189 @@
+//! Instant selectors: the newest sample not older than the lookback, at each step.
+
+use std::sync::Arc;
+
+use chronoxide_model::{SampleColumns, TimeRange, is_stale_marker};
+
+use crate::eval::selector::Selection;
+use crate::eval::{Column, Evaluation, Sink, StepSeries};
+use crate::plan::Selector;
+use crate::{Error, FloatHistogram};
+
+/// What of a sample becomes the value of the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Its value.
+    Value,
+    /// Its time in seconds, whatever its kind.
+    Time,
+    /// Its start time in seconds, 0 when unknown.
+    StartTime,
+}
+
+/// Hands on each series of `selector` with the newest sample at each step.
+///
+/// # Errors
+/// Whatever the source or `sink` fails with.
+pub(crate) fn for_each(
+    evaluation: &Evaluation<'_>,
+    selector: &Selector,
+    shown: Shown,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let reach = Reach {
+        offset_ms: selector.offset_ms,
+        at_ms: selector.at_ms,
+        lookback_ms: evaluation.query.lookback_ms,
+    };
+    let Some(times) = reach.times(evaluation) else {
+        return Ok(());
+    };
+    let selection = Selection::new(evaluation, &selector.matchers, times)?;
+    let mut columns = SampleColumns::default();
+    for index in 0..selection.len() {
+        evaluation.check()?;
+        let _charge = selection.read(index, &mut columns)?;
+        let column = reach.column(evaluation, &columns, shown);
+        if !column.is_empty() {
+            sink(StepSeries::new(
+                selection.labels(index),
+                column,
+                shown != Shown::Value,
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// How far back from a step samples are looked for.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    offset_ms: i64,
+    at_ms: Option<i64>,
+    lookback_ms: i64,
+}
+
+impl Reach {
+    /// The time that `step_ms` asks about.
+    fn asked_ms(&self, step_ms: i64) -> i64 {
+        self.at_ms.unwrap_or(step_ms).saturating_sub(self.offset_ms)
+    }
+
+    /// The times of all samples that the steps may show.
+    fn times(&self, evaluation: &Evaluation<'_>) -> Option<TimeRange> {
+        let first = self.asked_ms(evaluation.steps.start_ms);
+        let last = self.asked_ms(evaluation.steps.end_ms());
+        let after = first.saturating_sub(self.lookback_ms);
+        TimeRange::new(after.saturating_add(1), last).ok()
+    }
+
+    fn column(&self, evaluation: &Evaluation<'_>, samples: &SampleColumns, shown: Shown) -> Column {
+        let mut column = Column::absent(evaluation.steps.count);
+        let mut newest = Newest::new(samples);
+        for (index, step_ms) in evaluation.steps.iter().enumerate() {
+            let asked_ms = self.asked_ms(step_ms);
+            newest.advance(asked_ms);
+            newest.show(
+                asked_ms.saturating_sub(self.lookback_ms),
+                shown,
+                index,
+                &mut column,
+            );
+        }
+        column
+    }
+}
+
+/// The newest sample of either kind, moving forward through the columns.
+struct Newest<'s> {
+    samples: &'s SampleColumns,
+    /// How many floats, and how many histograms, have been passed.
+    floats: usize,
+    histograms: usize,
+    /// The histogram shown last, to share it between steps.
+    converted: Option<(usize, Arc<FloatHistogram>)>,
+}
+
+impl<'s> Newest<'s> {
+    const fn new(samples: &'s SampleColumns) -> Self {
+        Self {
+            samples,
+            floats: 0,
+            histograms: 0,
+            converted: None,
+        }
+    }
+
+    /// Passes all samples up to `until_ms`.
+    fn advance(&mut self, until_ms: i64) {
+        let times = &self.samples.timestamps_ms;
+        while self.floats < times.len() && times[self.floats] <= until_ms {
+            self.floats += 1;
+        }
+        let times = &self.samples.histogram_timestamps_ms;
+        while self.histograms < times.len() && times[self.histograms] <= until_ms {
+            self.histograms += 1;
+        }
+    }
+
+    /// Puts the newest sample into step `index` of `column`, unless it is stale or not younger than `after_ms`.
+    fn show(&mut self, after_ms: i64, shown: Shown, index: usize, column: &mut Column) {
+        let samples = self.samples;
+        let float = self.floats.checked_sub(1);
+        let histogram = self.histograms.checked_sub(1);
+        let float_ms = float.map(|at| samples.timestamps_ms[at]);
+        let histogram_ms = histogram.map(|at| samples.histogram_timestamps_ms[at]);
+        if float_ms.max(histogram_ms).is_none_or(|at| at <= after_ms) {
+            return;
+        }
+        match (float, histogram) {
+            (Some(at), _) if float_ms > histogram_ms => {
+                if is_stale_marker(samples.values[at]) {
+                    return;
+                }
+                let value = match shown {
+                    Shown::Value => samples.values[at],
+                    Shown::Time => seconds(samples.timestamps_ms[at]),
+                    Shown::StartTime => start_seconds(&samples.start_timestamps_ms, at),
+                };
+                column.set_float(index, value);
+            }
+            (_, Some(at)) => {
+                if samples.histograms[at].is_stale() {
+                    return;
+                }
+                match shown {
+                    Shown::Value => column.set_histogram(index, self.converted(at)),
+                    Shown::Time => {
+                        column.set_float(index, seconds(samples.histogram_timestamps_ms[at]));
+                    }
+                    Shown::StartTime => column.set_float(
+                        index,
+                        start_seconds(&samples.histogram_start_timestamps_ms, at),
+                    ),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Histogram `at`, converted once however many steps show it.
+    fn converted(&mut self, at: usize) -> Arc<FloatHistogram> {
+        match &self.converted {
+            Some((index, histogram)) if *index == at => Arc::clone(histogram),
+            _ => {
+                let histogram = Arc::new(FloatHistogram::from(&self.samples.histograms[at]));
+                self.converted = Some((at, Arc::clone(&histogram)));
+                histogram
+            }
+        }
+    }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn start_seconds(starts: &[i64], at: usize) -> f64 {
+    starts.get(at).map_or(0.0, |start| seconds(*start))
+}

@@ -1,0 +1,222 @@
+//! Range vectors: selectors with a window, and subqueries, series by series.
+
+use chronoxide_model::{Labels, SampleColumns, TimeRange};
+
+use crate::Error;
+use crate::eval::samples::Samples;
+use crate::eval::selector::Selection;
+use crate::eval::window::Bounds;
+use crate::eval::{Charge, Evaluation, Steps};
+use crate::plan::{Expr, Node, RangeExtension, Selector, Subquery};
+
+/// How the window of a range vector follows the steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RangeShape {
+    window_ms: i64,
+    offset_ms: i64,
+    at_ms: Option<i64>,
+    /// How the selector reaches beyond its window.
+    pub(crate) extension: Option<RangeExtension>,
+    lookback_ms: i64,
+}
+
+impl RangeShape {
+    /// The shape of `node`.
+    ///
+    /// # Errors
+    /// When `node` is no range vector.
+    pub(crate) fn of(evaluation: &Evaluation<'_>, node: &Node) -> Result<Self, Error> {
+        let lookback_ms = evaluation.query.lookback_ms;
+        match &node.expr {
+            Expr::Range {
+                selector,
+                window_ms,
+            } => Ok(Self {
+                window_ms: *window_ms,
+                offset_ms: selector.offset_ms,
+                at_ms: selector.at_ms,
+                extension: selector.extension,
+                lookback_ms,
+            }),
+            Expr::Subquery(subquery) => Ok(Self {
+                window_ms: subquery.window_ms,
+                offset_ms: subquery.offset_ms,
+                at_ms: subquery.at_ms,
+                extension: None,
+                lookback_ms,
+            }),
+            other => Err(Error::execution(format!(
+                "expected a range vector, got a {}",
+                other.value_type().as_str()
+            ))),
+        }
+    }
+
+    /// The bounds of the window at `step_ms`.
+    pub(crate) fn bounds(&self, step_ms: i64) -> Bounds {
+        let end_ms = self.at_ms.unwrap_or(step_ms).saturating_sub(self.offset_ms);
+        let start_ms = end_ms.saturating_sub(self.window_ms);
+        let (before_ms, beyond_ms) = match self.extension {
+            None => (0, 0),
+            Some(RangeExtension::Anchored) => (self.lookback_ms, 0),
+            Some(RangeExtension::Smoothed) => (self.lookback_ms, self.lookback_ms),
+        };
+        Bounds {
+            step_ms,
+            start_ms,
+            end_ms,
+            after_ms: start_ms.saturating_sub(before_ms),
+            until_ms: end_ms.saturating_add(beyond_ms),
+        }
+    }
+
+    /// The times of all samples that the windows of `steps` look at.
+    fn times(&self, steps: Steps) -> Option<TimeRange> {
+        let first = self.bounds(steps.start_ms);
+        let last = self.bounds(steps.end_ms());
+        TimeRange::new(first.after_ms.saturating_add(1), last.until_ms).ok()
+    }
+}
+
+/// One series of a range vector.
+#[derive(Debug)]
+pub(crate) struct RangeInput<'s> {
+    /// Its labels.
+    pub(crate) labels: &'s Labels,
+    /// Whether the labels lose the metric's name at the end of the query.
+    pub(crate) drop_name: bool,
+    /// The samples of all windows.
+    pub(crate) samples: &'s Samples,
+}
+
+/// Hands each series of range vector `node` to `sink`.
+///
+/// # Errors
+/// Whatever the evaluation, the source or `sink` fails with.
+pub(crate) fn for_each(
+    evaluation: &Evaluation<'_>,
+    node: &Node,
+    sink: &mut dyn FnMut(RangeInput<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let shape = RangeShape::of(evaluation, node)?;
+    match &node.expr {
+        Expr::Subquery(subquery) => for_each_of_subquery(evaluation, &shape, subquery, sink),
+        Expr::Range { selector, .. } => for_each_selected(evaluation, &shape, selector, sink),
+        _ => Ok(()),
+    }
+}
+
+fn for_each_selected(
+    evaluation: &Evaluation<'_>,
+    shape: &RangeShape,
+    selector: &Selector,
+    sink: &mut dyn FnMut(RangeInput<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let Some(times) = shape.times(evaluation.steps) else {
+        return Ok(());
+    };
+    let mut samples = Samples::default();
+    let mut columns = SampleColumns::default();
+    let selection = Selection::new(evaluation, &selector.matchers, times)?;
+    for index in 0..selection.len() {
+        evaluation.check()?;
+        let _charge = selection.read(index, &mut columns)?;
+        samples.take(&mut columns);
+        if samples.len() > 0 {
+            sink(RangeInput {
+                labels: &selection.labels(index),
+                drop_name: false,
+                samples: &samples,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn for_each_of_subquery(
+    evaluation: &Evaluation<'_>,
+    shape: &RangeShape,
+    subquery: &Subquery,
+    sink: &mut dyn FnMut(RangeInput<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let steps = inner_steps(evaluation.steps, shape, subquery)?;
+    let mut samples = Samples::default();
+    evaluation
+        .at(steps)
+        .for_each(&subquery.inner, &mut |series| {
+            samples.take_column(&series.column, steps);
+            if samples.len() == 0 {
+                return Ok(());
+            }
+            let _charge = Charge::new(&evaluation.query.meter, samples.len() as u64)?;
+            sink(RangeInput {
+                labels: &series.labels,
+                drop_name: series.drop_name,
+                samples: &samples,
+            })
+        })
+}
+
+/// The steps inside a subquery: the multiples of its step within all windows of `steps`.
+fn inner_steps(steps: Steps, shape: &RangeShape, subquery: &Subquery) -> Result<Steps, Error> {
+    /// One column of a subquery takes 8 bytes a step.
+    const STEPS_MAX: usize = 1 << 27;
+    let after_ms = shape.bounds(steps.start_ms).start_ms;
+    let until_ms = shape.bounds(steps.end_ms()).end_ms;
+    let step_ms = subquery.step_ms.max(1);
+    let start_ms = after_ms
+        .div_euclid(step_ms)
+        .saturating_add(1)
+        .saturating_mul(step_ms);
+    let inner = Steps::new(start_ms, until_ms, step_ms);
+    if inner.count > STEPS_MAX {
+        return Err(Error::execution(format!(
+            "subquery has {} steps, more than the {STEPS_MAX} it may have",
+            inner.count
+        )));
+    }
+    Ok(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subquery(window_ms: i64, step_ms: i64) -> Subquery {
+        Subquery {
+            inner: Box::new(Node {
+                expr: Expr::Number(1.0),
+                position: crate::plan::Position::default(),
+            }),
+            window_ms,
+            step_ms,
+            offset_ms: 0,
+            at_ms: None,
+        }
+    }
+
+    #[test]
+    fn inner_steps_are_multiples_within_the_window() {
+        let shape = |window_ms| RangeShape {
+            window_ms,
+            offset_ms: 0,
+            at_ms: None,
+            extension: None,
+            lookback_ms: 0,
+        };
+        let inner = |end_ms, window_ms, step_ms| {
+            inner_steps(
+                Steps::instant(end_ms),
+                &shape(window_ms),
+                &subquery(window_ms, step_ms),
+            )
+            .unwrap()
+            .iter()
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(inner(100, 30, 10), [80, 90, 100]);
+        assert_eq!(inner(105, 30, 10), [80, 90, 100]);
+        assert_eq!(inner(5, 20, 10), [-10, 0]);
+        assert_eq!(inner(5, 3, 10), [0; 0]);
+    }
+}

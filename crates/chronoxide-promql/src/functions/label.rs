@@ -1,0 +1,144 @@
+//! `label_replace` and `label_join`.
+
+use std::collections::BTreeMap;
+
+use chronoxide_model::{Labels, METRIC_NAME};
+use regex::Regex;
+
+use crate::Error;
+use crate::eval::{Evaluation, Sink, StepSeries};
+use crate::plan::{Call, Expr, Node};
+
+/// The text of a string argument.
+pub(super) fn text(node: &Node) -> Result<&str, Error> {
+    match &node.expr {
+        Expr::String(text) => Ok(text),
+        other => Err(Error::execution(format!(
+            "expected a string, got a {}",
+            other.value_type().as_str()
+        ))),
+    }
+}
+
+fn texts(nodes: &[Node]) -> Result<Vec<&str>, Error> {
+    nodes.iter().map(text).collect()
+}
+
+/// `label_replace(v, destination, replacement, source, regex)`.
+///
+/// # Errors
+/// When the regex does not compile or the destination is no label name, and whatever the evaluation or `sink` fails
+/// with.
+pub(crate) fn replace(
+    evaluation: &Evaluation<'_>,
+    call: &Call,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let arguments = texts(&call.arguments[1..])?;
+    let [destination, replacement, source, pattern] = arguments[..] else {
+        return Err(Error::execution("label_replace takes five arguments"));
+    };
+    let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
+        Error::execution(format!(
+            "invalid regular expression in label_replace(): {pattern}"
+        ))
+    })?;
+    if destination.is_empty() {
+        return Err(Error::execution(
+            "invalid destination label name in label_replace(): ",
+        ));
+    }
+    relabel(evaluation, &call.arguments[0], sink, |series| {
+        let value = series.labels.get(source).unwrap_or_default();
+        if let Some(captures) = regex.captures(value) {
+            let mut replaced = String::new();
+            captures.expand(replacement, &mut replaced);
+            set(series, destination, &replaced)?;
+        }
+        Ok(())
+    })
+}
+
+/// `label_join(v, destination, separator, source...)`.
+///
+/// # Errors
+/// When a name is no label name, and whatever the evaluation or `sink` fails with.
+pub(crate) fn join(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
+    let arguments = texts(&call.arguments[1..])?;
+    let [destination, separator, sources @ ..] = &arguments[..] else {
+        return Err(Error::execution(
+            "label_join takes at least three arguments",
+        ));
+    };
+    if sources.iter().any(|source| source.is_empty()) {
+        return Err(Error::execution(
+            "invalid source label name in label_join(): ",
+        ));
+    }
+    if destination.is_empty() {
+        return Err(Error::execution(
+            "invalid destination label name in label_join(): ",
+        ));
+    }
+    relabel(evaluation, &call.arguments[0], sink, |series| {
+        let values: Vec<&str> = sources
+            .iter()
+            .map(|source| series.labels.get(source).unwrap_or_default())
+            .collect();
+        let joined = values.join(separator);
+        set(series, destination, &joined)
+    })
+}
+
+/// Gives the series the label; a metric name that is set here stays.
+fn set(series: &mut StepSeries, name: &str, value: &str) -> Result<(), Error> {
+    let mut builder = series.labels.to_builder();
+    builder.set(name, value);
+    series.labels = builder.build().map_err(Error::labels)?;
+    if name == METRIC_NAME {
+        series.drop_name = false;
+    }
+    Ok(())
+}
+
+/// Hands on the series of `argument` with other labels; those that have the same labels then become one.
+fn relabel(
+    evaluation: &Evaluation<'_>,
+    argument: &Node,
+    sink: Sink<'_>,
+    mut change: impl FnMut(&mut StepSeries) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut all = evaluation.collect(argument)?;
+    for series in &mut all {
+        change(series)?;
+    }
+    for series in merge_equal(all)? {
+        sink(series)?;
+    }
+    Ok(())
+}
+
+/// Joins series that have the same labels, where their values do not overlap.
+///
+/// # Errors
+/// When two have a value at the same step.
+pub(crate) fn merge_equal(all: Vec<StepSeries>) -> Result<Vec<StepSeries>, Error> {
+    let mut merged: Vec<StepSeries> = Vec::with_capacity(all.len());
+    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    for series in all {
+        match places.get(&series.labels) {
+            Some(place) => {
+                if !merged[*place].column.merge(&series.column) {
+                    return Err(Error::execution(
+                        "vector cannot contain metrics with the same labelset",
+                    ));
+                }
+            }
+            None => {
+                places.insert(series.labels.clone(), merged.len());
+                merged.push(series);
+            }
+        }
+    }
+    Ok(merged)
+}

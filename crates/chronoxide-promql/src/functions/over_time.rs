@@ -1,0 +1,201 @@
+//! The `*_over_time` functions: aggregations of the samples of one series in a window.
+
+mod histogram;
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::eval::CellValue;
+use crate::eval::window::Window;
+use crate::functions::notes::Note;
+use crate::functions::range::Workspace;
+use crate::kahan::KahanSum;
+
+type KernelResult = Result<Option<CellValue>, Error>;
+
+pub(super) fn sum(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    if window.is_mixed() {
+        workspace.notes.add(Note::MixedFloatsHistograms);
+        return Ok(None);
+    }
+    if window.times.is_empty() {
+        return Ok(histogram::sum(window.histograms, &mut workspace.notes));
+    }
+    let mut sum = KahanSum::default();
+    for value in window.values {
+        sum.add(*value);
+    }
+    Ok(float(sum.value()))
+}
+
+pub(super) fn avg(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    if window.is_mixed() {
+        workspace.notes.add(Note::MixedFloatsHistograms);
+        return Ok(None);
+    }
+    if window.times.is_empty() {
+        return Ok(histogram::avg(window.histograms, &mut workspace.notes));
+    }
+    Ok(float(mean(window.values)))
+}
+
+/// The mean of at least one value: the sum divided by the count or, where the sum overflows, a running mean.
+fn mean(values: &[f64]) -> f64 {
+    let mut sum = KahanSum::new(values[0]);
+    for (index, value) in values.iter().enumerate().skip(1) {
+        let before = sum;
+        sum.add(*value);
+        if sum.sum.is_infinite() {
+            return running_mean(before.divided(index as f64), &values[index..], index);
+        }
+    }
+    let count = values.len() as f64;
+    sum.sum / count + sum.compensation / count
+}
+
+/// The mean of `count` values whose mean is `mean` and of `values`.
+fn running_mean(mut mean: KahanSum, values: &[f64], count: usize) -> f64 {
+    let mut count = count as f64;
+    for value in values {
+        count += 1.0;
+        mean = mean.scaled((count - 1.0) / count);
+        mean.add(*value / count);
+    }
+    mean.value()
+}
+
+pub(super) fn count(window: &Window<'_>, _: &mut Workspace) -> KernelResult {
+    Ok(float(
+        (window.times.len() + window.histogram_times.len()) as f64,
+    ))
+}
+
+pub(super) fn present(_: &Window<'_>, _: &mut Workspace) -> KernelResult {
+    Ok(float(1.0))
+}
+
+pub(super) fn first(window: &Window<'_>, _: &mut Workspace) -> KernelResult {
+    let histogram_ms = window.histogram_times.first();
+    Ok(match window.times.first() {
+        Some(at_ms) if histogram_ms.is_none_or(|other| at_ms < other) => float(window.values[0]),
+        _ => window
+            .histograms
+            .first()
+            .map(|histogram| CellValue::Histogram(Arc::clone(histogram))),
+    })
+}
+
+pub(super) fn last(window: &Window<'_>, _: &mut Workspace) -> KernelResult {
+    Ok(match window.times.last() {
+        at_ms @ Some(_) if at_ms > window.histogram_times.last() => {
+            window.values.last().copied().and_then(float)
+        }
+        _ => window
+            .histograms
+            .last()
+            .map(|histogram| CellValue::Histogram(Arc::clone(histogram))),
+    })
+}
+
+pub(super) fn ts_of_first(window: &Window<'_>, _: &mut Workspace) -> KernelResult {
+    let first = |times: &[i64]| times.first().copied().unwrap_or(i64::MAX);
+    Ok(seconds(
+        first(window.times).min(first(window.histogram_times)),
+    ))
+}
+
+pub(super) fn ts_of_last(window: &Window<'_>, _: &mut Workspace) -> KernelResult {
+    let last = |times: &[i64]| times.last().copied().unwrap_or(i64::MIN);
+    Ok(seconds(
+        last(window.times).max(last(window.histogram_times)),
+    ))
+}
+
+pub(super) fn max(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    Ok(extreme(window, workspace, |value, best| value > best).map(|at| window.values[at]))
+        .map(|value| value.and_then(float))
+}
+
+pub(super) fn min(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    Ok(extreme(window, workspace, |value, best| value < best).map(|at| window.values[at]))
+        .map(|value| value.and_then(float))
+}
+
+pub(super) fn ts_of_max(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    Ok(extreme(window, workspace, |value, best| value >= best)
+        .and_then(|at| seconds(window.times[at])))
+}
+
+pub(super) fn ts_of_min(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    Ok(extreme(window, workspace, |value, best| value <= best)
+        .and_then(|at| seconds(window.times[at])))
+}
+
+/// Which float no other one replaces; any replaces NaN.
+fn extreme(
+    window: &Window<'_>,
+    workspace: &mut Workspace,
+    replaces: impl Fn(f64, f64) -> bool,
+) -> Option<usize> {
+    if window.times.is_empty() {
+        return None;
+    }
+    if window.is_mixed() {
+        workspace.notes.add(Note::HistogramsIgnored);
+    }
+    let mut best = 0;
+    for (index, value) in window.values.iter().enumerate() {
+        if replaces(*value, window.values[best]) || window.values[best].is_nan() {
+            best = index;
+        }
+    }
+    Some(best)
+}
+
+pub(super) fn stdvar(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    Ok(variance(window, workspace).and_then(float))
+}
+
+pub(super) fn stddev(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
+    Ok(variance(window, workspace).and_then(|variance| float(variance.sqrt())))
+}
+
+/// The population variance, by Welford's method with compensated sums.
+fn variance(window: &Window<'_>, workspace: &mut Workspace) -> Option<f64> {
+    if window.times.is_empty() {
+        return None;
+    }
+    if window.is_mixed() {
+        workspace.notes.add(Note::HistogramsIgnored);
+    }
+    let (mut mean, mut squares) = (KahanSum::default(), KahanSum::default());
+    let mut count = 0.0;
+    for value in window.values {
+        count += 1.0;
+        let distance = value - mean.value();
+        mean.add(distance / count);
+        squares.add(distance * (value - mean.value()));
+    }
+    Some(squares.value() / count)
+}
+
+fn seconds(at_ms: i64) -> Option<CellValue> {
+    float(at_ms as f64 / 1000.0)
+}
+
+const fn float(value: f64) -> Option<CellValue> {
+    Some(CellValue::Float(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_huge_values_does_not_overflow() {
+        let of_huge = mean(&[f64::MAX, f64::MAX, f64::MAX]);
+        assert!((of_huge / f64::MAX - 1.0).abs() < 1e-15, "{of_huge}");
+        assert_eq!(mean(&[1e100, 1.0, -1e100]), 1.0 / 3.0);
+        assert_eq!(mean(&[f64::INFINITY, 1.0]), f64::INFINITY);
+    }
+}

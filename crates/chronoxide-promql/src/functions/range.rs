@@ -1,0 +1,228 @@
+//! Functions of range vectors: each is a kernel that turns one window into one value.
+
+use chronoxide_model::Labels;
+
+use crate::annotations::Annotation;
+use crate::eval::range::{self, RangeInput, RangeShape};
+use crate::eval::window::{Slide, Window};
+use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries};
+use crate::functions::notes::Notes;
+use crate::functions::{
+    changes, extended, instant_rate, over_time, quantile, rate, regression, smoothing,
+};
+use crate::plan::{Call, Node, Position, RangeExtension, ValueType};
+use crate::{Error, Function};
+
+/// What a kernel works with besides its window.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// The function's scalar arguments at the step.
+    pub(crate) parameters: [f64; 2],
+    /// Memory for kernels that sort.
+    pub(crate) scratch: Vec<f64>,
+    /// Which floats of the series start anew as a counter, ascending; for functions of counters only.
+    pub(crate) resets: Vec<usize>,
+    /// What was noticed.
+    pub(crate) notes: Notes,
+}
+
+/// The value that a function gives for a window that is not empty.
+pub(crate) type Kernel = fn(&Window<'_>, &mut Workspace) -> Result<Option<CellValue>, Error>;
+
+/// The kernel of `function`, or none when it is no function of a range vector.
+///
+/// Functions with an extended selector have kernels of their own.
+fn kernel(function: Function, extension: Option<RangeExtension>) -> Option<Kernel> {
+    match extension {
+        None => plain_kernel(function),
+        Some(RangeExtension::Smoothed) => extended::smoothed_kernel(function),
+        Some(RangeExtension::Anchored) => extended::anchored_kernel(function),
+    }
+}
+
+fn plain_kernel(function: Function) -> Option<Kernel> {
+    Some(match function {
+        Function::Rate => rate::rate,
+        Function::Increase => rate::increase,
+        Function::Delta => rate::delta,
+        Function::Irate => instant_rate::irate,
+        Function::Idelta => instant_rate::idelta,
+        Function::Changes => changes::changes,
+        Function::Resets => changes::resets,
+        Function::Deriv => regression::deriv,
+        Function::PredictLinear => regression::predict_linear,
+        Function::DoubleExponentialSmoothing => smoothing::double_exponential_smoothing,
+        Function::AvgOverTime => over_time::avg,
+        Function::SumOverTime => over_time::sum,
+        Function::CountOverTime => over_time::count,
+        Function::MinOverTime => over_time::min,
+        Function::MaxOverTime => over_time::max,
+        Function::FirstOverTime => over_time::first,
+        Function::LastOverTime => over_time::last,
+        Function::PresentOverTime | Function::AbsentOverTime => over_time::present,
+        Function::StddevOverTime => over_time::stddev,
+        Function::StdvarOverTime => over_time::stdvar,
+        Function::TsOfFirstOverTime => over_time::ts_of_first,
+        Function::TsOfLastOverTime => over_time::ts_of_last,
+        Function::TsOfMaxOverTime => over_time::ts_of_max,
+        Function::TsOfMinOverTime => over_time::ts_of_min,
+        Function::QuantileOverTime => quantile::quantile_over_time,
+        Function::MadOverTime => quantile::mad_over_time,
+        _ => return None,
+    })
+}
+
+/// Whether `function` takes a range vector.
+pub(crate) fn is_range_function(function: Function) -> bool {
+    plain_kernel(function).is_some()
+}
+
+/// Hands on the series of `call`, a function of a range vector.
+///
+/// # Errors
+/// Whatever the evaluation, the source or `sink` fails with.
+pub(crate) fn for_each(
+    evaluation: &Evaluation<'_>,
+    call: &Call,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let run = Run::new(evaluation, call)?;
+    let mut workspace = Workspace::default();
+    range::for_each(evaluation, run.argument, &mut |input| {
+        let column = run.column(&input, &mut workspace)?;
+        run.tell(&input, &column, &mut workspace);
+        if column.is_empty() {
+            return Ok(());
+        }
+        let drop_name = input.drop_name || !keeps_name(call.function);
+        sink(StepSeries::new(input.labels.clone(), column, drop_name))
+    })
+}
+
+/// The first and last sample of a series are its own; everything else is computed from it.
+const fn keeps_name(function: Function) -> bool {
+    matches!(function, Function::LastOverTime | Function::FirstOverTime)
+}
+
+/// One call, ready to work on series.
+struct Run<'r> {
+    evaluation: &'r Evaluation<'r>,
+    function: Function,
+    kernel: Kernel,
+    shape: RangeShape,
+    /// The range vector.
+    argument: &'r Node,
+    /// The scalar arguments at each step.
+    parameters: Vec<Vec<f64>>,
+    /// Where annotations point.
+    position: Position,
+}
+
+impl<'r> Run<'r> {
+    fn new(evaluation: &'r Evaluation<'r>, call: &'r Call) -> Result<Self, Error> {
+        let argument = call
+            .arguments
+            .iter()
+            .find(|node| node.expr.value_type() == ValueType::RangeVector)
+            .ok_or_else(|| {
+                Error::execution(format!(
+                    "function {} without a range vector",
+                    call.function.name()
+                ))
+            })?;
+        let shape = RangeShape::of(evaluation, argument)?;
+        let kernel = kernel(call.function, shape.extension)
+            .ok_or_else(|| extended::unsafe_function(call.function, shape.extension))?;
+        let parameters = call
+            .arguments
+            .iter()
+            .filter(|node| node.expr.value_type() == ValueType::Scalar)
+            .map(|node| evaluation.scalar(node))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            evaluation,
+            function: call.function,
+            kernel,
+            shape,
+            argument,
+            parameters,
+            position: call.arguments[0].position,
+        })
+    }
+
+    fn column(&self, input: &RangeInput<'_>, workspace: &mut Workspace) -> Result<Column, Error> {
+        let steps = self.evaluation.steps;
+        let mut column = Column::absent(steps.count);
+        let mut slide = Slide::default();
+        if rate::uses_resets(self.function) {
+            rate::find_resets(input.samples, &mut workspace.resets);
+        }
+        for (index, step_ms) in steps.iter().enumerate() {
+            let window = slide.to(&self.shape.bounds(step_ms), input.samples);
+            if window.times.is_empty() && window.histogram_times.is_empty() {
+                continue;
+            }
+            for (slot, values) in workspace.parameters.iter_mut().zip(&self.parameters) {
+                *slot = values[index];
+            }
+            if self.function == Function::QuantileOverTime && !window.times.is_empty() {
+                self.check_quantile(workspace.parameters[0]);
+            }
+            if let Some(value) = (self.kernel)(&window, workspace)? {
+                column.set(index, value);
+            }
+        }
+        Ok(column)
+    }
+
+    fn check_quantile(&self, quantile: f64) {
+        if !(0.0..=1.0).contains(&quantile) {
+            self.evaluation
+                .annotate(Annotation::InvalidQuantile(quantile), self.position);
+        }
+    }
+
+    fn tell(&self, input: &RangeInput<'_>, column: &Column, workspace: &mut Workspace) {
+        let metric = input.labels.metric_name().unwrap_or_default();
+        workspace.notes.tell(self.evaluation, metric, self.position);
+        if matches!(self.function, Function::Rate | Function::Increase)
+            && !metric.is_empty()
+            && !is_counter_name(metric)
+            && column.floats().next().is_some()
+        {
+            self.evaluation.annotate(
+                Annotation::PossibleNonCounter(metric.to_owned()),
+                self.position,
+            );
+        }
+    }
+}
+
+fn is_counter_name(metric: &str) -> bool {
+    ["_total", "_sum", "_count", "_bucket"]
+        .iter()
+        .any(|suffix| metric.ends_with(suffix))
+}
+
+/// Hands on one series that is 1 at each step where no series of the range vector has a sample.
+///
+/// # Errors
+/// Whatever the evaluation, the source or `sink` fails with.
+pub(crate) fn absent_over_time(
+    evaluation: &Evaluation<'_>,
+    call: &Call,
+    labels: Labels,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let mut absent = Column::from_floats(vec![1.0; evaluation.steps.count]);
+    for_each(evaluation, call, &mut |series| {
+        for (index, _) in series.column.floats() {
+            absent.clear(index);
+        }
+        Ok(())
+    })?;
+    if absent.is_empty() {
+        return Ok(());
+    }
+    sink(StepSeries::new(labels, absent, true))
+}
