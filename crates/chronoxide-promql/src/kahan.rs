@@ -55,6 +55,47 @@ impl KahanSum {
     }
 }
 
+/// A mean that is a compensated sum divided by the count, or, where that sum would overflow, a running mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct KahanMean {
+    count: f64,
+    /// The sum, or the mean once it is running.
+    sum: KahanSum,
+    running: bool,
+}
+
+impl KahanMean {
+    /// Takes in `value`.
+    pub(crate) fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        if self.count == 1.0 {
+            self.sum = KahanSum::new(value);
+            return;
+        }
+        if !self.running {
+            let mut next = self.sum;
+            next.add(value);
+            if !next.sum.is_infinite() {
+                self.sum = next;
+                return;
+            }
+            self.running = true;
+            self.sum = self.sum.divided(self.count - 1.0);
+        }
+        self.sum = self.sum.scaled((self.count - 1.0) / self.count);
+        self.sum.add(value / self.count);
+    }
+
+    /// The mean; NaN of nothing.
+    pub(crate) fn value(self) -> f64 {
+        if self.running {
+            self.sum.value()
+        } else {
+            self.sum.sum / self.count + self.sum.compensation / self.count
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +123,23 @@ mod tests {
         sum.add(1.0);
         assert_eq!(sum.scaled(2.0).value(), 2e16 + 2.0);
         assert_eq!(sum.divided(2.0).value(), (1e16 + 1.0) / 2.0);
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        let mut mean = KahanMean::default();
+        for &value in values {
+            mean.add(value);
+        }
+        mean.value()
+    }
+
+    #[test]
+    fn a_mean_does_not_overflow() {
+        assert_eq!(mean(&[f64::MAX, f64::MAX]), f64::MAX);
+        assert!((mean(&[1e308, 1.5e308, 1e308, 0.5e308]) / 1e308 - 1.0).abs() < 1e-12);
+        assert_eq!(mean(&[1.0, 2.0, 6.0]), 3.0);
+        assert_eq!(mean(&[1.0, f64::INFINITY]), f64::INFINITY);
+        assert!(mean(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
+        assert!(mean(&[]).is_nan());
     }
 }

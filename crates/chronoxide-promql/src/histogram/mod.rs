@@ -22,7 +22,7 @@ mod validate;
 pub(crate) use bucket::{Bucket, Interpolation};
 pub use merge::{IncompatibleBuckets, MergeNotes};
 pub(crate) use quantile::{HistogramQuantile, NanObservations};
-pub(crate) use sum::HistogramSum;
+pub(crate) use sum::{HistogramMean, HistogramSum};
 pub use trim::TrimSide;
 pub use validate::InvalidHistogram;
 

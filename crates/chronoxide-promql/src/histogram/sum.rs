@@ -96,6 +96,23 @@ impl HistogramSum {
             || self.custom_bounds.iter().any(|bound| bound.is_infinite())
     }
 
+    /// Whether adding `other` could make any part infinite. With all counts below this limit even merging all of their
+    /// buckets could not.
+    fn may_overflow_with(&self, other: &FloatHistogram) -> bool {
+        const LIMIT: f64 = 1e290;
+        let large = |count: f64| count.abs().partial_cmp(&LIMIT) != Some(std::cmp::Ordering::Less);
+        let own = [self.zero_count, self.count, self.sum];
+        let buckets = self.positive.iter().chain(&self.negative);
+        let others = other.positive.iter().chain(&other.negative);
+        own.iter().any(|tally| large(tally.sum))
+            || buckets.into_iter().any(|(_, tally)| large(tally.sum))
+            || [other.zero_count, other.count, other.sum]
+                .into_iter()
+                .any(large)
+            || others.into_iter().any(|&(_, count)| large(count))
+            || self.custom_bounds.iter().any(|bound| bound.is_infinite())
+    }
+
     /// The sum as a histogram without empty buckets.
     pub(crate) fn finish(mut self) -> FloatHistogram {
         compact_run(&mut self.positive);
@@ -117,6 +134,62 @@ impl HistogramSum {
             negative: finish(self.negative),
             custom_bounds: self.custom_bounds,
         }
+    }
+}
+
+/// A mean of histograms: a compensated sum divided by the count, or, where that sum would overflow, a running mean.
+#[derive(Clone, Debug)]
+pub(crate) struct HistogramMean {
+    count: f64,
+    /// The sum, or the mean once it is running.
+    sum: HistogramSum,
+    running: bool,
+}
+
+impl HistogramMean {
+    /// The mean of `first` alone.
+    pub(crate) fn new(first: &FloatHistogram) -> Self {
+        Self {
+            count: 1.0,
+            sum: HistogramSum::new(first),
+            running: false,
+        }
+    }
+
+    /// Takes in `other`.
+    ///
+    /// # Errors
+    /// When one has exponential and the other custom buckets; the mean is of no use then.
+    pub(crate) fn add(
+        &mut self,
+        other: &FloatHistogram,
+    ) -> Result<MergeNotes, IncompatibleBuckets> {
+        self.count += 1.0;
+        if !self.running {
+            if !self.sum.may_overflow_with(other) {
+                return self.sum.add(other);
+            }
+            let mut next = self.sum.clone();
+            let notes = next.add(other)?;
+            if !next.has_overflow() {
+                self.sum = next;
+                return Ok(notes);
+            }
+            self.running = true;
+            self.sum.div(self.count - 1.0);
+        }
+        self.sum.mul((self.count - 1.0) / self.count);
+        let mut share = other.clone();
+        share.div(self.count);
+        self.sum.add(&share)
+    }
+
+    /// The mean as a histogram without empty buckets.
+    pub(crate) fn finish(mut self) -> FloatHistogram {
+        if !self.running {
+            self.sum.div(self.count);
+        }
+        self.sum.finish()
     }
 }
 
@@ -151,5 +224,17 @@ mod tests {
         sum.add(&histogram).unwrap();
         sum.div(3.0);
         assert!(sum.finish().same_data(&histogram));
+    }
+
+    #[test]
+    fn a_mean_does_not_overflow() {
+        let largest = exponential(0, &[(1, 1e308)], &[]);
+        let mut mean = HistogramMean::new(&largest);
+        for _ in 0..3 {
+            mean.add(&largest).unwrap();
+        }
+        let mean = mean.finish();
+        assert!((mean.count / 1e308 - 1.0).abs() < 1e-12);
+        assert!((mean.positive[0].1 / 1e308 - 1.0).abs() < 1e-12);
     }
 }

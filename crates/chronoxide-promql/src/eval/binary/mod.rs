@@ -1,20 +1,36 @@
 //! Binary operators.
+//!
+//! Between a vector and a scalar series pass through one by one. Between two vectors both are collected, series are
+//! sorted into groups by their match signature once, and each pair of a group is then calculated over all steps.
+//! Duplicates within a group are an error only at steps where both have a value, as if each step stood alone.
+
+mod cells;
+mod matching;
+mod notes;
+mod output;
+mod set;
+mod vector_scalar;
+mod vectors;
 
 use crate::Error;
 use crate::eval::{Evaluation, Sink};
-use crate::plan::{Binary, BinaryOp, Position};
+use crate::plan::{Binary, BinaryOp, Node, Position, ValueType};
 
 /// Hands on the series of `binary`, written at `position`, of which at least one operand is a vector.
 pub(crate) fn for_each(
-    _evaluation: &Evaluation<'_>,
+    evaluation: &Evaluation<'_>,
     binary: &Binary,
-    _position: Position,
-    _sink: Sink<'_>,
+    position: Position,
+    sink: Sink<'_>,
 ) -> Result<(), Error> {
-    Err(Error::execution(format!(
-        "operator {} between vectors is not available in this build",
-        binary.op.as_str()
-    )))
+    let is_vector = |node: &Node| node.expr.value_type() == ValueType::InstantVector;
+    if !is_vector(&binary.left) || !is_vector(&binary.right) {
+        return vector_scalar::for_each(evaluation, binary, position, sink);
+    }
+    if binary.op.is_set() {
+        return set::for_each(evaluation, binary, sink);
+    }
+    vectors::for_each(evaluation, binary, position, sink)
 }
 
 /// `left op right` of two numbers; comparisons give 0 or 1.

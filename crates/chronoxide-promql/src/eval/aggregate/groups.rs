@@ -1,0 +1,104 @@
+//! Which series fall together, and their accumulation group by group.
+
+use std::collections::HashMap;
+
+use chronoxide_model::{Labels, METRIC_NAME};
+
+use super::notes::Notes;
+use crate::Error;
+use crate::eval::{Charge, Column, Evaluation, Sink, StepSeries};
+use crate::plan::{Aggregate, Grouping};
+
+/// The labels of the group that a series with `labels` belongs to.
+pub(super) fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
+    match grouping {
+        Grouping::By(names) if names.is_empty() => Labels::empty(),
+        Grouping::By(names) => labels.filtered(|name| names.iter().any(|n| n == name)),
+        Grouping::Without(names) => {
+            labels.filtered(|name| name != METRIC_NAME && !names.iter().any(|n| n == name))
+        }
+    }
+}
+
+/// Numbers groups in the order in which they first come.
+#[derive(Debug, Default)]
+pub(super) struct GroupNumbers(HashMap<Labels, usize>);
+
+impl GroupNumbers {
+    /// The number of the group of `labels`, and its labels if it is new.
+    pub(super) fn number(
+        &mut self,
+        grouping: &Grouping,
+        labels: &Labels,
+    ) -> (usize, Option<Labels>) {
+        let group = group_labels(grouping, labels);
+        let next = self.0.len();
+        match self.0.get(&group) {
+            Some(&number) => (number, None),
+            None => {
+                self.0.insert(group.clone(), next);
+                (next, Some(group))
+            }
+        }
+    }
+}
+
+/// What one group gathers over all steps.
+pub(super) trait Accumulator {
+    /// Adds the values of a series.
+    fn add(&mut self, series: &StepSeries, notes: &mut Notes<'_>);
+
+    /// The values of the group.
+    fn finish(self, notes: &mut Notes<'_>) -> Column;
+}
+
+struct Group<A> {
+    labels: Labels,
+    drop_name: bool,
+    accumulator: A,
+    _charge: Charge,
+}
+
+/// Adds up the series of `aggregate` group by group and hands the groups on.
+pub(super) fn accumulate<A: Accumulator>(
+    evaluation: &Evaluation<'_>,
+    aggregate: &Aggregate,
+    new: impl Fn() -> A,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let mut notes = Notes::new(evaluation, aggregate);
+    let mut numbers = GroupNumbers::default();
+    let mut groups: Vec<Group<A>> = Vec::new();
+    let steps = evaluation.steps.count as u64;
+    let added = evaluation.for_each(&aggregate.inner, &mut |series| {
+        if series.column.is_empty() {
+            return Ok(());
+        }
+        let (number, labels) = numbers.number(&aggregate.grouping, &series.labels);
+        if let Some(labels) = labels {
+            groups.push(Group {
+                labels,
+                drop_name: false,
+                accumulator: new(),
+                _charge: Charge::new(&evaluation.query.meter, steps)?,
+            });
+        }
+        let group = &mut groups[number];
+        group.drop_name |= series.drop_name;
+        group.accumulator.add(&series, &mut notes);
+        Ok(())
+    });
+    if let Err(error) = added {
+        notes.annotate();
+        return Err(error);
+    }
+    let finished = groups.into_iter().try_for_each(|group| {
+        let column = group.accumulator.finish(&mut notes);
+        if column.is_empty() {
+            return Ok(());
+        }
+        sink(StepSeries::new(group.labels, column, group.drop_name))
+    });
+    notes.annotate();
+    finished
+}

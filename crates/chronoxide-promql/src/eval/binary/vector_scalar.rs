@@ -1,0 +1,76 @@
+//! A vector and a scalar: series by series, nothing is held.
+
+use super::cells::{Operand, Operator, Outcome};
+use super::notes::Notes;
+use super::scalar;
+use crate::Error;
+use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries};
+use crate::plan::{Binary, Position, ValueType};
+
+/// Hands on the series of `binary`, one operand of which is a scalar.
+pub(super) fn for_each(
+    evaluation: &Evaluation<'_>,
+    binary: &Binary,
+    position: Position,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let scalar_left = binary.left.expr.value_type() == ValueType::Scalar;
+    let (vector, number) = if scalar_left {
+        (&binary.right, &binary.left)
+    } else {
+        (&binary.left, &binary.right)
+    };
+    let numbers = evaluation.scalar(number)?;
+    let operator = Operator::new(binary, scalar_left);
+    let drops_name = operator.changes_quantity() || operator.returns_bool;
+    let mut notes = Notes::default();
+    let done = evaluation.for_each(vector, &mut |mut series| {
+        if operator.changes_quantity() && !series.column.has_histograms() {
+            calculate(operator, &mut series.column, &numbers, scalar_left);
+        } else {
+            series.column = apply(operator, &series.column, &numbers, scalar_left, &mut notes);
+        }
+        series.drop_name |= drops_name;
+        sink(series)
+    });
+    notes.annotate(evaluation, binary.op, position);
+    done
+}
+
+/// Calculates with a column of floats in place.
+fn calculate(operator: Operator, column: &mut Column, numbers: &[f64], scalar_left: bool) {
+    let mut numbers = numbers.iter();
+    // Absent cells are calculated along: it is cheaper than to look which they are.
+    column.map_floats(|value| {
+        let number = numbers.next().copied().unwrap_or(f64::NAN);
+        if scalar_left {
+            scalar(operator.op, number, value)
+        } else {
+            scalar(operator.op, value, number)
+        }
+    });
+}
+
+fn apply(
+    operator: Operator,
+    column: &Column,
+    numbers: &[f64],
+    scalar_left: bool,
+    notes: &mut Notes,
+) -> Column {
+    let (series, number) = (Operand::Column(column), Operand::Scalar(numbers));
+    let (left, right) = if scalar_left {
+        (number, series)
+    } else {
+        (series, number)
+    };
+    let mut result = Column::absent(column.len());
+    for step in 0..column.len() {
+        match operator.apply(left.cell(step), right.cell(step), notes) {
+            Outcome::Value(CellValue::Float(value)) => result.set_float(step, value),
+            Outcome::Value(value) => result.set(step, value),
+            Outcome::Nothing | Outcome::Filtered => {}
+        }
+    }
+    result
+}

@@ -1,0 +1,294 @@
+//! Arithmetic and comparison between two vectors.
+//!
+//! The sides are told apart by how many of their series may share a group: "one" is the right side, or the left one
+//! with `group_right`. As in Prometheus, `fill_left` fills the "many" side and `fill_right` the "one" side, also with
+//! `group_right`.
+
+use std::collections::HashMap;
+
+use chronoxide_model::{Labels, METRIC_NAME};
+
+use super::cells::{Operand, Operator, Outcome};
+use super::matching::{MatchGroup, match_groups, present_steps};
+use super::notes::Notes;
+use super::output::Output;
+use crate::Error;
+use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries, reserved};
+use crate::plan::{Binary, Cardinality, Grouping, Position};
+
+/// Hands on the series of `binary`, written at `position`: an operator other than those of sets between two vectors.
+pub(super) fn for_each(
+    evaluation: &Evaluation<'_>,
+    binary: &Binary,
+    position: Position,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    let left = evaluation.collect(&binary.left)?;
+    let right = evaluation.collect(&binary.right)?;
+    let groups = match_groups(&binary.matching, &left, &right);
+    let swapped = binary.matching.cardinality == Cardinality::OneToMany;
+    let (many, one) = if swapped {
+        (&right, &left)
+    } else {
+        (&left, &right)
+    };
+    let join = Join {
+        binary,
+        operator: Operator::new(binary, false),
+        swapped,
+        many,
+        one,
+        many_present: present_steps(many, evaluation.steps.count),
+        steps: evaluation.steps.count,
+    };
+    let mut notes = Notes::default();
+    let mut output = Output::default();
+    let joined = groups.iter().try_for_each(|group| {
+        evaluation.check()?;
+        join.group(group, &mut output, &mut notes)
+    });
+    notes.annotate(evaluation, binary.op, position);
+    joined?;
+    output.into_series().into_iter().try_for_each(sink)
+}
+
+/// An operator and its two collected vectors.
+struct Join<'j> {
+    binary: &'j Binary,
+    operator: Operator,
+    /// Whether "many" is the right side.
+    swapped: bool,
+    many: &'j [StepSeries],
+    one: &'j [StepSeries],
+    /// At which steps the "many" side has any series at all.
+    many_present: Vec<bool>,
+    steps: usize,
+}
+
+/// One partner of a pair: a series, or a fill value for a group.
+#[derive(Clone, Copy)]
+struct Partner<'j> {
+    labels: &'j Labels,
+    values: Operand<'j>,
+    drop_name: bool,
+}
+
+impl<'j> Partner<'j> {
+    const fn series(series: &'j StepSeries) -> Self {
+        Self {
+            labels: &series.labels,
+            values: Operand::Column(&series.column),
+            drop_name: series.drop_name,
+        }
+    }
+
+    const fn fill(group: &'j MatchGroup, value: f64) -> Self {
+        Self {
+            labels: &group.labels,
+            values: Operand::Constant(value),
+            drop_name: false,
+        }
+    }
+}
+
+/// At which steps series of a group have been paired.
+#[derive(Default)]
+struct Paired {
+    /// By the labels of the result.
+    results: HashMap<Labels, Vec<bool>>,
+    /// With any result.
+    any: Vec<bool>,
+}
+
+impl Join<'_> {
+    /// Joins the series of one group.
+    fn group(
+        &self,
+        group: &MatchGroup,
+        output: &mut Output,
+        notes: &mut Notes,
+    ) -> Result<(), Error> {
+        let (many, one) = if self.swapped {
+            (&group.right, &group.left)
+        } else {
+            (&group.left, &group.right)
+        };
+        self.check_one_side(group, one)?;
+        let matching = &self.binary.matching;
+        let mut paired = Paired {
+            any: vec![false; self.steps],
+            ..Paired::default()
+        };
+        let filled_one = matching.fill_right.map(|value| {
+            let present = present_steps(one.iter().map(|&index| &self.one[index]), self.steps);
+            (Partner::fill(group, value), present)
+        });
+        for &index in many {
+            let many = Partner::series(&self.many[index]);
+            for &index in one {
+                let one = Partner::series(&self.one[index]);
+                self.pair(many, one, |_| true, &mut paired, output, notes)?;
+            }
+            if let Some((fill, present)) = &filled_one {
+                self.pair(
+                    many,
+                    *fill,
+                    |step| !present[step],
+                    &mut paired,
+                    output,
+                    notes,
+                )?;
+            }
+        }
+        if let Some(value) = matching.fill_left {
+            let unpaired: Vec<bool> = paired.any.iter().map(|paired| !paired).collect();
+            let fill = Partner::fill(group, value);
+            for &index in one {
+                let one = Partner::series(&self.one[index]);
+                self.pair(fill, one, |step| unpaired[step], &mut paired, output, notes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Two series of the "one" side at the same step are an error, if there is anything that they could match.
+    fn check_one_side(&self, group: &MatchGroup, one: &[usize]) -> Result<(), Error> {
+        if one.len() < 2 {
+            return Ok(());
+        }
+        let matching = &self.binary.matching;
+        let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
+        let steps = (0..self.steps).filter(|&step| filled || self.many_present[step]);
+        for step in steps {
+            let mut present = one
+                .iter()
+                .map(|&index| &self.one[index])
+                .filter(|series| !series.column.is_absent(step));
+            if let (Some(first), Some(second)) = (present.next(), present.next()) {
+                return Err(self.duplicate(group, &first.labels, &second.labels));
+            }
+        }
+        Ok(())
+    }
+
+    fn duplicate(&self, group: &MatchGroup, first: &Labels, second: &Labels) -> Error {
+        let mut series = [braced(first), braced(second)];
+        series.sort();
+        Error::execution(format!(
+            "found duplicate series for the match group {} on the {} hand-side of the operation: [{}, {}]\
+             ;many-to-many matching not allowed: matching labels must be unique on one side",
+            braced(&group.labels),
+            if self.swapped { "left" } else { "right" },
+            series[0],
+            series[1],
+        ))
+    }
+
+    /// Applies the operator to one pair at those `steps` where both have a value.
+    fn pair(
+        &self,
+        many: Partner<'_>,
+        one: Partner<'_>,
+        steps: impl Fn(usize) -> bool,
+        paired: &mut Paired,
+        output: &mut Output,
+        notes: &mut Notes,
+    ) -> Result<(), Error> {
+        let labels = self.result_labels(many.labels, one.labels);
+        let (left, right) = if self.swapped {
+            (one.values, many.values)
+        } else {
+            (many.values, one.values)
+        };
+        let one_to_one = self.binary.matching.cardinality == Cardinality::OneToOne;
+        let mut results = (!one_to_one).then(|| {
+            let unseen = || vec![false; self.steps];
+            paired.results.entry(labels.clone()).or_insert_with(unseen)
+        });
+        let mut column = Column::absent(self.steps);
+        for step in (0..self.steps).filter(|&step| steps(step)) {
+            let value = match self
+                .operator
+                .apply(left.cell(step), right.cell(step), notes)
+            {
+                Outcome::Nothing => continue,
+                Outcome::Filtered => None,
+                Outcome::Value(value) => Some(value),
+            };
+            if let Some(results) = &mut results {
+                if std::mem::replace(&mut results[step], true) {
+                    return Err(Error::execution(
+                        "multiple matches for labels: grouping labels must ensure unique matches",
+                    ));
+                }
+            } else if paired.any[step] {
+                return Err(Error::execution(
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+                ));
+            }
+            paired.any[step] = true;
+            match value {
+                Some(CellValue::Float(value)) => column.set_float(step, value),
+                Some(value) => column.set(step, value),
+                None => {}
+            }
+        }
+        let drop_name = self.operator.returns_bool || self.keeps_doubtful_name(many);
+        output.add(StepSeries::new(labels, column, drop_name))
+    }
+
+    /// Whether the result carries on a name that is to go at the end of the query.
+    fn keeps_doubtful_name(&self, many: Partner<'_>) -> bool {
+        let include = &self.binary.matching.include;
+        many.drop_name
+            && !self.operator.changes_quantity()
+            && !include.iter().any(|name| name == METRIC_NAME)
+    }
+
+    /// The labels of the result of a pair.
+    fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
+        let matching = &self.binary.matching;
+        let one_to_one = matching.cardinality == Cardinality::OneToOne;
+        let kept = many.filtered(|name| {
+            if self.operator.changes_quantity() && reserved::is_reserved(name) {
+                return false;
+            }
+            match &matching.labels {
+                _ if !one_to_one => true,
+                Grouping::By(names) => names.iter().any(|n| n == name),
+                Grouping::Without(names) => !names.iter().any(|n| n == name),
+            }
+        });
+        if matching.include.is_empty() {
+            return kept;
+        }
+        let mut labels = kept.to_builder();
+        for name in &matching.include {
+            match one.get(name) {
+                Some(value) => labels.set(name, value),
+                None => labels.remove(name),
+            };
+        }
+        // Names come from labels that exist, so none is empty; should one be, its label has no place in the result.
+        labels.build().unwrap_or(kept)
+    }
+}
+
+/// Labels as error messages show them: all in braces, the metric's name among them.
+fn braced(labels: &Labels) -> String {
+    let plain = |name: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| {
+            if plain(name) {
+                format!("{name}={value:?}")
+            } else {
+                format!("{name:?}={value:?}")
+            }
+        })
+        .collect();
+    format!("{{{}}}", pairs.join(", "))
+}
