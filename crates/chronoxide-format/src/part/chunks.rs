@@ -9,7 +9,7 @@
 //! For each series: varint number of chunks, then the chunks, floats before histograms, in order of time. A chunk:
 //! varint (bytes of values x 2 + 1 if flags follow); flags; if flagged, varint gap to the end of the chunk before and
 //! varint bytes of start timestamps; zigzag varint column id less the expected one; if flagged, the slice of the column
-//! as four varints. Expected is the column of the chunk of the same number in the series before, or else one more than
+//! as two varints, timestamps in front of it and timestamps in it. Expected is the column of the chunk of the same number in the series before, or else one more than
 //! that of the chunk before.
 
 use crate::{Error, Reader, Result, varint};
@@ -46,10 +46,6 @@ pub struct Slice {
     pub offset: u32,
     /// Timestamps of the slice, at least one.
     pub count: u32,
-    /// Milliseconds between the first timestamp of the column and the first of the slice.
-    pub after_min_ms: u64,
-    /// Milliseconds between the last timestamp of the slice and the last of the column.
-    pub before_max_ms: u64,
 }
 
 /// Where one chunk lies. Its start timestamps, if any, follow its values.
@@ -169,8 +165,6 @@ impl ChunkDirectoryBuilder {
         if let Some(slice) = chunk.slice {
             varint::put_u32(out, slice.offset);
             varint::put_u32(out, slice.count);
-            varint::put_u64(out, slice.after_min_ms);
-            varint::put_u64(out, slice.before_max_ms);
         }
         self.end = chunk.end();
     }
@@ -359,12 +353,7 @@ fn read_slice(reader: &mut Reader<'_>) -> Result<Slice> {
     if count == 0 || offset.checked_add(count).is_none() {
         return Err(reader.corrupt("a slice of a column is impossible"));
     }
-    Ok(Slice {
-        offset,
-        count,
-        after_min_ms: reader.varint_u64()?,
-        before_max_ms: reader.varint_u64()?,
-    })
+    Ok(Slice { offset, count })
 }
 
 #[cfg(test)]

@@ -43,6 +43,12 @@ impl PostingsBuilder {
         }
     }
 
+    /// Whether no rank was added.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.run_len == 0
+    }
+
     fn close_run(&mut self) {
         if self.run_len > 0 {
             varint::put_u32(&mut self.runs, self.run_start - self.end);

@@ -135,12 +135,13 @@ impl<'a> SeriesRows<'a> {
     pub fn new(payload: &'a [u8], series: u32) -> Result<Self> {
         let blocks = series.div_ceil(BLOCK) as usize;
         match payload.split_at_checked(blocks.saturating_mul(4)) {
-            Some((offsets, rows)) => Ok(Self {
+            // Every row takes a byte or more.
+            Some((offsets, rows)) if rows.len() >= series as usize => Ok(Self {
                 offsets,
                 rows,
                 series,
             }),
-            None => Err(Error::Truncated {
+            _ => Err(Error::Truncated {
                 what: WHAT,
                 offset: payload.len(),
             }),

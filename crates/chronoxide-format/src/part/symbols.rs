@@ -16,6 +16,9 @@ const WHAT: &str = "symbols section";
 
 const BLOCK: u32 = 16;
 
+/// Two lengths, which bounds what a claimed number of pairs can make a reader allocate.
+const VALUE_BYTES_MIN: usize = 2;
+
 /// Writes the symbols section.
 #[derive(Debug, Default)]
 pub struct SymbolsBuilder {
@@ -129,6 +132,9 @@ impl SymbolsHeader {
         }
         let offsets_at = reader.offset();
         reader.bytes((first_block as usize).saturating_mul(4))?;
+        if reader.remaining() / VALUE_BYTES_MIN < pairs as usize {
+            return Err(reader.corrupt("there are more label pairs than bytes for them"));
+        }
         Ok(Self {
             names,
             pairs,

@@ -21,8 +21,6 @@ fn series() -> Vec<Vec<Chunk>> {
                         slice: (rank % 4 == 1).then_some(Slice {
                             offset: rank,
                             count: 1 + index,
-                            after_min_ms: u64::from(rank) * 1000,
-                            before_max_ms: 0,
                         }),
                     };
                     offset = chunk.end();
