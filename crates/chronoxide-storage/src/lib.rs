@@ -34,8 +34,10 @@ mod database;
 mod error;
 mod fs;
 mod head;
+mod index;
 mod metadata;
 mod options;
+mod part;
 mod registry;
 mod select;
 mod stats;
@@ -50,5 +52,8 @@ pub use database::Database;
 pub use error::{Error, Result};
 pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};
 pub use options::{Durability, Options};
+pub use part::{
+    ColumnCache, Finding, LabelReader, Part, PartHeader, PartSummary, PartWriter, Samples,
+};
 pub use select::{Selection, SelectionIter, Series};
 pub use stats::{Stats, Timings};

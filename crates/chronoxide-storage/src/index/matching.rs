@@ -1,0 +1,220 @@
+//! Which series of a part satisfy matchers.
+//!
+//! A matcher that no empty value satisfies keeps the series that have one of the pairs that satisfy it; any other
+//! matcher drops the series that have a pair that does not, which leaves the series without the label. Matchers whose
+//! pairs are found by name and value come first, the rarest in front. The others test values: all values of the label,
+//! or those of the series that are left, whichever are fewer.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use chronoxide_format::Result as FormatResult;
+use chronoxide_format::part::{PostingsDirectory, SeriesRows, Symbols};
+use chronoxide_model::{Matcher, MatcherOp};
+use roaring::RoaringBitmap;
+
+use super::union::union;
+use crate::Result;
+use crate::part::Part;
+
+impl Part {
+    /// Ranks of the series that satisfy all `matchers`, ascending. No matcher at all selects every series.
+    ///
+    /// # Errors
+    /// When the labels or postings are damaged.
+    pub fn series_matching(&self, matchers: &[Matcher]) -> Result<Vec<u32>> {
+        let found = self
+            .ranks_matching(matchers)
+            .map_err(|source| self.damaged(source))?;
+        Ok(match found {
+            Some(ranks) => ranks.into_iter().collect(),
+            None => (0..self.series_count()).collect(),
+        })
+    }
+
+    /// The same as a set; nothing stands for all series.
+    pub(super) fn ranks_matching(
+        &self,
+        matchers: &[Matcher],
+    ) -> FormatResult<Option<RoaringBitmap>> {
+        let mut matching = Matching {
+            symbols: self.symbols(),
+            postings: self.postings()?,
+            rows: self.rows()?,
+            series: self.series_count(),
+            left: None,
+        };
+        matching.apply(matchers)?;
+        Ok(matching.left)
+    }
+}
+
+/// The pairs that decide about a matcher.
+#[derive(Debug)]
+enum Test<'m> {
+    /// Series with one of these pairs stay.
+    Keep(Vec<u32>),
+    /// Series with one of these pairs go.
+    Drop(Vec<u32>),
+    /// The values of these pairs must be looked at.
+    Scan(Range<u32>, &'m Matcher),
+}
+
+/// The state of one search.
+struct Matching<'a> {
+    symbols: Symbols<'a>,
+    postings: PostingsDirectory<'a>,
+    rows: SeriesRows<'a>,
+    series: u32,
+    /// The series that satisfy the matchers so far; nothing stands for all.
+    left: Option<RoaringBitmap>,
+}
+
+impl Matching<'_> {
+    fn apply(&mut self, matchers: &[Matcher]) -> FormatResult<()> {
+        let mut tests = Vec::with_capacity(matchers.len());
+        for matcher in matchers {
+            let test = self.test(matcher)?;
+            tests.push((self.cost(&test)?, test));
+        }
+        tests.sort_by_key(|(cost, _)| *cost);
+        for (_, test) in tests {
+            if self.left.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return Ok(());
+            }
+            match test {
+                Test::Keep(pairs) => self.keep(&pairs)?,
+                Test::Drop(pairs) => self.drop(&pairs)?,
+                Test::Scan(pairs, matcher) => self.scan(pairs, matcher)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the pairs of a matcher without looking at all values, if they can be found so.
+    fn test<'m>(&self, matcher: &'m Matcher) -> FormatResult<Test<'m>> {
+        let (name, keeps) = (matcher.name(), !matcher.matches_empty());
+        let pairs = self.symbols.pairs_of(name);
+        if let (Some(literals), true) = (matcher.literals(), keeps) {
+            let mut found = Vec::new();
+            for literal in literals {
+                found.extend(self.symbols.find(name, literal)?);
+            }
+            return Ok(Test::Keep(found));
+        }
+        if matcher.op() == MatcherOp::NotEqual && !keeps {
+            return Ok(Test::Drop(
+                self.symbols
+                    .find(name, matcher.value())?
+                    .into_iter()
+                    .collect(),
+            ));
+        }
+        if keeps {
+            let prefix = matcher.prefix();
+            let pairs = self.symbols.pairs_with_prefix(name, prefix)?;
+            return Ok(Test::Scan(pairs, matcher));
+        }
+        Ok(Test::Scan(pairs, matcher))
+    }
+
+    /// Known pairs that keep go first, those with the shortest lists in front; then known pairs that drop; then scans.
+    fn cost(&self, test: &Test<'_>) -> FormatResult<(u8, u64)> {
+        Ok(match test {
+            Test::Keep(pairs) => (0, self.postings_bytes(pairs)?),
+            Test::Drop(pairs) => (1, self.postings_bytes(pairs)?),
+            Test::Scan(pairs, _) => (2, u64::from(pairs.end - pairs.start)),
+        })
+    }
+
+    fn postings_bytes(&self, pairs: &[u32]) -> FormatResult<u64> {
+        let mut bytes = 0;
+        for pair in pairs {
+            bytes += self.postings.list(*pair)?.encoded_len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    fn keep(&mut self, pairs: &[u32]) -> FormatResult<()> {
+        let ranks = union(&self.postings, pairs.iter().copied())?;
+        self.left = Some(match self.left.take() {
+            Some(left) => left & ranks,
+            None => ranks,
+        });
+        Ok(())
+    }
+
+    fn drop(&mut self, pairs: &[u32]) -> FormatResult<()> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let ranks = union(&self.postings, pairs.iter().copied())?;
+        let left = self.left.take().unwrap_or_else(|| self.all());
+        self.left = Some(left - ranks);
+        Ok(())
+    }
+
+    fn all(&self) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..self.series);
+        all
+    }
+
+    fn scan(&mut self, pairs: Range<u32>, matcher: &Matcher) -> FormatResult<()> {
+        match self.left.take() {
+            Some(left) if left.len() < u64::from(pairs.end - pairs.start) => {
+                self.left = Some(self.filter(&left, matcher)?);
+                Ok(())
+            }
+            left => {
+                self.left = left;
+                let keeps = !matcher.matches_empty();
+                let pairs = self.pairs_that(pairs, |value| matcher.matches(value) == keeps)?;
+                if keeps {
+                    self.keep(&pairs)
+                } else {
+                    self.drop(&pairs)
+                }
+            }
+        }
+    }
+
+    fn pairs_that(&self, pairs: Range<u32>, test: impl Fn(&str) -> bool) -> FormatResult<Vec<u32>> {
+        let mut found = Vec::new();
+        let mut values = self.symbols.values(pairs);
+        while let Some((pair, value)) = values.next()? {
+            if test(value) {
+                found.push(pair);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those of `left` whose own value satisfies the matcher; each value is tested once.
+    fn filter(&self, left: &RoaringBitmap, matcher: &Matcher) -> FormatResult<RoaringBitmap> {
+        let pairs = self.symbols.pairs_of(matcher.name());
+        let mut cursor = self.rows.cursor();
+        let mut verdicts: HashMap<u32, bool> = HashMap::new();
+        let mut kept = RoaringBitmap::new();
+        let mut value = String::new();
+        for rank in left {
+            let of_label = |pair: &&u32| pairs.contains(*pair);
+            let pair = cursor.row(rank)?.iter().find(of_label).copied();
+            let keep = match pair {
+                None => matcher.matches_empty(),
+                Some(pair) => match verdicts.get(&pair) {
+                    Some(verdict) => *verdict,
+                    None => {
+                        value.clear();
+                        self.symbols.value(pair, &mut value)?;
+                        *verdicts.entry(pair).or_insert(matcher.matches(&value))
+                    }
+                },
+            };
+            if keep {
+                kept.insert(rank);
+            }
+        }
+        Ok(kept)
+    }
+}

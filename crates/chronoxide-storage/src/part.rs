@@ -1,0 +1,31 @@
+//! Part files: immutable, self-contained, one file each.
+//!
+//! A part has the samples of many series over some range of time, the labels of these series and the postings to find
+//! them by; its bytes are the chapter "Part files" of `storage-format.md`. [`PartWriter`] takes series in label order
+//! and ends with a synced file in its place; [`Part`] maps a file and reads it.
+
+mod column_cache;
+mod column_table;
+mod cut;
+mod data_writer;
+mod pairs;
+mod reader;
+mod samples;
+mod summary;
+mod verify;
+mod writer;
+
+pub use column_cache::ColumnCache;
+pub use reader::{LabelReader, Part};
+pub use samples::Samples;
+pub use summary::{PartHeader, PartSummary};
+pub use verify::Finding;
+pub use writer::PartWriter;
+
+#[cfg(test)]
+pub(crate) mod sample_data;
+#[cfg(test)]
+mod tests;
+
+/// The most samples the writer puts into one chunk.
+pub(crate) const CHUNK_SAMPLES: usize = 2048;

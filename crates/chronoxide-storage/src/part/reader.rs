@@ -1,0 +1,463 @@
+//! Reads one part file.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chronoxide_format::chunk::{decode_histograms, decode_timestamps, decode_values};
+use chronoxide_format::part::{
+    Chunk, ChunkDirectory, ChunkKind, Column, ColumnDirectory, Footer, HEADER_BYTES, PAGE_BYTES,
+    Pages, PostingsDirectory, RowCursor, SectionKind, SeriesChunks, SeriesRows, Symbols,
+    SymbolsHeader, check_header, decode_starts,
+};
+use chronoxide_format::{Error as FormatError, section};
+use chronoxide_model::{Labels, SampleColumns, TimeRange};
+
+use super::column_cache::{ColumnCache, PartId};
+use super::samples::pad_starts;
+use super::summary::PartSummary;
+use crate::{Error, Fs, Map, Result};
+
+type FormatResult<T> = chronoxide_format::Result<T>;
+
+/// An open part: immutable, and read from any number of threads.
+///
+/// Series go by rank, their position in label order. Opening checks header, footer and the checksums of all sections
+/// but the data region, whose pages are checked when they are first touched. Damage is an error that names the file;
+/// it never shows as other samples.
+pub struct Part {
+    id: PartId,
+    map: Map,
+    summary: PartSummary,
+    footer: Footer,
+    /// Payloads of the sections, in the order of [`SectionKind::LISTED`].
+    sections: [Range<usize>; 6],
+    symbols: SymbolsHeader,
+    /// One bit for each page whose checksum was found right.
+    checked_pages: Box<[AtomicU64]>,
+    columns: Arc<ColumnCache>,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("summary", &self.summary)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    /// Opens the part at `path`, with a cache of columns of its own.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is too new, torn or damaged.
+    pub fn open(fs: &dyn Fs, path: &Path) -> Result<Self> {
+        Self::open_with(fs, path, Arc::new(ColumnCache::new(32)))
+    }
+
+    /// Opens the part at `path`; decoded timestamp columns are kept in `columns`, which other parts may share.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(fs: &dyn Fs, path: &Path, columns: Arc<ColumnCache>) -> Result<Self> {
+        let map = fs.map(path)?;
+        Self::new(map, path, columns).map_err(|source| Error::format(path, source))
+    }
+
+    pub(super) fn new(map: Map, path: &Path, columns: Arc<ColumnCache>) -> FormatResult<Self> {
+        check_header(&map)?;
+        let (footer, checksum) = Footer::decode(&map)?;
+        let mut sections: [Range<usize>; 6] = std::array::from_fn(|_| 0..0);
+        for (kind, place) in SectionKind::LISTED.into_iter().zip(&mut sections) {
+            *place = checked_section(&map, &footer, kind)?;
+        }
+        let pages = Pages::new(&map[sections[0].clone()], footer.data_len)?.len();
+        let symbols = SymbolsHeader::read(&map[sections[3].clone()], footer.pairs)?;
+        let part = Self {
+            id: PartId::next(),
+            summary: PartSummary::new(path.to_owned(), map.len() as u64, &footer, checksum),
+            map,
+            footer,
+            sections,
+            symbols,
+            checked_pages: (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            columns,
+        };
+        part.column_directory()?;
+        part.chunk_directory()?;
+        part.rows()?;
+        part.postings()?;
+        Ok(part)
+    }
+
+    /// What the part has.
+    #[must_use]
+    pub const fn summary(&self) -> &PartSummary {
+        &self.summary
+    }
+
+    /// How many series the part has; their ranks are the numbers below.
+    #[must_use]
+    pub const fn series_count(&self) -> u32 {
+        self.footer.series
+    }
+
+    /// Labels of the series of `rank`. For those of many series see [`Self::label_reader`].
+    ///
+    /// # Errors
+    /// When there is no such series or the bytes are damaged.
+    pub fn labels(&self, rank: u32) -> Result<Labels> {
+        self.label_reader().read(rank)
+    }
+
+    /// Reads labels of many series, cheaply when the ranks ascend.
+    #[must_use]
+    pub fn label_reader(&self) -> LabelReader<'_> {
+        LabelReader {
+            part: self,
+            cursor: None,
+            texts: PairTexts::default(),
+        }
+    }
+
+    /// Appends the samples of the series of `rank` inside `range` to `out`. What stands there already must be earlier.
+    ///
+    /// # Errors
+    /// When there is no such series or the bytes are damaged; `out` may then have some of the samples.
+    pub fn read(&self, rank: u32, range: TimeRange, out: &mut SampleColumns) -> Result<()> {
+        if !self.summary.range.overlaps(&range) {
+            return Ok(());
+        }
+        self.read_samples(rank, range, out)
+            .map_err(|source| self.damaged(source))
+    }
+
+    pub(super) fn read_samples(
+        &self,
+        rank: u32,
+        range: TimeRange,
+        out: &mut SampleColumns,
+    ) -> FormatResult<()> {
+        let mut series = SeriesChunks::default();
+        self.chunk_directory()?.read(rank, &mut series)?;
+        let mut end = [None, None];
+        for chunk in &series.chunks {
+            let Some(times) = self.chunk_timestamps(chunk, range)? else {
+                continue;
+            };
+            let (first, last) = (times.first().copied(), times.last().copied());
+            let end = &mut end[usize::from(chunk.kind == ChunkKind::Histograms)];
+            if *end >= first {
+                return Err(disorder("chunks of a series overlap"));
+            }
+            *end = last;
+            self.read_chunk(chunk, &times, range, out)?;
+        }
+        Ok(())
+    }
+
+    /// Timestamps of a chunk, unless its column lies outside `range`.
+    pub(crate) fn chunk_timestamps(
+        &self,
+        chunk: &Chunk,
+        range: TimeRange,
+    ) -> FormatResult<Option<ChunkTimes>> {
+        let column = match self.columns.get(self.id, chunk.column) {
+            Some(column) => column,
+            None => {
+                let column = self.column_directory()?.get(chunk.column)?;
+                if column.max_ms < range.min_ms() || column.min_ms > range.max_ms() {
+                    return Ok(None);
+                }
+                let times = self.decode_column(&column)?;
+                self.columns.put(self.id, chunk.column, Arc::clone(&times));
+                times
+            }
+        };
+        let slice = match chunk.slice {
+            None => 0..column.len(),
+            Some(slice) => {
+                let start = slice.offset as usize;
+                start..start.saturating_add(slice.count as usize)
+            }
+        };
+        if slice.is_empty() || slice.end > column.len() {
+            return Err(disorder("a chunk has a slice beyond its column"));
+        }
+        Ok(Some(ChunkTimes { column, slice }))
+    }
+
+    fn decode_column(&self, column: &Column) -> FormatResult<Arc<[i64]>> {
+        let bytes = self.data(column.offset, u64::from(column.len))?;
+        let mut times = Vec::new();
+        decode_timestamps(bytes, column.count as usize, &mut times)?;
+        let ends = (times.first(), times.last());
+        if ends != (Some(&column.min_ms), Some(&column.max_ms)) || !times.is_sorted_by(|a, b| a < b)
+        {
+            return Err(disorder("a timestamp column does not ascend as it should"));
+        }
+        Ok(times.into())
+    }
+
+    fn read_chunk(
+        &self,
+        chunk: &Chunk,
+        times: &[i64],
+        range: TimeRange,
+        out: &mut SampleColumns,
+    ) -> FormatResult<()> {
+        let from = times.partition_point(|time| *time < range.min_ms());
+        let to = times.partition_point(|time| *time <= range.max_ms());
+        if from == to {
+            return Ok(());
+        }
+        let kept = from..to;
+        let count = times.len();
+        let values = self.values_of(chunk)?;
+        let (out_times, out_starts) = match chunk.kind {
+            ChunkKind::Floats => {
+                let before = out.values.len();
+                decode_values(values, count, &mut out.values)?;
+                keep(&mut out.values, before, &kept);
+                (&mut out.timestamps_ms, &mut out.start_timestamps_ms)
+            }
+            ChunkKind::Histograms => {
+                let before = out.histograms.len();
+                decode_histograms(values, count, &mut out.histograms)?;
+                keep(&mut out.histograms, before, &kept);
+                (
+                    &mut out.histogram_timestamps_ms,
+                    &mut out.histogram_start_timestamps_ms,
+                )
+            }
+        };
+        let before = out_times.len();
+        out_times.extend_from_slice(&times[kept.clone()]);
+        if chunk.starts_len > 0 {
+            out_starts.resize(before, 0);
+            decode_starts(self.starts_of(chunk)?, times[0], count, out_starts)?;
+            keep(out_starts, before, &kept);
+        }
+        pad_starts(out_starts, out_times.len());
+        Ok(())
+    }
+
+    /// The encoded values of a chunk.
+    pub(crate) fn values_of(&self, chunk: &Chunk) -> FormatResult<&[u8]> {
+        self.data(chunk.offset, u64::from(chunk.values_len))
+    }
+
+    /// The encoded start timestamps of a chunk.
+    pub(crate) fn starts_of(&self, chunk: &Chunk) -> FormatResult<&[u8]> {
+        let offset = chunk.offset.saturating_add(u64::from(chunk.values_len));
+        self.data(offset, u64::from(chunk.starts_len))
+    }
+
+    /// Bytes of the data region, with the pages they lie in checked.
+    fn data(&self, offset: u64, len: u64) -> FormatResult<&[u8]> {
+        let end = offset
+            .checked_add(len)
+            .filter(|end| *end <= self.footer.data_len);
+        let range = end.and_then(|end| Some(usize_of(offset)?..usize_of(end)?));
+        let Some(range) = range else {
+            return Err(disorder("a chunk or column lies beyond the data region"));
+        };
+        if !range.is_empty() {
+            for page in range.start / PAGE_BYTES..=(range.end - 1) / PAGE_BYTES {
+                self.check_page(page)?;
+            }
+        }
+        Ok(&self.data_region()[range])
+    }
+
+    fn data_region(&self) -> &[u8] {
+        let len = usize_of(self.footer.data_len).expect("the data region lies inside the map");
+        &self.map[HEADER_BYTES..HEADER_BYTES + len]
+    }
+
+    /// Checks a page the first time it is touched.
+    pub(super) fn check_page(&self, page: usize) -> FormatResult<()> {
+        let (word, bit) = (&self.checked_pages[page / 64], 1 << (page % 64));
+        if word.load(Ordering::Relaxed) & bit == 0 {
+            let data = self.data_region();
+            let start = page * PAGE_BYTES;
+            let bytes = &data[start..data.len().min(start + PAGE_BYTES)];
+            let index = u32::try_from(page).map_err(|_| disorder("there are too many pages"))?;
+            Pages::new(self.section(SectionKind::Pages), self.footer.data_len)?
+                .check(index, bytes)?;
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn section(&self, kind: SectionKind) -> &[u8] {
+        let at = SectionKind::LISTED
+            .iter()
+            .position(|listed| *listed == kind)
+            .expect("only listed sections are asked for");
+        &self.map[self.sections[at].clone()]
+    }
+
+    pub(super) const fn footer(&self) -> &Footer {
+        &self.footer
+    }
+
+    fn column_directory(&self) -> FormatResult<ColumnDirectory<'_>> {
+        ColumnDirectory::new(self.section(SectionKind::Columns), self.footer.columns)
+    }
+
+    pub(crate) fn chunk_directory(&self) -> FormatResult<ChunkDirectory<'_>> {
+        ChunkDirectory::new(self.section(SectionKind::Chunks), self.footer.series)
+    }
+
+    pub(crate) fn symbols(&self) -> Symbols<'_> {
+        self.symbols.view(self.section(SectionKind::Symbols))
+    }
+
+    pub(crate) fn rows(&self) -> FormatResult<SeriesRows<'_>> {
+        SeriesRows::new(self.section(SectionKind::Series), self.footer.series)
+    }
+
+    pub(crate) fn postings(&self) -> FormatResult<PostingsDirectory<'_>> {
+        PostingsDirectory::new(
+            self.section(SectionKind::Postings),
+            self.footer.pairs,
+            self.footer.series,
+        )
+    }
+
+    /// The error of this file for `source`.
+    pub(crate) fn damaged(&self, source: FormatError) -> Error {
+        Error::format(&self.summary.path, source)
+    }
+}
+
+/// Timestamps of one chunk: all or a part of a shared column.
+#[derive(Debug)]
+pub(crate) struct ChunkTimes {
+    column: Arc<[i64]>,
+    slice: Range<usize>,
+}
+
+impl std::ops::Deref for ChunkTimes {
+    type Target = [i64];
+
+    fn deref(&self) -> &[i64] {
+        &self.column[self.slice.clone()]
+    }
+}
+
+/// Payload of section `kind`, after its checksum was compared with its frame and the footer.
+fn checked_section(bytes: &[u8], footer: &Footer, kind: SectionKind) -> FormatResult<Range<usize>> {
+    let what = kind.name();
+    let extent = footer.extent(kind);
+    let range = usize_of(extent.offset)
+        .zip(usize_of(extent.len))
+        .map(|(offset, len)| offset..offset.saturating_add(len));
+    let Some(framed) = range.clone().and_then(|range| bytes.get(range)) else {
+        return Err(FormatError::Truncated {
+            what,
+            offset: bytes.len(),
+        });
+    };
+    let (payload, crc32) = section::payload(what, kind.byte(), framed)?;
+    if crc32 != extent.crc32 {
+        return Err(FormatError::ChecksumMismatch {
+            what,
+            expected: extent.crc32,
+            got: crc32,
+        });
+    }
+    let start = range.map_or(0, |range| range.start) + section::HEAD_BYTES;
+    Ok(start..start + payload.len())
+}
+
+/// Keeps only `kept` of what follows the first `before` elements.
+fn keep<T>(elements: &mut Vec<T>, before: usize, kept: &Range<usize>) {
+    elements.truncate(before + kept.end);
+    elements.drain(before..before + kept.start);
+}
+
+pub(super) const fn disorder(reason: &'static str) -> FormatError {
+    FormatError::Corrupt {
+        what: "part",
+        offset: 0,
+        reason,
+    }
+}
+
+fn usize_of(value: u64) -> Option<usize> {
+    usize::try_from(value).ok()
+}
+
+/// Reads labels by rank.
+#[derive(Debug)]
+pub struct LabelReader<'a> {
+    part: &'a Part,
+    cursor: Option<RowCursor<'a>>,
+    texts: PairTexts,
+}
+
+impl LabelReader<'_> {
+    /// Labels of the series of `rank`.
+    ///
+    /// # Errors
+    /// When there is no such series or the bytes are damaged.
+    pub fn read(&mut self, rank: u32) -> Result<Labels> {
+        self.read_labels(rank)
+            .map_err(|source| self.part.damaged(source))
+    }
+
+    pub(super) fn read_labels(&mut self, rank: u32) -> FormatResult<Labels> {
+        let cursor = match &mut self.cursor {
+            Some(cursor) => cursor,
+            None => self.cursor.insert(self.part.rows()?.cursor()),
+        };
+        let row = cursor.row(rank)?;
+        let symbols = self.part.symbols();
+        self.texts.start();
+        for pair in row {
+            self.texts.load(*pair, &symbols)?;
+        }
+        let pair = |id: &u32| (symbols.name_of(*id).unwrap_or(""), self.texts.get(*id));
+        Labels::from_pairs(row.iter().map(pair))
+            .map_err(|_| disorder("a series has labels that cannot stand together"))
+    }
+}
+
+/// Values of pairs that were read lately: neighbours in label order share most of theirs.
+#[derive(Debug, Default)]
+struct PairTexts {
+    text: String,
+    places: std::collections::HashMap<u32, Range<usize>>,
+}
+
+/// Texts are forgotten once they take this much.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+impl PairTexts {
+    fn start(&mut self) {
+        if self.text.len() > TEXT_BYTES_MAX {
+            self.text.clear();
+            self.places.clear();
+        }
+    }
+
+    fn load(&mut self, pair: u32, symbols: &Symbols<'_>) -> FormatResult<()> {
+        if !self.places.contains_key(&pair) {
+            let start = self.text.len();
+            symbols.value(pair, &mut self.text)?;
+            self.places.insert(pair, start..self.text.len());
+        }
+        Ok(())
+    }
+
+    fn get(&self, pair: u32) -> &str {
+        self.places
+            .get(&pair)
+            .and_then(|place| self.text.get(place.clone()))
+            .unwrap_or("")
+    }
+}

@@ -1,0 +1,326 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use chronoxide_model::{Labels, SampleColumns, TimeRange};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::sample_data::{DAY_START_MS, Series, inside, random_series, same, write};
+use super::*;
+use crate::{Fs, Map, RealFs};
+
+const HEADER: PartHeader = PartHeader {
+    level: 2,
+    wal_seq_min: 10,
+    wal_seq_max: 20,
+};
+
+fn labels(name: &str, instance: usize) -> Labels {
+    Labels::from_pairs([("__name__", name), ("instance", &format!("{instance:03}"))]).unwrap()
+}
+
+fn floats(timestamps_ms: Vec<i64>, value: f64) -> SampleColumns {
+    SampleColumns {
+        values: vec![value; timestamps_ms.len()],
+        timestamps_ms,
+        ..SampleColumns::default()
+    }
+}
+
+fn scrapes(count: i64) -> Vec<i64> {
+    (0..count).map(|i| DAY_START_MS + i * 15_000).collect()
+}
+
+#[test]
+fn what_was_written_is_read() {
+    for seed in 0..30 {
+        let rng = &mut StdRng::seed_from_u64(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let scrapes = rng.random_range(1..400);
+        let series = random_series(rng, 150, scrapes);
+        let part = write(dir.path(), "p", HEADER, &series);
+        let summary = part.summary();
+        assert_eq!(summary.header, HEADER);
+        assert_eq!(part.series_count() as usize, series.len(), "seed {seed}");
+        let samples: usize = series.values().map(SampleColumns::len).sum();
+        assert_eq!(summary.samples, samples as u64, "seed {seed}");
+        let mut reader = part.label_reader();
+        for (rank, (labels, columns)) in (0..).zip(&series) {
+            assert_eq!(&part.labels(rank).unwrap(), labels, "seed {seed}");
+            assert_eq!(&reader.read(rank).unwrap(), labels, "seed {seed}");
+            let all = read(&part, rank, TimeRange::ALL);
+            assert!(same(&all, columns), "seed {seed} {labels}");
+            let from = DAY_START_MS + rng.random_range(-100_000..6_000_000);
+            let range = TimeRange::new(from, from + rng.random_range(0..3_000_000)).unwrap();
+            let some = read(&part, rank, range);
+            assert!(
+                same(&some, &inside(columns, range)),
+                "seed {seed} {labels} {range:?}"
+            );
+        }
+        assert_eq!(part.verify(), [], "seed {seed}");
+    }
+}
+
+fn read(part: &Part, rank: u32, range: TimeRange) -> SampleColumns {
+    let mut columns = SampleColumns::default();
+    part.read(rank, range, &mut columns).unwrap();
+    columns
+}
+
+#[test]
+fn reading_appends_and_pads_start_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let with_starts = SampleColumns {
+        start_timestamps_ms: vec![5, 5],
+        ..floats(vec![10, 20], 1.0)
+    };
+    let a = write(
+        dir.path(),
+        "a",
+        HEADER,
+        &[(labels("m", 0), floats(vec![1, 2], 0.5))].into(),
+    );
+    let b = write(
+        dir.path(),
+        "b",
+        HEADER,
+        &[(labels("m", 0), with_starts)].into(),
+    );
+    let c = write(
+        dir.path(),
+        "c",
+        HEADER,
+        &[(labels("m", 0), floats(vec![30], 2.0))].into(),
+    );
+    let mut columns = SampleColumns::default();
+    for part in [a, b, c] {
+        part.read(0, TimeRange::ALL, &mut columns).unwrap();
+    }
+    assert_eq!(columns.timestamps_ms, [1, 2, 10, 20, 30]);
+    assert_eq!(columns.start_timestamps_ms, [0, 0, 5, 5, 0]);
+}
+
+#[test]
+fn series_of_one_target_share_columns_wherever_they_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let times = scrapes(5000);
+    let series: Series = (0..100)
+        .map(|i| (labels("m", i), floats(times[i * 7..].to_vec(), i as f64)))
+        .collect();
+    let part = write(dir.path(), "p", HEADER, &series);
+    // 5000 scrapes at 15 s reach into three cells of eight hours.
+    assert_eq!(part.summary().columns, 3);
+    assert_eq!(part.summary().chunks, 300);
+    for (rank, columns) in (0..).zip(series.values()) {
+        assert!(same(&read(&part, rank, TimeRange::ALL), columns));
+    }
+    assert_eq!(part.verify(), []);
+}
+
+#[test]
+fn the_extremes_of_time_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let columns = floats(vec![i64::MIN, -1, 0, i64::MAX], 1.5);
+    let part = write(
+        dir.path(),
+        "p",
+        HEADER,
+        &[(Labels::empty(), columns.clone())].into(),
+    );
+    assert!(same(&read(&part, 0, TimeRange::ALL), &columns));
+    assert_eq!(read(&part, 0, TimeRange::at(i64::MAX)).values, [1.5]);
+    assert_eq!(part.verify(), []);
+}
+
+#[test]
+fn input_out_of_order_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = PartWriter::create(&RealFs, dir.path(), "p", HEADER).unwrap();
+    let samples = floats(vec![1], 1.0);
+    writer.push(&labels("m", 1), (&samples).into()).unwrap();
+    for again in [labels("m", 1), labels("m", 0), Labels::empty()] {
+        let error = writer.push(&again, (&samples).into()).unwrap_err();
+        assert!(
+            matches!(error, crate::Error::InvalidArgument { .. }),
+            "{error}"
+        );
+    }
+    for times in [vec![2, 1], vec![1, 1]] {
+        let error = writer.push(&labels("n", 0), (&floats(times, 1.0)).into());
+        assert!(error.is_err());
+    }
+    let short = Samples {
+        timestamps_ms: &[1, 2],
+        values: &[1.0],
+        ..Samples::default()
+    };
+    assert!(writer.push(&labels("n", 0), short).is_err());
+}
+
+#[test]
+fn a_part_without_samples_is_no_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = PartWriter::create(&RealFs, dir.path(), "p", HEADER).unwrap();
+    writer.push(&labels("m", 1), Samples::default()).unwrap();
+    assert_eq!(writer.finish().unwrap(), None);
+    assert_eq!(RealFs.list(dir.path()).unwrap(), []);
+}
+
+#[test]
+fn an_unfinished_part_leaves_nothing_and_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p.tmp"), b"left by a crash").unwrap();
+    let series: Series = [(labels("m", 0), floats(vec![1, 2], 0.5))].into();
+    drop(PartWriter::create(&RealFs, dir.path(), "p", HEADER).unwrap());
+    assert_eq!(RealFs.list(dir.path()).unwrap(), []);
+    write(dir.path(), "p", HEADER, &series);
+    assert!(
+        PartWriter::create(&RealFs, dir.path(), "p", HEADER).is_err(),
+        "a part is never replaced"
+    );
+}
+
+/// A part with one chunk of everything, small enough to be damaged bit by bit.
+fn small_part() -> (Series, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let rng = &mut StdRng::seed_from_u64(7);
+    let mut series = random_series(rng, 6, 5);
+    let last = random_series(rng, 40, 5)
+        .into_iter()
+        .find(|(_, columns)| !columns.histograms.is_empty());
+    series.extend(last);
+    let part = write(dir.path(), "p", HEADER, &series);
+    (series, std::fs::read(&part.summary().path).unwrap())
+}
+
+fn open(bytes: &[u8]) -> chronoxide_format::Result<Part> {
+    Part::new(
+        Map::copied(bytes),
+        Path::new("p"),
+        Arc::new(ColumnCache::new(4)),
+    )
+}
+
+/// Reads all of a damaged part: right data or errors, nothing else. Returns whether there was an error.
+fn reports(bytes: &[u8], series: &Series) -> bool {
+    let Ok(part) = open(bytes) else {
+        return true;
+    };
+    let mut errors = !part.verify().is_empty();
+    assert_eq!(part.series_count() as usize, series.len());
+    for (rank, (labels, columns)) in (0..).zip(series) {
+        match part.labels(rank) {
+            Ok(found) => assert_eq!(&found, labels),
+            Err(_) => errors = true,
+        }
+        let mut found = SampleColumns::default();
+        match part.read(rank, TimeRange::ALL, &mut found) {
+            Ok(()) => assert!(same(&found, columns), "{labels}"),
+            Err(_) => errors = true,
+        }
+    }
+    errors
+}
+
+#[test]
+fn every_cut_is_reported() {
+    let (series, bytes) = small_part();
+    assert!(!reports(&bytes, &series));
+    for end in 0..bytes.len() {
+        assert!(open(&bytes[..end]).is_err(), "cut at {end}");
+    }
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert!(open(&longer).is_err());
+}
+
+#[test]
+fn every_flipped_bit_is_reported() {
+    let (series, mut bytes) = small_part();
+    assert!(bytes.len() < 4096, "{} bytes take too long", bytes.len());
+    for bit in 0..bytes.len() * 8 {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(reports(&bytes, &series), "bit {bit} of {}", bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn swapped_pages_are_reported_and_the_rest_is_read() {
+    use chronoxide_format::part::{HEADER_BYTES, PAGE_BYTES};
+    let dir = tempfile::tempdir().unwrap();
+    let rng = &mut StdRng::seed_from_u64(3);
+    let series: Series = (0..40)
+        .map(|i| {
+            let mut columns = floats(scrapes(1500), 0.0);
+            columns.values.iter_mut().for_each(|v| *v = rng.random());
+            (labels("m", i), columns)
+        })
+        .collect();
+    let part = write(dir.path(), "p", HEADER, &series);
+    let mut bytes = std::fs::read(&part.summary().path).unwrap();
+    let (first, second) = bytes[HEADER_BYTES..].split_at_mut(PAGE_BYTES);
+    first.swap_with_slice(&mut second[..PAGE_BYTES]);
+    assert!(reports(&bytes, &series));
+    let damaged = open(&bytes).unwrap();
+    let last = damaged.series_count() - 1;
+    // The shared column is in the first page; a part that keeps it decoded still reads what is whole.
+    assert!(
+        damaged
+            .read(last, TimeRange::ALL, &mut SampleColumns::default())
+            .is_err()
+    );
+    assert_eq!(damaged.labels(last).unwrap(), labels("m", 39));
+    assert_eq!(
+        damaged.verify().len(),
+        2 + 40,
+        "two pages, and all series share the column"
+    );
+}
+
+/// Bytes that carry right checksums but were made to harm: every byte of every section, one at a time.
+#[test]
+fn sections_with_hostile_bytes_never_panic() {
+    use chronoxide_format::part::{Footer, SectionKind};
+    let (_, bytes) = small_part();
+    let (footer, _) = Footer::decode(&bytes).unwrap();
+    for (at, kind) in SectionKind::LISTED.into_iter().enumerate() {
+        let extent = footer.sections[at];
+        let start = extent.offset as usize + chronoxide_format::section::HEAD_BYTES;
+        let end = (extent.offset + extent.len) as usize - 4;
+        for position in start..end {
+            for byte in [0, 0x80, 0xff, bytes[position] ^ 1] {
+                let mut hostile = bytes.clone();
+                hostile[position] = byte;
+                let frame =
+                    chronoxide_format::section::Frame::of("x", kind.byte(), &hostile[start..end])
+                        .unwrap();
+                hostile[end..end + 4].copy_from_slice(&frame.crc32.to_le_bytes());
+                let mut footer = footer.clone();
+                footer.sections[at].crc32 = frame.crc32;
+                let last = footer.sections[5];
+                hostile.truncate((last.offset + last.len) as usize);
+                footer.encode(&mut hostile).unwrap();
+                read_everything(&hostile);
+            }
+        }
+    }
+}
+
+fn read_everything(bytes: &[u8]) {
+    let Ok(part) = open(bytes) else {
+        return;
+    };
+    let _ = part.verify();
+    let matchers = [
+        chronoxide_model::Matcher::regex("__name__", "metric.*1|metric_0.*").unwrap(),
+        chronoxide_model::Matcher::not_equal("job", "api"),
+    ];
+    let _ = part.series_matching(&matchers);
+    let _ = part.label_values("instance", &matchers);
+    for rank in 0..part.series_count() {
+        let _ = part.labels(rank);
+        let _ = part.read(rank, TimeRange::ALL, &mut SampleColumns::default());
+    }
+}

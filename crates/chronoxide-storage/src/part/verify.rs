@@ -1,0 +1,166 @@
+//! Reads everything in a part and reports what is wrong.
+
+use std::fmt;
+
+use chronoxide_format::part::{PostingsBuilder, PostingsDirectory, PostingsSection};
+use chronoxide_model::{SampleColumns, TimeRange};
+
+use super::Part;
+use super::reader::disorder;
+
+/// Something wrong in a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where: a page, a series, a section.
+    pub place: String,
+    /// What is wrong there.
+    pub problem: chronoxide_format::Error,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+impl Part {
+    /// Checks every page, every label set, every posting and every sample; returns what is wrong, nothing if all is
+    /// well.
+    #[must_use]
+    pub fn verify(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        self.verify_pages(&mut findings);
+        self.verify_labels(&mut findings);
+        if let Err(problem) = self.verify_postings() {
+            findings.push(finding("postings", problem));
+        }
+        self.verify_samples(&mut findings);
+        findings
+    }
+
+    fn verify_pages(&self, findings: &mut Vec<Finding>) {
+        let pages = self
+            .footer()
+            .data_len
+            .div_ceil(chronoxide_format::part::PAGE_BYTES as u64);
+        for page in 0..usize::try_from(pages).unwrap_or(usize::MAX) {
+            if let Err(problem) = self.check_page(page) {
+                findings.push(finding(&format!("data page {page}"), problem));
+            }
+        }
+    }
+}
+
+impl Part {
+    fn verify_labels(&self, findings: &mut Vec<Finding>) {
+        let mut reader = self.label_reader();
+        let mut last = None;
+        for rank in 0..self.series_count() {
+            match reader.read_labels(rank) {
+                Ok(labels) => {
+                    if last.as_ref().is_some_and(|last| *last >= labels) {
+                        let problem = disorder("the series are not in label order");
+                        findings.push(finding(&format!("series {rank}"), problem));
+                    }
+                    last = Some(labels);
+                }
+                Err(problem) => findings.push(finding(&format!("series {rank}"), problem)),
+            }
+        }
+    }
+
+    /// Compares the postings with those that the rows of the series give.
+    fn verify_postings(&self) -> chronoxide_format::Result<()> {
+        let (pairs, series) = (self.footer().pairs, self.footer().series);
+        let mut lists = vec![PostingsBuilder::default(); pairs as usize];
+        let mut cursor = self.rows()?.cursor();
+        for rank in 0..series {
+            let row = cursor.row(rank)?;
+            if !row.is_sorted_by(|a, b| a < b) {
+                return Err(disorder("the labels of a series are not in order"));
+            }
+            for pair in row {
+                match lists.get_mut(*pair as usize) {
+                    Some(list) => list.push(rank),
+                    None => return Err(disorder("a series has a pair that does not exist")),
+                }
+            }
+        }
+        let mut expected = PostingsSection::default();
+        for list in lists {
+            if list.is_empty() {
+                return Err(disorder("a label pair has no series"));
+            }
+            expected.push(list)?;
+        }
+        let expected = expected.finish();
+        let expected = PostingsDirectory::new(&expected, pairs, series)?;
+        let found = self.postings()?;
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for pair in 0..pairs {
+            a.clear();
+            b.clear();
+            expected
+                .list(pair)?
+                .for_each_run(|start, len| a.push((start, len)))?;
+            found
+                .list(pair)?
+                .for_each_run(|start, len| b.push((start, len)))?;
+            if a != b {
+                return Err(disorder("postings differ from the labels of the series"));
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_samples(&self, findings: &mut Vec<Finding>) {
+        let mut columns = SampleColumns::default();
+        let (mut samples, mut histograms) = (0, 0);
+        let (mut min_ms, mut max_ms) = (i64::MAX, i64::MIN);
+        let mut complete = true;
+        for rank in 0..self.series_count() {
+            columns.clear();
+            let result = self.read_samples(rank, TimeRange::ALL, &mut columns);
+            let result = result.and_then(|()| check_kinds(&columns));
+            if let Err(problem) = result {
+                findings.push(finding(&format!("samples of series {rank}"), problem));
+                complete = false;
+            }
+            samples += columns.len() as u64;
+            histograms += columns.histograms.len() as u64;
+            for times in [&columns.timestamps_ms, &columns.histogram_timestamps_ms] {
+                min_ms = min_ms.min(times.first().copied().unwrap_or(i64::MAX));
+                max_ms = max_ms.max(times.last().copied().unwrap_or(i64::MIN));
+            }
+        }
+        let footer = self.footer();
+        let counted = (samples, histograms, min_ms, max_ms);
+        let stated = (
+            footer.samples,
+            footer.histograms,
+            footer.min_ms,
+            footer.max_ms,
+        );
+        if complete && counted != stated {
+            let problem = disorder("the footer states other samples than there are");
+            findings.push(finding("footer", problem));
+        }
+    }
+}
+
+/// A timestamp stands among the floats or among the histograms, never in both.
+fn check_kinds(columns: &SampleColumns) -> chronoxide_format::Result<()> {
+    let floats = &columns.timestamps_ms;
+    let twice = |time| floats.binary_search(time).is_ok();
+    if columns.histogram_timestamps_ms.iter().any(twice) {
+        return Err(disorder("a float and a histogram have one timestamp"));
+    }
+    Ok(())
+}
+
+fn finding(place: &str, problem: chronoxide_format::Error) -> Finding {
+    Finding {
+        place: place.to_owned(),
+        problem,
+    }
+}
