@@ -20,11 +20,14 @@ mod function;
 mod functions;
 mod histogram;
 mod kahan;
+mod lower;
 pub mod plan;
+pub mod syntax;
 mod value;
 
 pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions};
 pub use error::Error;
 pub use function::Function;
 pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};
+pub use lower::{LowerOptions, lower, lower_tree, parse_selector, selectors_of};
 pub use value::{Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};
