@@ -28,22 +28,33 @@ pub(super) struct Plan {
     pub(super) bytes: usize,
 }
 
-/// How many values have each bit length.
-struct Lengths([u16; 65]);
+/// How many of at most 128 values have each bit length.
+struct Lengths([u8; 65]);
 
 impl Lengths {
-    fn of(values: impl Iterator<Item = u64>) -> Self {
-        let mut counts = [0; 65];
-        for value in values {
-            if let Some(count) = counts.get_mut(bit_length(value) as usize) {
-                *count += 1;
+    fn of(values: &[u64]) -> Self {
+        // Four tallies, because counting the same length twice in a row in one waits for the first to be stored.
+        let mut tallies = [[0_u8; 65]; 4];
+        let (fours, rest) = values.as_chunks::<4>();
+        for four in fours {
+            for (tally, &value) in tallies.iter_mut().zip(four) {
+                count(tally, value);
             }
         }
-        Self(counts)
+        for (tally, &value) in tallies.iter_mut().zip(rest) {
+            count(tally, value);
+        }
+        let [mut sum, rest @ ..] = tallies;
+        for tally in rest {
+            for (sum, count) in sum.iter_mut().zip(tally) {
+                *sum += count;
+            }
+        }
+        Self(sum)
     }
 
     /// How many values are one bit longer than `width`.
-    fn longer(&self, width: u32) -> u16 {
+    fn longer(&self, width: u32) -> u8 {
         self.0.get(width as usize + 1).copied().unwrap_or(0)
     }
 
@@ -86,11 +97,17 @@ impl Lengths {
 impl Plan {
     /// The smallest way to write `residuals`, of which there are at most 128.
     pub(super) fn of(residuals: &[i64]) -> Self {
-        let count = residuals.len();
-        let zigzagged = Lengths::of(residuals.iter().map(|&value| zigzag(value))).plan(count, None);
+        let mut values = [0; BLOCK];
+        let values = values.get_mut(..residuals.len()).unwrap_or_default();
+        for (to, &from) in values.iter_mut().zip(residuals) {
+            *to = zigzag(from);
+        }
+        let zigzagged = Lengths::of(values).plan(values.len(), None);
         let base = residuals.iter().copied().min().unwrap_or(0);
-        let offsets = residuals.iter().map(|&value| offset(value, base));
-        let based = Lengths::of(offsets).plan(count, Some(base));
+        for (to, &from) in values.iter_mut().zip(residuals) {
+            *to = offset(from, base);
+        }
+        let based = Lengths::of(values).plan(values.len(), Some(base));
         if based.bytes < zigzagged.bytes {
             based
         } else {
@@ -266,6 +283,13 @@ impl Patches {
                 *value |= high << width;
             }
         }
+    }
+}
+
+#[inline(always)]
+fn count(tally: &mut [u8; 65], value: u64) {
+    if let Some(count) = tally.get_mut(bit_length(value) as usize) {
+        *count += 1;
     }
 }
 

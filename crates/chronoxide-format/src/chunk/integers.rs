@@ -4,7 +4,7 @@
 //! bit-packed in blocks. All arithmetic wraps, so every `i64` is representable and no input overflows.
 
 use super::block::{self, BLOCK, Plan};
-use crate::varint::put_i64;
+use crate::varint::{len_u64, put_i64};
 use crate::{Reader, Result, varint};
 
 const CONSTANT: u8 = 0;
@@ -55,6 +55,12 @@ struct Divisor {
 }
 
 impl Divisor {
+    const ONE: Self = Self {
+        shift: 0,
+        odd: 1,
+        inverse: 1,
+    };
+
     /// The greatest common divisor of the differences of `values`, which are not all zero.
     fn of(values: &[i64]) -> Self {
         let ones = differences(values).fold(0, |ones, difference| ones | difference);
@@ -74,6 +80,11 @@ impl Divisor {
             }
         }
         let odd = odd.max(1);
+        let bits = shift as usize + (odd.ilog2() as usize);
+        if (values.len() - 1) * bits / 8 <= len_u64(odd << shift) {
+            // So few values save less than storing the divisor costs.
+            return Self::ONE;
+        }
         Self {
             shift,
             odd,

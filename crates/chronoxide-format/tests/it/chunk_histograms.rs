@@ -395,3 +395,39 @@ fn codecs_this_build_does_not_know_are_refused() {
         "{error:?}"
     );
 }
+
+/// The bytes of both codecs, as format version 1 has them. They never change: what is written today opens for ever.
+#[test]
+fn both_codecs_have_their_golden_bytes() {
+    let golden_histogram = |counts: [u64; 3]| Histogram {
+        zero_threshold: 0.5,
+        ..histogram_of(&counts, 2.5)
+    };
+    let columns = [
+        golden_histogram([1, 0, 0]),
+        golden_histogram([3, 0, 2]),
+        stale(),
+    ];
+    assert_eq!(
+        comes_back(&columns),
+        [
+            1, 3, 0, 3, 0, 0, 0, 0, 0, 0, 224, 63, 1, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 224, 63,
+            2, 0, 1, 2, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 1, 1, 1, 2, 1, 0, 0,
+            6, 1, 2, 0, 17, 50, 0, 0, 3, 2, 3, 4, 3, 0, 3, 4, 0, 0
+        ]
+    );
+    let mut rows = [
+        as_float(&golden_histogram([1, 0, 4])),
+        golden_histogram([1, 0, 3]),
+    ];
+    rows[1].positive_spans.clear();
+    assert_eq!(
+        comes_back(&rows),
+        [
+            0, 1, 3, 0, 0, 0, 0, 0, 0, 224, 63, 0, 0, 0, 0, 0, 0, 4, 64, 2, 0, 1, 2, 1, 0, 0, 0, 0,
+            0, 0, 0, 0, 244, 63, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 208, 63, 0, 0, 0, 0,
+            0, 0, 240, 63, 0, 0, 3, 0, 0, 0, 0, 0, 0, 224, 63, 0, 0, 0, 0, 0, 0, 4, 64, 0, 0, 0, 4,
+            0, 2, 1, 3, 0
+        ]
+    );
+}

@@ -91,3 +91,35 @@ fn more_timestamps_than_a_chunk_may_have_are_refused() {
     let error = decode_timestamps(&[0, 0, 0], SAMPLES_MAX + 1, &mut Vec::new());
     assert!(matches!(error, Err(Error::TooLarge { .. })), "{error:?}");
 }
+
+/// The bytes of every shape, as format version 1 has them. They never change: what is written today opens for ever.
+#[test]
+fn every_shape_has_its_golden_bytes() {
+    let third = |i: i64| if i % 3 == 0 { 1000 + i * i } else { 0 };
+    let third: Vec<i64> = (0..40).map(third).collect();
+    let cases: [(&[i64], &[u8]); 8] = [
+        (&[7], &[0, 0, 14]),
+        (&[7, 7, 7], &[0, 0, 14]),
+        (&[1000, 2000, 3000], &[0, 1, 0xd0, 0x0f, 0xd0, 0x0f]),
+        (&[1, 5, 2, 4, 1, 5, 1], &[0, 3, 2, 4, 88, 84, 120]),
+        (&[0, 100, 300, 400, 600], &[0, 12, 100, 0, 2, 2, 38]),
+        (&[0, 1, 3, 6, 10, 15, 21, 28, 36], &[0, 4, 0, 2, 64, 2]),
+        (
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 1 << 40, 10, 11, 12],
+            &[
+                0, 2, 0, 196, 2, 0, 35, 8, 255, 255, 255, 255, 15, 16, 50, 84, 118, 159, 186,
+            ],
+        ),
+        (
+            &third,
+            &[
+                0, 2, 208, 15, 192, 207, 15, 12, 11, 36, 73, 146, 36, 73, 241, 195, 64, 57, 132,
+                71, 201, 196, 82, 161, 133, 98, 193, 198, 118, 41, 136, 143, 217, 9,
+            ],
+        ),
+    ];
+    for (timestamps, golden) in cases {
+        let bytes = comes_back(timestamps);
+        assert_eq!(bytes, golden, "{timestamps:?}");
+    }
+}

@@ -195,3 +195,48 @@ fn codecs_this_build_does_not_know_are_refused() {
         );
     }
 }
+
+/// The bytes of every codec, as format version 1 has them. They never change: what is written today opens for ever.
+#[test]
+fn every_codec_has_its_golden_bytes() {
+    let sum = [0.1, 0.1 + 0.2, 0.1 + 0.2 + 0.3, 1.1, 1.4];
+    let other_nan = f64::from_bits(0x7ff8_0000_0000_00ff);
+    let cases: [(&[f64], &[u8]); 10] = [
+        (&[-0.0; 3], &[0x00, 0, 0, 0, 0, 0, 0, 0, 0x80]),
+        (&[10.0; 3], &[0x01, 20]),
+        (&[0.25; 3], &[0x21, 50]),
+        (&[10.0, 20.0, 30.0], &[0x02, 0x01, 20, 20]),
+        (
+            &[4.0, 8.0, 0.0, 4.0, 12.0],
+            &[0x02, 0x04, 8, 8, 0x05, 0x17, 0x23],
+        ),
+        (
+            &[0.5, 0.25, 0.75, 0.5],
+            &[0x22, 0x04, 100, 49, 0x08, 0x96, 0x95],
+        ),
+        (
+            &[9.0 * 0.001, 13.0 * 0.001, 0.004],
+            &[0x33, 0x04, 18, 8, 0x05, 0x19],
+        ),
+        (&sum, &[0x14, 0x03, 2, 4, 0x64, 0x6a, 0x03, 0, 2, 0x12]),
+        (
+            &[1e300, 2e300, 3e-300],
+            &[
+                0x05, 0x04, 0xb8, 0xd6, 0x83, 0x80, 0x91, 0x8f, 0xf2, 0xb7, 0xfc, 0x01, 0x80, 0x80,
+                0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0x3f, 0x31, 0x7e, 0x8b, 0x6b, 0x49, 0xa3, 0x2f,
+                0xf9,
+            ],
+        ),
+        (
+            &[1.0, f64::NAN, f64::NAN, 3.0, f64::INFINITY, other_nan],
+            &[
+                0x06, 3, 1, 0x0c, 1, 0x02, 0, 0x07, 0xff, 0, 0, 0, 0, 0, 0xf8, 0x7f, 0x02, 0x01, 2,
+                4,
+            ],
+        ),
+    ];
+    for (values, golden) in cases {
+        let bytes = comes_back(values);
+        assert_eq!(bytes, golden, "{values:?} {bytes:#04x?}");
+    }
+}
