@@ -15,6 +15,7 @@ use crate::catalog::Catalog;
 use crate::counters::Counters;
 use crate::head::BatchRows;
 use crate::metadata::MetadataStore;
+use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::registry::{KeyHash, LabelLimits, LabelOrder, Registry};
 use crate::select::View;
 use crate::{Clock, Error, Fs, Options, RealFs, Result, Selection, Stats, SystemClock};
@@ -305,12 +306,6 @@ impl Engine {
 
 /// So few series may be out of order before a selection sorts them in for good.
 const UNRANKED_SERIES_MAX: usize = 256;
-
-/// The first millisecond of the year 1: partitions are named after days, and years before have no name.
-const TIME_MIN_MS: i64 = -62_135_596_800_000;
-
-/// The last millisecond of the year 9999.
-const TIME_MAX_MS: i64 = 253_402_300_799_999;
 
 fn millis(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)

@@ -38,7 +38,9 @@ mod index;
 mod metadata;
 mod options;
 mod part;
+mod partition;
 mod registry;
+mod retention;
 mod select;
 mod stats;
 
