@@ -5,6 +5,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
     Labels, Matcher, Metadata, SeriesSet, SeriesSource, SourceError, TimeRange, WriteBatch,
     WriteOutcome,
@@ -226,21 +227,12 @@ impl Engine {
     fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
         let (mut admitted, outcome) = self.admit(batch)?;
         admitted.metadata = self.metadata.news(batch.metadata());
-        if admitted.is_empty() {
+        if admitted == Batch::default() {
             return Ok(outcome);
         }
-        self.catalog.append(|rows| {
-            rows.push_floats(
-                &admitted.sids,
-                &admitted.timestamps_ms,
-                &admitted.values,
-                &admitted.start_timestamps_ms,
-            );
-            for row in admitted.histograms {
-                rows.push_histogram(row);
-            }
-        });
-        self.metadata.insert(admitted.metadata);
+        let metadata = std::mem::take(&mut admitted.metadata);
+        self.catalog.append(|rows| rows.push(admitted));
+        self.metadata.insert(metadata);
         Ok(outcome)
     }
 

@@ -10,6 +10,6 @@
 mod batch;
 mod sort;
 
-pub(crate) use batch::{BatchRows, HeadBatch, HistogramRow, Mark};
+pub(crate) use batch::{BatchRows, HeadBatch, Mark};
 #[allow(unused_imports, reason = "flushing to parts is to use it")]
 pub(crate) use sort::SortedBatch;

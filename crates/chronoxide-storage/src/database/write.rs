@@ -2,65 +2,61 @@
 
 use std::collections::HashMap;
 
+use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
-    BatchSeries, Histogram, Labels, Metadata, RejectReason, Rejection, TimeRange, WriteBatch,
-    WriteOutcome,
+    BatchSeries, BucketCounts, Histogram, HistogramCounts, Labels, RejectReason, Rejection,
+    TimeRange, WriteBatch, WriteOutcome,
 };
 
 use super::Engine;
 use crate::Result;
-use crate::head::HistogramRow;
 use crate::registry::{Cursor, KeyHash, Registry, shortened};
 
-/// The columns of what was admitted of one batch.
-#[derive(Debug, Default)]
-pub(super) struct Admitted {
-    pub(super) sids: Vec<u32>,
-    pub(super) timestamps_ms: Vec<i64>,
-    pub(super) values: Vec<f64>,
-    /// Empty, or one for each float sample.
-    pub(super) start_timestamps_ms: Vec<i64>,
-    pub(super) histograms: Vec<HistogramRow>,
-    pub(super) metadata: Vec<(String, Metadata)>,
+/// A batch with room for this many samples.
+fn with_capacity(samples: usize, histograms: usize) -> Batch {
+    Batch {
+        sids: Vec::with_capacity(samples),
+        timestamps_ms: Vec::with_capacity(samples),
+        values: Vec::with_capacity(samples),
+        histogram_sids: Vec::with_capacity(histograms),
+        histogram_timestamps_ms: Vec::with_capacity(histograms),
+        histograms: Vec::with_capacity(histograms),
+        ..Batch::default()
+    }
 }
 
-impl Admitted {
-    fn with_capacity(samples: usize, histograms: usize) -> Self {
-        Self {
-            sids: Vec::with_capacity(samples),
-            timestamps_ms: Vec::with_capacity(samples),
-            values: Vec::with_capacity(samples),
-            histograms: Vec::with_capacity(histograms),
-            ..Self::default()
+/// Takes over the samples of one series that lie in the window and are valid.
+fn push_samples(admitted: &mut Batch, sid: u32, series: &BatchSeries<'_>, window: TimeRange) {
+    for (index, sample) in series.samples.iter().enumerate() {
+        if !window.contains(sample.timestamp_ms) {
+            continue;
+        }
+        let start = series.start_timestamps_ms.get(index).copied().unwrap_or(0);
+        push_start(
+            &mut admitted.start_timestamps_ms,
+            admitted.sids.len(),
+            start,
+        );
+        admitted.sids.push(sid);
+        admitted.timestamps_ms.push(sample.timestamp_ms);
+        admitted.values.push(sample.value);
+    }
+    for (timestamp_ms, start, histogram) in series.histograms() {
+        if window.contains(timestamp_ms) && histogram.validate().is_ok() {
+            let starts = &mut admitted.histogram_start_timestamps_ms;
+            push_start(starts, admitted.histogram_sids.len(), start);
+            admitted.histogram_sids.push(sid);
+            admitted.histogram_timestamps_ms.push(timestamp_ms);
+            admitted.histograms.push(tidied(histogram));
         }
     }
+}
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.sids.is_empty() && self.histograms.is_empty() && self.metadata.is_empty()
-    }
-
-    fn push_samples(&mut self, sid: u32, series: &BatchSeries<'_>, window: TimeRange) {
-        let inside = |timestamp_ms: i64| window.contains(timestamp_ms);
-        for (index, sample) in series.samples.iter().enumerate() {
-            if !inside(sample.timestamp_ms) {
-                continue;
-            }
-            let start = series.start_timestamps_ms.get(index).copied().unwrap_or(0);
-            if start != 0 || !self.start_timestamps_ms.is_empty() {
-                self.start_timestamps_ms.resize(self.sids.len(), 0);
-                self.start_timestamps_ms.push(start);
-            }
-            self.sids.push(sid);
-            self.timestamps_ms.push(sample.timestamp_ms);
-            self.values.push(sample.value);
-        }
-        for (timestamp_ms, start, histogram) in series.histograms() {
-            if inside(timestamp_ms) && histogram.validate().is_ok() {
-                let histogram = tidied(histogram);
-                self.histograms
-                    .push(HistogramRow::new(sid, timestamp_ms, start, histogram));
-            }
-        }
+/// Appends a start time to a column that stays empty as long as none is known; `len` samples came before.
+fn push_start(starts: &mut Vec<i64>, len: usize, start: i64) {
+    if start != 0 || !starts.is_empty() {
+        starts.resize(len, 0);
+        starts.push(start);
     }
 }
 
@@ -76,7 +72,7 @@ fn tidied(histogram: &Histogram) -> Histogram {
         sum: histogram.sum,
         positive_spans: Vec::new(),
         negative_spans: Vec::new(),
-        counts: chronoxide_model::HistogramCounts::Float(chronoxide_model::BucketCounts::default()),
+        counts: HistogramCounts::Float(BucketCounts::default()),
         custom_bounds: std::sync::Arc::default(),
     }
 }
@@ -86,7 +82,7 @@ const NO_SERIES: u32 = u32::MAX;
 
 impl Engine {
     /// Finds or makes the series of a batch, and takes from it what may be stored.
-    pub(super) fn admit(&self, batch: &WriteBatch<'_>) -> Result<(Admitted, WriteOutcome)> {
+    pub(super) fn admit(&self, batch: &WriteBatch<'_>) -> Result<(Batch, WriteOutcome)> {
         let mut outcome = WriteOutcome::default();
         let mut sids = Vec::with_capacity(batch.series_count());
         let all_known = self.find_series(batch, &mut sids);
@@ -94,13 +90,13 @@ impl Engine {
             self.make_series(batch, &mut sids, &mut outcome)?;
         }
         let window = self.admission_window();
-        let mut admitted = Admitted::with_capacity(batch.sample_count(), batch.histogram_count());
+        let mut admitted = with_capacity(batch.sample_count(), batch.histogram_count());
         for (series, sid) in batch.series().zip(&sids) {
             if *sid == NO_SERIES {
                 continue;
             }
             let before = (admitted.sids.len(), admitted.histograms.len());
-            admitted.push_samples(*sid, &series, window);
+            push_samples(&mut admitted, *sid, &series, window);
             let floats = admitted.sids.len() - before.0;
             let histograms = admitted.histograms.len() - before.1;
             if floats + histograms < series.sample_count() {

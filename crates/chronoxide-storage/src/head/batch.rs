@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{Histogram, HistogramCounts, SampleColumns, TimeRange};
 use parking_lot::RwLock;
 
@@ -49,14 +50,15 @@ pub(crate) struct BatchRows {
     sequences: Option<(u64, u64)>,
 }
 
-/// A histogram sample on its way into the head.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct HistogramRow {
-    pub(crate) sid: u32,
-    pub(crate) timestamp_ms: i64,
+/// A histogram sample.
+#[derive(Debug)]
+pub(super) struct HistogramRow {
+    pub(super) sid: u32,
+    pub(super) timestamp_ms: i64,
     /// 0 when unknown.
-    pub(crate) start_timestamp_ms: i64,
-    pub(crate) histogram: Histogram,
+    start_timestamp_ms: i64,
+    histogram: Histogram,
+    /// The one before it of the same series, or [`NONE`].
     previous: u32,
     /// How many float samples came before it.
     floats_before: u32,
@@ -64,29 +66,27 @@ pub(crate) struct HistogramRow {
 
 const NONE: u32 = u32::MAX;
 
-impl HistogramRow {
-    pub(crate) fn new(
-        sid: u32,
-        timestamp_ms: i64,
-        start_timestamp_ms: i64,
-        histogram: Histogram,
-    ) -> Self {
-        Self {
-            sid,
-            timestamp_ms,
-            start_timestamp_ms,
-            histogram,
-            previous: NONE,
-            floats_before: 0,
-        }
-    }
-}
-
 impl BatchRows {
     /// Notes that the record with this sequence number is in the batch.
     pub(crate) fn note_sequence(&mut self, sequence: u64) {
         let (min, max) = self.sequences.unwrap_or((sequence, sequence));
         self.sequences = Some((min.min(sequence), max.max(sequence)));
+    }
+
+    /// Appends the samples of a record.
+    pub(crate) fn push(&mut self, batch: Batch) {
+        self.push_floats(
+            &batch.sids,
+            &batch.timestamps_ms,
+            &batch.values,
+            &batch.start_timestamps_ms,
+        );
+        let starts = &batch.histogram_start_timestamps_ms;
+        for (index, histogram) in batch.histograms.into_iter().enumerate() {
+            let sid = batch.histogram_sids[index];
+            let start = starts.get(index).copied().unwrap_or(0);
+            self.push_histogram(sid, batch.histogram_timestamps_ms[index], start, histogram);
+        }
     }
 
     /// Appends float samples; the columns are equally long, `start_timestamps_ms` may be empty.
@@ -133,14 +133,25 @@ impl BatchRows {
         self.time_range = Some(self.time_range.map_or(range, |known| known.union(&range)));
     }
 
-    /// Appends a histogram sample.
-    pub(crate) fn push_histogram(&mut self, mut row: HistogramRow) {
+    /// Appends a histogram sample; `start_timestamp_ms` is 0 when unknown.
+    fn push_histogram(
+        &mut self,
+        sid: u32,
+        timestamp_ms: i64,
+        start_timestamp_ms: i64,
+        histogram: Histogram,
+    ) {
         let index = self.histograms.len() as u32;
-        row.previous = self.histogram_tails.insert(row.sid, index).unwrap_or(NONE);
-        row.floats_before = self.sids.len() as u32;
-        self.histogram_bytes += size_of::<HistogramRow>() + heap_bytes(&row.histogram);
-        self.note_times(&[row.timestamp_ms]);
-        self.histograms.push(row);
+        self.histogram_bytes += size_of::<HistogramRow>() + heap_bytes(&histogram);
+        self.note_times(&[timestamp_ms]);
+        self.histograms.push(HistogramRow {
+            sid,
+            timestamp_ms,
+            start_timestamp_ms,
+            histogram,
+            previous: self.histogram_tails.insert(sid, index).unwrap_or(NONE),
+            floats_before: self.sids.len() as u32,
+        });
     }
 
     /// Everything appended so far.
@@ -384,10 +395,10 @@ mod tests {
     fn the_last_arrival_wins_across_kinds() {
         let mut rows = BatchRows::default();
         rows.push_floats(&[1, 1], &[10, 20], &[1.0, 2.0], &[]);
-        rows.push_histogram(HistogramRow::new(1, 10, 0, histogram(10.0)));
-        rows.push_histogram(HistogramRow::new(1, 30, 7, histogram(30.0)));
+        rows.push_histogram(1, 10, 0, histogram(10.0));
+        rows.push_histogram(1, 30, 7, histogram(30.0));
         rows.push_floats(&[1], &[30], &[3.0], &[]);
-        rows.push_histogram(HistogramRow::new(1, 40, 7, histogram(40.0)));
+        rows.push_histogram(1, 40, 7, histogram(40.0));
         let columns = read(&rows, 1, TimeRange::ALL);
         assert_eq!(columns.timestamps_ms, [20, 30]);
         assert_eq!(columns.histogram_timestamps_ms, [10, 40]);
@@ -419,7 +430,7 @@ mod tests {
         let mark = batch.read(BatchRows::mark);
         batch.append(|rows| {
             rows.push_floats(&[0], &[1], &[2.0], &[]);
-            rows.push_histogram(HistogramRow::new(0, 2, 0, histogram(1.0)));
+            rows.push_histogram(0, 2, 0, histogram(1.0));
             rows.note_sequence(4);
         });
         let mut columns = SampleColumns::default();
