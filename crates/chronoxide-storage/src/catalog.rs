@@ -3,12 +3,15 @@
 //! Readers load the current [`Snapshot`] without a lock and keep it as long as they like. Whoever changes it, by
 //! appending to the head, freezing it or exchanging parts, holds the edit lock, which is held for moments only.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::head::{BatchRows, HeadBatch};
+use crate::part::Part;
+use crate::partition::Partition;
 
 /// Everything that can be read at one moment.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +20,40 @@ pub(crate) struct Snapshot {
     pub(crate) open: Arc<HeadBatch>,
     /// Batches on their way to parts, oldest first.
     pub(crate) frozen: Vec<Arc<HeadBatch>>,
+    /// The parts of each partition, from the oldest write to the newest. No partition is empty.
+    pub(crate) partitions: BTreeMap<Partition, Vec<Arc<Part>>>,
 }
 
 impl Snapshot {
     /// All batches of the head, oldest first.
     pub(crate) fn batches(&self) -> impl Iterator<Item = &Arc<HeadBatch>> {
         self.frozen.iter().chain(std::iter::once(&self.open))
+    }
+
+    /// All parts, by partition and within it from the oldest write to the newest.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+        self.partitions.values().flatten()
+    }
+
+    /// Adds a part at its place in the order of writes.
+    pub(crate) fn add_part(&mut self, partition: Partition, part: Arc<Part>) {
+        let parts = self.partitions.entry(partition).or_default();
+        parts.push(part);
+        parts.sort_by_key(|part| {
+            let header = part.summary().header;
+            (header.wal_seq_max, header.wal_seq_min)
+        });
+    }
+
+    /// Puts a merged part in the place of those it was made of; `None` when nothing was left of them.
+    pub(crate) fn replace_parts(&mut self, partition: Partition, old: &[Arc<Part>], new: Option<Arc<Part>>) {
+        if let Some(parts) = self.partitions.get_mut(&partition) {
+            parts.retain(|part| !old.iter().any(|old| Arc::ptr_eq(old, part)));
+        }
+        if let Some(new) = new {
+            self.add_part(partition, new);
+        }
+        self.partitions.retain(|_, parts| !parts.is_empty());
     }
 }
 

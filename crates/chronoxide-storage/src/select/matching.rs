@@ -6,10 +6,11 @@ use std::sync::Arc;
 use chronoxide_model::{Labels, Matcher, TimeRange};
 use parking_lot::RwLock;
 
-use super::selection::{Place, Selection};
+use super::selection::{Place, Selection, Sources};
 use crate::Result;
 use crate::catalog::Snapshot;
 use crate::head::{BatchRows, HeadBatch, Mark};
+use crate::part::Part;
 use crate::registry::{LabelOrder, Registry};
 
 /// What a selection reads from.
@@ -25,10 +26,29 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     /// The series that satisfy all matchers and may have samples in the range.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<Selection> {
+        let sources = Sources {
+            parts: self.parts(),
+            batches: self.batches(),
+        };
+        // In the order of writes, which the selection keeps for each series.
         let mut found = Vec::new();
-        let batches = self.batches();
-        self.select_head(matchers, &batches, &mut found);
-        Ok(Selection::new(self.range, batches, found))
+        for (index, part) in (0..).zip(&sources.parts) {
+            let mut labels = part.label_reader();
+            for rank in part.series_matching(matchers)? {
+                found.push((labels.read(rank)?, Place::Part(index, rank)));
+            }
+        }
+        self.select_head(matchers, &sources.batches, &mut found);
+        Ok(Selection::new(self.range, sources, found))
+    }
+
+    /// The parts that may have samples in the range, oldest write first.
+    fn parts(&self) -> Vec<Arc<Part>> {
+        let parts = self.snapshot.parts();
+        parts
+            .filter(|part| part.summary().range.overlaps(&self.range))
+            .cloned()
+            .collect()
     }
 
     /// The batches that may have samples in the range, oldest first.
@@ -83,6 +103,9 @@ impl View<'_> {
     /// Names of labels among the matching series, sorted.
     pub(crate) fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
+        for part in self.parts() {
+            names.extend(part.label_names(matchers)?);
+        }
         self.with_head_series(matchers, |registry, has| {
             let owned = registry.label_names(has).into_iter().map(str::to_owned);
             names.extend(owned);
@@ -93,6 +116,9 @@ impl View<'_> {
     /// Values of label `name` among the matching series, sorted.
     pub(crate) fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>> {
         let mut values = BTreeSet::new();
+        for part in self.parts() {
+            values.extend(part.label_values(name, matchers)?);
+        }
         self.with_head_series(matchers, |registry, has| {
             let owned = registry
                 .label_values(name, has)

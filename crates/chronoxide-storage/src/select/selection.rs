@@ -7,6 +7,7 @@ use chronoxide_model::{Labels, Sample, SampleColumns, SeriesSet, SourceError, Ti
 use super::Overlay;
 use crate::Result;
 use crate::head::{HeadBatch, Mark};
+use crate::part::Part;
 
 /// The series that satisfy a selection, in label order, as they were when it was made.
 ///
@@ -18,7 +19,14 @@ pub struct Selection {
     entries: Vec<Entry>,
     /// Where the series' samples are; an entry owns a stretch, oldest write first.
     places: Vec<Place>,
-    batches: Vec<(Arc<HeadBatch>, Mark)>,
+    sources: Sources,
+}
+
+/// What a selection keeps alive as long as it lives.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    pub(super) parts: Vec<Arc<Part>>,
+    pub(super) batches: Vec<(Arc<HeadBatch>, Mark)>,
 }
 
 #[derive(Debug)]
@@ -31,6 +39,8 @@ struct Entry {
 /// Where samples of a series are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
+    /// Part and rank.
+    Part(u32, u32),
     /// Batch and series id.
     Head(u32, u32),
 }
@@ -46,7 +56,7 @@ impl Selection {
     /// Groups `found` by labels. A series' places must be given from the oldest write to the newest.
     pub(super) fn new(
         range: TimeRange,
-        batches: Vec<(Arc<HeadBatch>, Mark)>,
+        sources: Sources,
         mut found: Vec<(Labels, Place)>,
     ) -> Self {
         // Each source comes sorted, so that this merges runs; it is stable, so that places keep their order.
@@ -69,7 +79,7 @@ impl Selection {
             range,
             entries,
             places,
-            batches,
+            sources,
         }
     }
 
@@ -79,7 +89,10 @@ impl Selection {
             range,
             entries: Vec::new(),
             places: Vec::new(),
-            batches: Vec::new(),
+            sources: Sources {
+                parts: Vec::new(),
+                batches: Vec::new(),
+            },
         }
     }
 
@@ -107,8 +120,9 @@ impl Selection {
         columns: &mut SampleColumns,
     ) -> Result<()> {
         match place {
+            Place::Part(part, rank) => self.sources.parts[part as usize].read(rank, self.range, columns),
             Place::Head(batch, sid) => {
-                let (batch, mark) = &self.batches[batch as usize];
+                let (batch, mark) = &self.sources.batches[batch as usize];
                 batch.read(|rows| rows.read_series(sid, self.range, *mark, indexes, columns));
                 Ok(())
             }
