@@ -55,13 +55,15 @@ impl Engine {
         } else {
             Steps::new(times.start_ms, times.end_ms, times.step_ms)
         };
+        let meter = Meter::new(self.options.samples_max);
+        meter.check_steps(steps)?;
         let query = Query {
             source,
             steps,
             end_ms: times.end_ms,
             step_ms: times.step_ms,
             lookback_ms: milliseconds(options.lookback.unwrap_or(self.options.lookback)),
-            meter: Arc::new(Meter::new(self.options.samples_max)),
+            meter: Arc::new(meter),
             cancellation: options.cancellation.clone(),
             deadline: self.deadline(options),
             annotations: Mutex::default(),

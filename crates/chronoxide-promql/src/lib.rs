@@ -21,6 +21,8 @@ mod functions;
 mod histogram;
 mod kahan;
 mod lower;
+#[cfg(test)]
+mod memory_source;
 pub mod plan;
 pub mod syntax;
 mod value;

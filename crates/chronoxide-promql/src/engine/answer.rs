@@ -6,9 +6,10 @@ use std::sync::Arc;
 use chronoxide_model::Labels;
 
 use crate::eval::range::{self, RangeShape};
-use crate::eval::window::Slide;
+use crate::eval::window::{Slide, Window};
 use crate::eval::{CellValue, Charge, Column, Evaluation, StepSeries, reserved};
-use crate::plan::{AggregateOp, Expr, Node, ValueType};
+use crate::functions::Edges;
+use crate::plan::{AggregateOp, Expr, Node, RangeExtension, ValueType};
 use crate::{Error, Function, InstantSample, Point, RangeSeries, Value};
 
 /// The value of an instant query.
@@ -63,11 +64,15 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
         } else {
             input.labels.clone()
         };
-        let samples = window.times.len() + window.histogram_times.len();
+        let floats = match shape.extension {
+            None => zip(window.times, window.values),
+            Some(extension) => extended_floats(&window, extension)?,
+        };
+        let samples = floats.len() + window.histogram_times.len();
         held.push(Charge::new(&evaluation.query.meter, samples as u64)?);
         let series = RangeSeries {
             labels: labels.clone(),
-            floats: zip(window.times, window.values),
+            floats,
             histograms: window
                 .histogram_times
                 .iter()
@@ -85,6 +90,31 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
 
 fn zip(times: &[i64], values: &[f64]) -> Vec<(i64, f64)> {
     times.iter().copied().zip(values.iter().copied()).collect()
+}
+
+/// The floats inside an extended window, with those at its edges.
+fn extended_floats(
+    window: &Window<'_>,
+    extension: RangeExtension,
+) -> Result<Vec<(i64, f64)>, Error> {
+    let (name, smoothed) = match extension {
+        RangeExtension::Anchored => ("anchored", false),
+        RangeExtension::Smoothed => ("smoothed", true),
+    };
+    if !window.histogram_times.is_empty() {
+        return Err(Error::execution(format!(
+            "{name} modifier is not supported with histograms"
+        )));
+    }
+    let Some(edges) = Edges::of(window, window.times, smoothed) else {
+        return Ok(Vec::new());
+    };
+    let (left, right) = edges.values(window, false);
+    let inside = edges.inside(window, window.times);
+    let mut floats = vec![(window.start_ms, left)];
+    floats.extend(zip(&window.times[inside.clone()], &window.values[inside]));
+    floats.push((window.end_ms, right));
+    Ok(floats)
 }
 
 /// Two series became the same.

@@ -1,7 +1,7 @@
 //! Which module computes which function.
 
 use crate::eval::{Evaluation, Sink};
-use crate::functions::{absent, histogram, label, math, range, sort, time};
+use crate::functions::{absent, histogram, info, label, math, range, sort, time};
 use crate::plan::{Call, Position};
 use crate::{Error, Function};
 
@@ -20,6 +20,7 @@ pub(super) fn for_each(
             math::clamp(evaluation, call, sink)
         }
         Function::Round => math::round(evaluation, call, sink),
+        Function::Info => info::for_each(evaluation, call, sink),
         Function::LabelReplace => label::replace(evaluation, call, sink),
         Function::LabelJoin => label::join(evaluation, call, sink),
         Function::Sort | Function::SortDesc | Function::SortByLabel | Function::SortByLabelDesc => {

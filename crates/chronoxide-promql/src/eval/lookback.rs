@@ -18,6 +18,8 @@ pub(crate) enum Shown {
     Time,
     /// Its start time in seconds, 0 when unknown.
     StartTime,
+    /// Its time in seconds; NaN for a histogram.
+    FloatTime,
 }
 
 /// Hands on each series of `selector` with the newest sample at each step.
@@ -143,7 +145,7 @@ impl<'s> Newest<'s> {
                 }
                 let value = match shown {
                     Shown::Value => samples.values[at],
-                    Shown::Time => seconds(samples.timestamps_ms[at]),
+                    Shown::Time | Shown::FloatTime => seconds(samples.timestamps_ms[at]),
                     Shown::StartTime => start_seconds(&samples.start_timestamps_ms, at),
                 };
                 column.set_float(index, value);
@@ -157,6 +159,7 @@ impl<'s> Newest<'s> {
                     Shown::Time => {
                         column.set_float(index, seconds(samples.histogram_timestamps_ms[at]));
                     }
+                    Shown::FloatTime => column.set_float(index, f64::NAN),
                     Shown::StartTime => column.set_float(
                         index,
                         start_seconds(&samples.histogram_start_timestamps_ms, at),

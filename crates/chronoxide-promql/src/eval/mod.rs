@@ -14,6 +14,7 @@ pub(crate) mod samples;
 mod scalar;
 mod selector;
 mod series;
+mod smoothed;
 mod steps;
 pub(crate) mod window;
 
@@ -25,7 +26,7 @@ pub(crate) use steps::Steps;
 use crate::Error;
 use crate::annotations::Annotation;
 use crate::eval::lookback::Shown;
-use crate::plan::{Expr, Node, Position, ValueType};
+use crate::plan::{Expr, Node, Position, RangeExtension, ValueType};
 
 /// Where an operator hands its series to, one by one.
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(StepSeries) -> Result<(), Error>;
@@ -68,6 +69,9 @@ impl<'q> Evaluation<'q> {
                 Column::from_floats(self.scalar(node)?),
                 false,
             )),
+            Expr::Vector(selector) if selector.extension == Some(RangeExtension::Smoothed) => {
+                smoothed::for_each(self, selector, node.position, sink)
+            }
             Expr::Vector(selector) => lookback::for_each(self, selector, Shown::Value, sink),
             Expr::Negate(inner) => negate::for_each(self, inner, sink),
             Expr::Binary(binary) => binary::for_each(self, binary, node.position, sink),

@@ -94,6 +94,17 @@ impl Meter {
         Ok(())
     }
 
+    /// Refuses steps of which a single series without gaps would pass the limit.
+    ///
+    /// # Errors
+    /// [`Error::TooManySamples`].
+    pub(crate) const fn check_steps(&self, steps: Steps) -> Result<(), Error> {
+        if steps.count as u64 > self.limit {
+            return Err(Error::TooManySamples { limit: self.limit });
+        }
+        Ok(())
+    }
+
     /// Takes back what [`Meter::hold`] counted.
     pub(crate) fn release(&self, samples: u64) {
         self.held.fetch_sub(samples, Ordering::Relaxed);

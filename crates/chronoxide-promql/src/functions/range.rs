@@ -104,6 +104,9 @@ const fn keeps_name(function: Function) -> bool {
     matches!(function, Function::LastOverTime | Function::FirstOverTime)
 }
 
+/// After how many windows, which may be long, the query looks whether it is to stop.
+const CHECK_STEPS: usize = 64;
+
 /// One call, ready to work on series.
 struct Run<'r> {
     evaluation: &'r Evaluation<'r>,
@@ -158,6 +161,9 @@ impl<'r> Run<'r> {
             rate::find_resets(input.samples, &mut workspace.resets);
         }
         for (index, step_ms) in steps.iter().enumerate() {
+            if index % CHECK_STEPS == 0 {
+                self.evaluation.check()?;
+            }
             let window = slide.to(&self.shape.bounds(step_ms), input.samples);
             if window.times.is_empty() && window.histogram_times.is_empty() {
                 continue;
