@@ -2,8 +2,10 @@
 
 mod answer;
 mod options;
+#[cfg(test)]
+mod tests;
 
-pub use options::{Cancellation, EngineOptions, QueryOptions};
+pub use options::{Cancellation, EngineOptions, QueryOptions, RangeTimes};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 use chronoxide_model::SeriesSource;
 
 use crate::eval::{Evaluation, Meter, Query, Steps};
-use crate::plan::Node;
+use crate::lower::{LowerOptions, lower};
+use crate::plan::{Node, ValueType};
 use crate::{Answer, Error};
 
 /// Evaluates queries; cheap to make, without state of its own, shared by any number of threads.
@@ -20,12 +23,11 @@ pub struct Engine {
     options: EngineOptions,
 }
 
-/// The times of a query as asked for.
+/// When a query is evaluated.
 #[derive(Clone, Copy, Debug)]
-struct Times {
-    start_ms: i64,
-    end_ms: i64,
-    step_ms: i64,
+enum When {
+    Instant(i64),
+    Range(RangeTimes),
 }
 
 impl Engine {
@@ -41,27 +43,102 @@ impl Engine {
         &self.options
     }
 
+    /// Evaluates the query `text` at `time_ms`.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] when the text is no query; otherwise whatever keeps it from being evaluated, see [`Error`].
+    pub fn instant(
+        &self,
+        source: &dyn SeriesSource,
+        text: &str,
+        time_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<Answer, Error> {
+        let node = lower(
+            text,
+            &LowerOptions {
+                start_ms: time_ms,
+                end_ms: time_ms,
+                step_ms: 0,
+                ..self.lower_options()
+            },
+        )?;
+        self.evaluate(source, text, &node, When::Instant(time_ms), options)
+    }
+
+    /// Evaluates the query `text` at all steps of `times`.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] when the text is no query, [`Error::RangeType`] when its value is not one that a range query
+    /// can have, [`Error::RangeTimes`] when `times` has no step; otherwise whatever keeps it from being evaluated, see
+    /// [`Error`].
+    pub fn range(
+        &self,
+        source: &dyn SeriesSource,
+        text: &str,
+        times: RangeTimes,
+        options: &QueryOptions,
+    ) -> Result<Answer, Error> {
+        let RangeTimes {
+            start_ms,
+            end_ms,
+            step_ms,
+        } = times;
+        if step_ms <= 0 || end_ms < start_ms {
+            return Err(Error::RangeTimes {
+                start_ms,
+                end_ms,
+                step_ms,
+            });
+        }
+        let node = lower(
+            text,
+            &LowerOptions {
+                start_ms,
+                end_ms,
+                step_ms,
+                ..self.lower_options()
+            },
+        )?;
+        let got = node.expr.value_type();
+        if !matches!(got, ValueType::Scalar | ValueType::InstantVector) {
+            return Err(Error::RangeType { got });
+        }
+        self.evaluate(source, text, &node, When::Range(times), options)
+    }
+
+    fn lower_options(&self) -> LowerOptions {
+        LowerOptions {
+            subquery_step_ms: milliseconds(self.options.subquery_step).max(1),
+            features: self.options.features,
+            ..LowerOptions::instant(0)
+        }
+    }
+
     /// Evaluates a plan made from `text`.
     fn evaluate(
         &self,
         source: &dyn SeriesSource,
         text: &str,
         node: &Node,
-        times: Times,
+        when: When,
         options: &QueryOptions,
     ) -> Result<Answer, Error> {
-        let steps = if times.step_ms == 0 {
-            Steps::instant(times.start_ms)
-        } else {
-            Steps::new(times.start_ms, times.end_ms, times.step_ms)
+        let (steps, end_ms, step_ms) = match when {
+            When::Instant(at_ms) => (Steps::instant(at_ms), at_ms, 0),
+            When::Range(times) => (
+                Steps::new(times.start_ms, times.end_ms, times.step_ms),
+                times.end_ms,
+                times.step_ms,
+            ),
         };
         let meter = Meter::new(self.options.samples_max);
         meter.check_steps(steps)?;
         let query = Query {
             source,
             steps,
-            end_ms: times.end_ms,
-            step_ms: times.step_ms,
+            end_ms,
+            step_ms,
             lookback_ms: milliseconds(options.lookback.unwrap_or(self.options.lookback)),
             meter: Arc::new(meter),
             cancellation: options.cancellation.clone(),
@@ -72,10 +149,9 @@ impl Engine {
             query: &query,
             steps,
         };
-        let value = if times.step_ms == 0 {
-            answer::instant(&evaluation, node)?
-        } else {
-            answer::over_steps(&evaluation, node)?
+        let value = match when {
+            When::Instant(_) => answer::instant(&evaluation, node)?,
+            When::Range(_) => answer::over_steps(&evaluation, node)?,
         };
         query.check()?;
         let (warnings, infos) = query

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chronoxide_model::SourceError;
 
-use crate::plan::Position;
+use crate::plan::{Position, ValueType};
 
 /// A query that has no answer.
 ///
@@ -25,6 +25,25 @@ pub enum Error {
         position: Position,
         /// What is wrong.
         message: String,
+    },
+    /// The query's value has no form over steps. The caller must change it, or ask at one instant.
+    #[error(
+        "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+        .got.as_str()
+    )]
+    RangeType {
+        /// What the value is.
+        got: ValueType,
+    },
+    /// A range query without any step.
+    #[error("range query from {start_ms} ms to {end_ms} ms in steps of {step_ms} ms has no steps")]
+    RangeTimes {
+        /// First step.
+        start_ms: i64,
+        /// No step lies after it.
+        end_ms: i64,
+        /// Distance of the steps.
+        step_ms: i64,
     },
     /// The query is well formed, but cannot be computed for these times or from these series.
     #[error("{message}")]

@@ -4,12 +4,21 @@
 //! errors end, with their position), *plan* (which samples each selector needs) and *eval* (columns: each series over
 //! all steps at once). Semantics are Prometheus 3's. There is no HTTP here and no storage; types of the parser
 //! underneath do not leave the crate.
+//!
+//! ```
+//! use chronoxide_model::SeriesSource;
+//! use chronoxide_promql::{Engine, Error, QueryOptions, Value};
+//!
+//! fn up_count(source: &dyn SeriesSource, now_ms: i64) -> Result<Value, Error> {
+//!     let answer = Engine::default().instant(source, "count(up == 1)", now_ms, &QueryOptions::default())?;
+//!     Ok(answer.value)
+//! }
+//! ```
 
 #![allow(
     dead_code,
     unused_imports,
-    missing_debug_implementations,
-    reason = "the stages are still being joined"
+    reason = "functions of histograms are not joined yet"
 )]
 
 mod annotations;
@@ -27,7 +36,7 @@ pub mod plan;
 pub mod syntax;
 mod value;
 
-pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions};
+pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions, RangeTimes};
 pub use error::Error;
 pub use function::Function;
 pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};

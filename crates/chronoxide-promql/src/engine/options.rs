@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::syntax::Features;
+
 /// Limits and defaults of an [`Engine`](crate::Engine).
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -15,6 +17,8 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// The step of subqueries that state none; 1 minute.
     pub subquery_step: Duration,
+    /// Which parts of the language that Prometheus keeps behind flags are on; all of them.
+    pub features: Features,
 }
 
 impl Default for EngineOptions {
@@ -24,8 +28,20 @@ impl Default for EngineOptions {
             samples_max: 50_000_000,
             timeout: Duration::from_secs(120),
             subquery_step: Duration::from_secs(60),
+            features: Features::ALL,
         }
     }
+}
+
+/// The steps of a range query: `start_ms`, `start_ms + step_ms`, and so on up to `end_ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeTimes {
+    /// First step, Unix milliseconds.
+    pub start_ms: i64,
+    /// No step lies after it, Unix milliseconds.
+    pub end_ms: i64,
+    /// Distance of the steps, above zero.
+    pub step_ms: i64,
 }
 
 /// What one query may ask for.

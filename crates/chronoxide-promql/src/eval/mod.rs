@@ -32,7 +32,7 @@ use crate::plan::{Expr, Node, Position, RangeExtension, ValueType};
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(StepSeries) -> Result<(), Error>;
 
 /// Part of a query at certain steps: the query's own, or those inside a subquery.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Evaluation<'q> {
     /// What the parts share.
     pub(crate) query: &'q Query<'q>,

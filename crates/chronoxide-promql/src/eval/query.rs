@@ -1,5 +1,6 @@
 //! What all parts of one running query share: its source, limits and annotations.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +33,15 @@ pub(crate) struct Query<'q> {
     pub(crate) deadline: Option<(Duration, Instant)>,
     /// Warnings and infos so far.
     pub(crate) annotations: Mutex<Annotations>,
+}
+
+impl fmt::Debug for Query<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query")
+            .field("steps", &self.steps)
+            .field("meter", &self.meter)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Query<'_> {

@@ -1,0 +1,335 @@
+use chronoxide_model::STALE_MARKER;
+
+use super::*;
+use crate::memory_source::MemorySource;
+use crate::{Point, Value};
+
+const MINUTE: i64 = 60_000;
+
+/// `requests_total` rises by 1 a second, `temperature` falls and has a gap, `gone` ends with a stale marker.
+fn source() -> MemorySource {
+    let mut source = MemorySource::default();
+    for (instance, factor) in [("a", 1.0), ("b", 2.0)] {
+        let labels = [("__name__", "requests_total"), ("instance", instance)];
+        let values: Vec<f64> = (0..=60).map(|at| f64::from(at) * 15.0 * factor).collect();
+        source.floats(&labels, 0, 15_000, &values);
+    }
+    source.floats(
+        &[("__name__", "temperature"), ("room", "lab")],
+        0,
+        MINUTE,
+        &[21.5, 21.0, 20.5, f64::NAN, 19.5],
+    );
+    source.floats(&[("__name__", "gone")], 0, MINUTE, &[1.0, STALE_MARKER]);
+    source
+}
+
+fn instant(text: &str, time_ms: i64) -> Result<Vec<(String, f64)>, Error> {
+    let engine = Engine::default();
+    let answer = engine.instant(&source(), text, time_ms, &QueryOptions::default())?;
+    Ok(match answer.value {
+        Value::Vector(samples) => samples
+            .into_iter()
+            .map(|sample| match sample.point {
+                Point::Float(value) => (sample.labels.to_string(), value),
+                Point::Histogram(_) => (sample.labels.to_string(), f64::NAN),
+            })
+            .collect(),
+        Value::Scalar(_, value) => vec![(String::new(), value)],
+        other => panic!("{other:?}"),
+    })
+}
+
+fn only(text: &str, time_ms: i64) -> f64 {
+    let samples = instant(text, time_ms).unwrap();
+    assert_eq!(samples.len(), 1, "{text}: {samples:?}");
+    samples[0].1
+}
+
+fn range(text: &str, times: RangeTimes) -> Result<Answer, Error> {
+    Engine::default().range(&source(), text, times, &QueryOptions::default())
+}
+
+#[test]
+fn a_selector_looks_back_five_minutes_and_not_more() {
+    assert_eq!(only("temperature", 4 * MINUTE), 19.5);
+    assert_eq!(only("temperature", 9 * MINUTE - 1), 19.5);
+    assert!(instant("temperature", 9 * MINUTE).unwrap().is_empty());
+    let short = QueryOptions {
+        lookback: Some(Duration::from_secs(10)),
+        ..QueryOptions::default()
+    };
+    let answer = Engine::default()
+        .instant(&source(), "temperature", 4 * MINUTE + 10_000, &short)
+        .unwrap();
+    assert_eq!(answer.value, Value::Vector(Vec::new()));
+}
+
+#[test]
+fn a_stale_marker_ends_a_series() {
+    assert_eq!(only("gone", MINUTE - 1), 1.0);
+    assert!(instant("gone", MINUTE).unwrap().is_empty());
+    assert_eq!(only("count_over_time(gone[5m])", 2 * MINUTE), 1.0);
+}
+
+#[test]
+fn offset_and_at_move_the_time_of_the_selector() {
+    assert_eq!(only("temperature offset 1m", 2 * MINUTE), 21.0);
+    assert_eq!(only("temperature @ 120", 0), 20.5);
+    assert_eq!(only("temperature @ 120 offset 1m", 0), 21.0);
+    assert_eq!(only("timestamp(temperature)", 4 * MINUTE + 7000), 240.0);
+    assert_eq!(only("timestamp(temperature * 1)", 4 * MINUTE + 7000), 247.0);
+}
+
+#[test]
+fn a_rate_is_extrapolated_to_the_window() {
+    let rates = instant("rate(requests_total[1m])", 10 * MINUTE).unwrap();
+    assert_eq!(rates.len(), 2);
+    assert_eq!(rates[0].0, "{instance=\"a\"}");
+    assert!((rates[0].1 - 1.0).abs() < 1e-12, "{rates:?}");
+    assert!((rates[1].1 - 2.0).abs() < 1e-12, "{rates:?}");
+    // Samples at 585, 600 s; the window (570, 600] is left open.
+    assert_eq!(
+        only("increase(requests_total{instance=\"a\"}[30s])", 10 * MINUTE),
+        30.0
+    );
+    assert_eq!(
+        only("irate(requests_total{instance=\"b\"}[1m])", 10 * MINUTE),
+        2.0
+    );
+}
+
+#[test]
+fn a_subquery_lies_on_multiples_of_its_step() {
+    let text = "count_over_time(temperature[2m:1m])";
+    assert_eq!(only(text, 2 * MINUTE), 2.0);
+    assert_eq!(only(text, 2 * MINUTE + 1), 2.0);
+    assert_eq!(
+        only("max_over_time(timestamp(temperature)[3m:40s])", 200_000),
+        180.0
+    );
+}
+
+#[test]
+fn names_go_at_the_end_of_the_query_only() {
+    let labels = |text: &str| {
+        let samples = instant(text, MINUTE).unwrap();
+        samples
+            .into_iter()
+            .map(|sample| sample.0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(labels("abs(temperature)"), ["{room=\"lab\"}"]);
+    assert_eq!(
+        labels("label_replace(abs(temperature), \"was\", \"$1\", \"__name__\", \"(.*)\")"),
+        ["{room=\"lab\", was=\"temperature\"}"]
+    );
+    assert_eq!(
+        labels("last_over_time(temperature[1m])"),
+        ["temperature{room=\"lab\"}"]
+    );
+}
+
+#[test]
+fn series_that_become_the_same_are_refused() {
+    let error = instant("abs({__name__=~\"gone|temperature\"})", MINUTE - 1);
+    assert!(error.is_ok());
+    let error = instant(
+        "label_replace(requests_total, \"instance\", \"c\", \"\", \"\")",
+        MINUTE,
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "vector cannot contain metrics with the same labelset"
+    );
+}
+
+#[test]
+fn a_range_query_has_no_empty_series() {
+    let times = RangeTimes {
+        start_ms: 20 * MINUTE,
+        end_ms: 25 * MINUTE,
+        step_ms: MINUTE,
+    };
+    let answer = range("requests_total", times).unwrap();
+    assert_eq!(answer.value, Value::Matrix(Vec::new()));
+    let Value::Matrix(matrix) = range("time()", times).unwrap().value else {
+        panic!("no matrix");
+    };
+    assert_eq!(matrix.len(), 1);
+    assert!(matrix[0].labels.is_empty());
+    assert_eq!(matrix[0].floats.len(), 6);
+    assert_eq!(matrix[0].floats[0], (20 * MINUTE, 1200.0));
+}
+
+#[test]
+fn a_range_query_refuses_other_types_and_times() {
+    let times = RangeTimes {
+        start_ms: 0,
+        end_ms: MINUTE,
+        step_ms: MINUTE,
+    };
+    assert_eq!(
+        range("temperature[5m]", times).unwrap_err().to_string(),
+        "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector"
+    );
+    assert_eq!(
+        range("\"text\"", times).unwrap_err().to_string(),
+        "invalid expression type \"string\" for range query, must be Scalar or instant Vector"
+    );
+    let backwards = RangeTimes {
+        end_ms: -1,
+        ..times
+    };
+    assert!(matches!(
+        range("1", backwards),
+        Err(Error::RangeTimes { end_ms: -1, .. })
+    ));
+}
+
+#[test]
+fn the_limit_of_samples_holds() {
+    let engine = Engine::new(EngineOptions {
+        samples_max: 40,
+        ..EngineOptions::default()
+    });
+    let run = |text| engine.instant(&source(), text, 10 * MINUTE, &QueryOptions::default());
+    assert!(run("rate(requests_total[5m])").is_ok());
+    let error = run("rate(requests_total[20m])").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "query processing would load too many samples into memory in query execution"
+    );
+    let forever = RangeTimes {
+        start_ms: 0,
+        end_ms: i64::MAX,
+        step_ms: 1,
+    };
+    let error = engine
+        .range(&source(), "1", forever, &QueryOptions::default())
+        .unwrap_err();
+    assert!(matches!(error, Error::TooManySamples { limit: 40 }));
+    let error = run("count_over_time(temperature[1y:1ms])").unwrap_err();
+    assert!(matches!(error, Error::TooManySamples { limit: 40 }));
+}
+
+#[test]
+fn a_query_stops_when_it_is_cancelled_or_late() {
+    let options = QueryOptions::default();
+    options.cancellation.cancel();
+    let run = |options: &QueryOptions| Engine::default().instant(&source(), "gone", 0, options);
+    assert!(matches!(run(&options), Err(Error::Cancelled)));
+    let options = QueryOptions {
+        timeout: Some(Duration::ZERO),
+        ..QueryOptions::default()
+    };
+    let error = run(&options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "query timed out in expression evaluation"
+    );
+}
+
+#[test]
+fn annotations_say_what_and_where() {
+    let run = |text| {
+        Engine::default()
+            .instant(&source(), text, 4 * MINUTE, &QueryOptions::default())
+            .unwrap()
+    };
+    assert_eq!(
+        run("1 + rate(temperature[5m])").infos,
+        [
+            "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"temperature\" (1:10)"
+        ]
+    );
+    assert_eq!(
+        run("quantile_over_time(1.5, temperature[5m])").warnings,
+        ["PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:20)"]
+    );
+    assert!(run("rate(requests_total[5m])").infos.is_empty());
+}
+
+#[test]
+fn absence_has_the_labels_asked_for() {
+    assert_eq!(
+        instant("absent(nothing{a=\"1\", b=~\"x\", c!=\"y\"})", 0).unwrap(),
+        [("{a=\"1\"}".to_owned(), 1.0)]
+    );
+    assert!(instant("absent(gone)", 0).unwrap().is_empty());
+    assert_eq!(
+        instant("absent_over_time(gone{a=\"1\"}[1m])", 10 * MINUTE).unwrap(),
+        [("{a=\"1\"}".to_owned(), 1.0)]
+    );
+}
+
+#[test]
+fn a_range_query_equals_instant_queries_at_each_step() {
+    let times = RangeTimes {
+        start_ms: 0,
+        end_ms: 12 * MINUTE,
+        step_ms: 37_000,
+    };
+    for text in [
+        "requests_total",
+        "temperature",
+        "gone",
+        "temperature offset 90s",
+        "temperature @ 120",
+        "rate(requests_total[2m])",
+        "increase(requests_total[1m] offset 1m)",
+        "irate(requests_total[1m])",
+        "delta(temperature[5m])",
+        "deriv(temperature[5m])",
+        "predict_linear(temperature[5m], 60)",
+        "avg_over_time(temperature[3m])",
+        "stddev_over_time(requests_total[3m])",
+        "quantile_over_time(0.3, requests_total[3m])",
+        "mad_over_time(requests_total[3m])",
+        "max_over_time(rate(requests_total[1m])[5m:30s])",
+        "sum_over_time(temperature[5m:1m] @ 200)",
+        "changes(temperature[4m])",
+        "resets(temperature[4m])",
+        "absent(gone)",
+        "absent_over_time(gone[2m])",
+        "clamp(temperature, 20, time() / 10)",
+        "round(temperature, 0.3)",
+        "timestamp(requests_total)",
+        "scalar(temperature) + vector(time())",
+        "minute()",
+        "-temperature",
+        "sum(requests_total)",
+        "requests_total / on(instance) requests_total",
+        "requests_total and on() (temperature > 20)",
+        "rate(requests_total[2m] smoothed)",
+        "increase(requests_total[2m] anchored)",
+        "temperature smoothed",
+    ] {
+        let answer = range(text, times).unwrap();
+        let Value::Matrix(matrix) = answer.value else {
+            panic!("{text} gave no matrix");
+        };
+        let steps = Steps::new(times.start_ms, times.end_ms, times.step_ms);
+        for at_ms in steps.iter() {
+            let expected: Vec<(String, u64)> = matrix
+                .iter()
+                .filter_map(|series| {
+                    let found = series.floats.iter().find(|(time, _)| *time == at_ms)?;
+                    Some((series.labels.to_string(), found.1.to_bits()))
+                })
+                .collect();
+            let got: Vec<(String, u64)> = instant(text, at_ms)
+                .unwrap()
+                .into_iter()
+                .map(|(labels, value)| (labels, value.to_bits()))
+                .collect();
+            let got = if got.iter().any(|(labels, _)| labels.is_empty()) {
+                vec![("{}".to_owned(), got[0].1)]
+            } else {
+                got
+            };
+            assert_eq!(got, expected, "{text} at {at_ms} ms");
+        }
+    }
+}
