@@ -29,6 +29,7 @@
 
 mod catalog;
 mod clock;
+pub mod compaction;
 mod counters;
 mod database;
 mod error;

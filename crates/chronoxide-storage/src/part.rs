@@ -16,10 +16,12 @@ mod verify;
 mod writer;
 
 pub use column_cache::ColumnCache;
+pub(crate) use reader::ChunkTimes;
 pub use reader::{LabelReader, Part};
 pub use samples::Samples;
 pub use summary::{PartHeader, PartSummary};
 pub use verify::Finding;
+pub(crate) use writer::EncodedChunk;
 pub use writer::PartWriter;
 
 #[cfg(test)]

@@ -1,0 +1,148 @@
+//! Which parts to join next.
+
+use std::path::PathBuf;
+
+use crate::part::PartSummary;
+
+/// As many parts of one level make one of the next: a sample is rewritten about once for each power of this number of
+/// flushes in a day.
+pub const FAN_IN: usize = 8;
+
+/// The most parts one merge joins while its partition is still written to.
+const INPUTS_MAX: usize = 2 * FAN_IN;
+
+/// What a part that is rewritten must at least gain: a sixteenth of its own size.
+const WORTHWHILE: u64 = 16;
+
+/// Parts to join. They are neighbours in WAL sequence, so that what is newer stays newer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeTask {
+    /// The files, from the oldest to the newest.
+    pub inputs: Vec<PathBuf>,
+    /// Level of the part they become.
+    pub level: u8,
+}
+
+/// The next merge in a partition with these parts that is still written to: the oldest run of [`FAN_IN`] or more
+/// neighbours of the lowest level that has one.
+#[must_use]
+pub fn plan(parts: &[PartSummary]) -> Option<MergeTask> {
+    let sorted = in_sequence(parts);
+    let runs = sorted.chunk_by(|a, b| a.header.level == b.header.level);
+    let long_enough = runs.filter(|run| run.len() >= FAN_IN);
+    let run = long_enough.min_by_key(|run| run[0].header.level)?;
+    Some(task(&run[..run.len().min(INPUTS_MAX)]))
+}
+
+/// The next merge in a partition that is hardly written to any more: all its parts become one, unless that would
+/// rewrite a large part for the sake of a few small ones.
+#[must_use]
+pub fn plan_closed(parts: &[PartSummary]) -> Option<MergeTask> {
+    let largest = parts.iter().map(|part| part.bytes).max()?;
+    let others = parts.iter().map(|part| part.bytes).sum::<u64>() - largest;
+    let worthwhile = others.saturating_mul(WORTHWHILE) >= largest || parts.len() >= FAN_IN;
+    (parts.len() > 1 && worthwhile).then(|| task(&in_sequence(parts)))
+}
+
+fn in_sequence(parts: &[PartSummary]) -> Vec<&PartSummary> {
+    let mut sorted: Vec<&PartSummary> = parts.iter().collect();
+    sorted.sort_by_key(|part| (part.header.wal_seq_max, part.header.wal_seq_min));
+    sorted
+}
+
+fn task(parts: &[&PartSummary]) -> MergeTask {
+    let highest = parts
+        .iter()
+        .map(|part| part.header.level)
+        .max()
+        .unwrap_or(0);
+    MergeTask {
+        inputs: parts.iter().map(|part| part.path.clone()).collect(),
+        level: highest.saturating_add(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronoxide_model::TimeRange;
+
+    use super::*;
+    use crate::part::PartHeader;
+
+    /// Parts of these levels and sizes, in sequence.
+    fn parts(levels: &[(u8, u64)]) -> Vec<PartSummary> {
+        (1..)
+            .zip(levels)
+            .map(|(seq, (level, bytes))| PartSummary {
+                path: PathBuf::from(format!("{seq}")),
+                bytes: *bytes,
+                checksum: 0,
+                header: PartHeader {
+                    level: *level,
+                    wal_seq_min: seq * 10,
+                    wal_seq_max: seq * 10 + 9,
+                },
+                range: TimeRange::at(0),
+                series: 1,
+                chunks: 1,
+                columns: 1,
+                samples: 1,
+                histograms: 0,
+            })
+            .collect()
+    }
+
+    fn names(task: Option<MergeTask>) -> Vec<String> {
+        let inputs = task.map_or(Vec::new(), |task| task.inputs);
+        inputs
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn too_few_neighbours_of_a_level_are_left_alone() {
+        assert_eq!(plan(&[]), None);
+        assert_eq!(plan(&parts(&[(0, 1); 7])), None);
+        let split = [&[(1, 9); 7][..], &[(0, 1); 7]].concat();
+        assert_eq!(plan(&parts(&split)), None);
+    }
+
+    #[test]
+    fn the_lowest_level_goes_first_and_order_of_input_does_not_matter() {
+        let levels = [&[(1, 9); 8][..], &[(0, 1); 9]].concat();
+        let mut parts = parts(&levels);
+        parts.reverse();
+        let task = plan(&parts).unwrap();
+        assert_eq!(task.level, 1);
+        let expected: Vec<String> = (9..=17).map(|seq| seq.to_string()).collect();
+        assert_eq!(names(Some(task)), expected);
+    }
+
+    #[test]
+    fn a_day_of_flushes_ends_in_few_parts() {
+        let mut levels: Vec<(u8, u64)> = Vec::new();
+        let mut rewritten = 0;
+        for _ in 0..720 {
+            levels.push((0, 1));
+            while let Some(task) = plan(&parts(&levels)) {
+                let first: usize = task.inputs[0].to_str().unwrap().parse().unwrap();
+                let inputs = first - 1..first - 1 + task.inputs.len();
+                let bytes = levels[inputs.clone()].iter().map(|(_, bytes)| bytes).sum();
+                rewritten += bytes;
+                levels.splice(inputs, [(task.level, bytes)]);
+            }
+        }
+        assert!(levels.len() < 3 * FAN_IN, "{} parts", levels.len());
+        assert!(rewritten <= 3 * 720, "{rewritten} written for 720");
+    }
+
+    #[test]
+    fn a_closed_partition_becomes_one_part_if_that_is_worth_it() {
+        assert_eq!(plan_closed(&parts(&[(3, 100)])), None);
+        assert_eq!(names(plan_closed(&parts(&[(3, 100), (0, 50)]))), ["1", "2"]);
+        assert_eq!(plan_closed(&parts(&[(3, 1_000_000), (0, 50)])), None);
+        let many = [&[(3, 1_000_000)][..], &[(0, 1); 7]].concat();
+        assert_eq!(plan_closed(&parts(&many)).unwrap().inputs.len(), 8);
+    }
+}
