@@ -46,7 +46,12 @@ impl Snapshot {
     }
 
     /// Puts a merged part in the place of those it was made of; `None` when nothing was left of them.
-    pub(crate) fn replace_parts(&mut self, partition: Partition, old: &[Arc<Part>], new: Option<Arc<Part>>) {
+    pub(crate) fn replace_parts(
+        &mut self,
+        partition: Partition,
+        old: &[Arc<Part>],
+        new: Option<Arc<Part>>,
+    ) {
         if let Some(parts) = self.partitions.get_mut(&partition) {
             parts.retain(|part| !old.iter().any(|old| Arc::ptr_eq(old, part)));
         }

@@ -35,7 +35,7 @@ pub(super) fn for_each(
         | Function::HistogramQuantiles
         | Function::HistogramStddev
         | Function::HistogramStdvar
-        | Function::HistogramSum => histogram::for_each(evaluation, call, position, sink),
+        | Function::HistogramSum => histogram::for_each(evaluation, call, sink),
         function if math::is_of_one_number(function) => math::for_each(evaluation, call, sink),
         function if time::is_date_function(function) => time::date(evaluation, call, sink),
         function if range::is_range_function(function) => range::for_each(evaluation, call, sink),

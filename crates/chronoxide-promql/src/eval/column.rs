@@ -204,6 +204,11 @@ impl Column {
         self.histograms = Vec::new();
     }
 
+    /// Empties the cells of floats.
+    pub(crate) fn drop_floats(&mut self) {
+        self.present = Bits::none(self.floats.len());
+    }
+
     /// The steps that hold a float, with it.
     pub(crate) fn floats(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.floats

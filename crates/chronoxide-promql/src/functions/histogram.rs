@@ -1,18 +1,62 @@
 //! Functions of histograms, classic and native.
 
-use crate::Error;
-use crate::eval::{Evaluation, Sink};
-use crate::plan::{Call, Position};
+mod classic;
+mod fraction;
+mod gather;
+mod quantile;
 
-/// Hands on the series of the `histogram_*` function `call`, written at `position`.
+use crate::eval::{Column, Evaluation, Sink, StepSeries};
+use crate::plan::{Call, Node};
+use crate::{Error, FloatHistogram, Function};
+
+/// Hands on the series of the `histogram_*` function `call`.
 pub(crate) fn for_each(
-    _evaluation: &Evaluation<'_>,
+    evaluation: &Evaluation<'_>,
     call: &Call,
-    _position: Position,
-    _sink: Sink<'_>,
+    sink: Sink<'_>,
 ) -> Result<(), Error> {
-    Err(Error::execution(format!(
-        "function {} is not available in this build",
-        call.function.name()
-    )))
+    match (call.function, &call.arguments[..]) {
+        (Function::HistogramCount, [node]) => of_native(evaluation, node, sink, |h| h.count),
+        (Function::HistogramSum, [node]) => of_native(evaluation, node, sink, |h| h.sum),
+        (Function::HistogramAvg, [node]) => of_native(evaluation, node, sink, FloatHistogram::mean),
+        (Function::HistogramStdvar, [node]) => {
+            of_native(evaluation, node, sink, FloatHistogram::variance)
+        }
+        (Function::HistogramStddev, [node]) => {
+            of_native(evaluation, node, sink, |h| h.variance().sqrt())
+        }
+        (Function::HistogramQuantile, [q, node]) => {
+            quantile::histogram_quantile(evaluation, q, node, sink)
+        }
+        (Function::HistogramQuantiles, [node, label, quantiles @ ..]) => {
+            quantile::histogram_quantiles(evaluation, node, label, quantiles, sink)
+        }
+        (Function::HistogramFraction, [lower, upper, node]) => {
+            fraction::histogram_fraction(evaluation, [lower, upper], node, sink)
+        }
+        (function, arguments) => Err(Error::execution(format!(
+            "function {} is none of histograms with {} arguments",
+            function.name(),
+            arguments.len()
+        ))),
+    }
+}
+
+/// Hands on what `measure` gives of each native histogram; floats are left out.
+fn of_native(
+    evaluation: &Evaluation<'_>,
+    node: &Node,
+    sink: Sink<'_>,
+    measure: impl Fn(&FloatHistogram) -> f64,
+) -> Result<(), Error> {
+    evaluation.for_each(node, &mut |series| {
+        if !series.column.has_histograms() {
+            return Ok(());
+        }
+        let mut column = Column::absent(series.column.len());
+        for (step, histogram) in series.column.histograms() {
+            column.set_float(step, measure(histogram));
+        }
+        sink(StepSeries::new(series.labels, column, true))
+    })
 }

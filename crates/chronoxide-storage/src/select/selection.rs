@@ -54,11 +54,7 @@ pub struct Series {
 
 impl Selection {
     /// Groups `found` by labels. A series' places must be given from the oldest write to the newest.
-    pub(super) fn new(
-        range: TimeRange,
-        sources: Sources,
-        mut found: Vec<(Labels, Place)>,
-    ) -> Self {
+    pub(super) fn new(range: TimeRange, sources: Sources, mut found: Vec<(Labels, Place)>) -> Self {
         // Each source comes sorted, so that this merges runs; it is stable, so that places keep their order.
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let mut entries: Vec<Entry> = Vec::new();
@@ -120,7 +116,9 @@ impl Selection {
         columns: &mut SampleColumns,
     ) -> Result<()> {
         match place {
-            Place::Part(part, rank) => self.sources.parts[part as usize].read(rank, self.range, columns),
+            Place::Part(part, rank) => {
+                self.sources.parts[part as usize].read(rank, self.range, columns)
+            }
             Place::Head(batch, sid) => {
                 let (batch, mark) = &self.sources.batches[batch as usize];
                 batch.read(|rows| rows.read_series(sid, self.range, *mark, indexes, columns));
