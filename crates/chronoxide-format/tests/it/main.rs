@@ -3,5 +3,6 @@
 mod chunk_histograms;
 mod chunk_timestamps;
 mod chunk_values;
+mod corpus;
 mod hostile;
 mod sizes;

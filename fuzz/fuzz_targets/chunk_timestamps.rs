@@ -1,0 +1,16 @@
+//! Feeds arbitrary bytes to the decoder of timestamp chunks: two bytes of count, then the chunk.
+
+#![no_main]
+
+use chronoxide_format::chunk::decode_timestamps;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((count, bytes)) = input.split_first_chunk() else {
+        return;
+    };
+    let count = usize::from(u16::from_le_bytes(*count));
+    let mut out = Vec::new();
+    let decoded = decode_timestamps(bytes, count, &mut out);
+    assert_eq!(out.len(), if decoded.is_ok() { count } else { 0 });
+});
