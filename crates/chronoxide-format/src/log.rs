@@ -13,8 +13,17 @@ use crate::{Error, Reader, Result};
 /// The newest version of log files that this build reads, and the one it writes.
 pub const VERSION: u16 = 1;
 
-/// Bytes of a file header.
+/// Bytes of a file header that declares nothing void; every declared range adds [`VOID_BYTES`].
 pub const FILE_HEADER_BYTES: usize = 48;
+
+/// Bytes of one void range.
+pub const VOID_BYTES: usize = 16;
+
+/// The most ranges that one header declares void.
+pub const VOIDS_MAX: usize = 64;
+
+/// The most bytes a file header takes.
+pub const FILE_HEADER_BYTES_MAX: usize = FILE_HEADER_BYTES + VOIDS_MAX * VOID_BYTES;
 
 /// Bytes of a record's header.
 pub const RECORD_HEADER_BYTES: usize = 32;
@@ -82,15 +91,17 @@ impl LogIdentity {
 }
 
 /// The first bytes of a log file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileHeader {
     /// Sequence number that the file's first record has or will have.
     pub first_seq: u64,
-    /// Every record up to this number was durable in earlier files when this one was created. Numbers between this
-    /// and `first_seq` were given to records that were then refused: they are void wherever they stand.
+    /// Every record up to this number was durable in earlier files when this one was created, void ones apart.
     pub durable_seq: u64,
     /// Records up to this number are no longer needed.
     pub released_seq: u64,
+    /// Closed ranges of numbers that stand for nothing: given to records that were refused, or torn by a crash before
+    /// they were acknowledged. Whatever earlier files hold under these numbers is void. At most [`VOIDS_MAX`].
+    pub voids: Vec<(u64, u64)>,
 }
 
 impl FileHeader {
@@ -108,44 +119,68 @@ impl FileHeader {
         ] {
             out.extend_from_slice(&field.to_le_bytes());
         }
-        out.extend_from_slice(&[0; 4]);
+        let voids = self.voids.get(..VOIDS_MAX).unwrap_or(&self.voids);
+        let count = u32::try_from(voids.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&count.to_le_bytes());
+        for (first, last) in voids {
+            out.extend_from_slice(&first.to_le_bytes());
+            out.extend_from_slice(&last.to_le_bytes());
+        }
         let checksum = identity.checksum(out.get(start..).unwrap_or_default());
         out.extend_from_slice(&checksum.to_le_bytes());
     }
 
-    /// Reads the header at the start of `bytes`.
+    /// How many bytes the header takes.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        FILE_HEADER_BYTES + self.voids.len().min(VOIDS_MAX) * VOID_BYTES
+    }
+
+    /// Reads the header at the start of `bytes`; see [`FILE_HEADER_BYTES_MAX`] for how many bytes to give.
     ///
     /// # Errors
     /// When it is cut short, another kind of file, newer than this build, or damaged.
     pub fn decode(bytes: &[u8], identity: &LogIdentity) -> Result<Self> {
         const WHAT: &str = "log file header";
         let mut reader = Reader::new(WHAT, bytes);
-        let checked = Reader::new(WHAT, bytes).bytes(FILE_HEADER_BYTES - 4)?;
         if reader.array::<4>()? != FILE_MAGIC {
             return Err(Error::BadMagic { what: WHAT });
         }
         let version = reader.u16()?;
-        if version > VERSION {
-            return Err(Error::UnsupportedVersion {
-                what: WHAT,
-                found: u32::from(version),
-                supported: u32::from(VERSION),
-            });
-        }
         let kind = reader.u16()?;
         let number = reader.u64()?;
-        let header = Self {
+        let mut header = Self {
             first_seq: reader.u64()?,
             durable_seq: reader.u64()?,
             released_seq: reader.u64()?,
+            voids: Vec::new(),
         };
-        reader.bytes(4)?;
-        let (expected, got) = (reader.u32()?, identity.checksum(checked));
+        let count = reader.u32()?;
+        if count as usize > VOIDS_MAX {
+            return Err(Error::TooLarge {
+                what: WHAT,
+                value: u64::from(count),
+                limit: VOIDS_MAX as u64,
+            });
+        }
+        for _ in 0..count {
+            header.voids.push((reader.u64()?, reader.u64()?));
+        }
+        let got = identity.checksum(bytes.get(..reader.offset()).unwrap_or_default());
+        let expected = reader.u32()?;
         if expected != got {
             return Err(Error::ChecksumMismatch {
                 what: WHAT,
                 expected,
                 got,
+            });
+        }
+        // Later versions keep this header's layout, so that damage is never taken for a version.
+        if version > VERSION {
+            return Err(Error::UnsupportedVersion {
+                what: WHAT,
+                found: u32::from(version),
+                supported: u32::from(VERSION),
             });
         }
         if kind != identity.kind.id() || number != identity.number {
@@ -157,10 +192,12 @@ impl FileHeader {
         Ok(header)
     }
 
-    /// Whether `seq` belongs to a record that was refused before this file was created.
+    /// Whether the header declares `seq` void.
     #[must_use]
-    pub const fn voids(&self, seq: u64) -> bool {
-        self.durable_seq < seq && seq < self.first_seq
+    pub fn is_void(&self, seq: u64) -> bool {
+        self.voids
+            .iter()
+            .any(|&(first, last)| first <= seq && seq <= last)
     }
 }
 
@@ -332,7 +369,7 @@ pub enum Found<'a> {
     },
 }
 
-/// Walks the records of one file, past its header.
+/// Walks the records of one file behind its header.
 ///
 /// After bad bytes it goes on at the next good record: the one that the bad record's length points to when its header
 /// is intact, otherwise the next whose two checksums hold.
@@ -348,13 +385,13 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Walks `bytes`, the whole file, header included.
+    /// Walks `bytes`, the whole file, of which the first `header_len` are its header; 0 when that is unreadable.
     #[must_use]
-    pub const fn new(identity: LogIdentity, bytes: &'a [u8]) -> Self {
+    pub const fn new(identity: LogIdentity, bytes: &'a [u8], header_len: usize) -> Self {
         Self {
             identity,
             bytes,
-            offset: FILE_HEADER_BYTES,
+            offset: header_len,
             last_seq: 0,
             ahead: None,
         }

@@ -31,19 +31,26 @@ mod catalog;
 mod clock;
 pub mod compaction;
 mod counters;
+mod data_dir;
 mod database;
 mod error;
 mod fs;
 mod head;
 mod index;
+mod lock;
+mod log;
+mod manifest;
 mod metadata;
 mod options;
 mod part;
 mod partition;
+mod quarantine;
 mod registry;
+mod registry_log;
 mod retention;
 mod select;
 mod stats;
+mod wal;
 
 pub use chronoxide_model::{
     Exemplar, Histogram, Labels, LabelsError, Matcher, MatcherError, Metadata, MetricType,

@@ -8,18 +8,27 @@ const IDENTITY: LogIdentity = LogIdentity {
     number: 3,
 };
 
-const HEADER: FileHeader = FileHeader {
-    first_seq: 10,
-    durable_seq: 9,
-    released_seq: 4,
-};
+const FIRST_SEQ: u64 = 10;
+
+fn header() -> FileHeader {
+    FileHeader {
+        first_seq: FIRST_SEQ,
+        durable_seq: 7,
+        released_seq: 4,
+        voids: vec![(8, 9)],
+    }
+}
+
+fn scan<'a>(identity: LogIdentity, bytes: &'a [u8]) -> Scan<'a> {
+    Scan::new(identity, bytes, header().encoded_len())
+}
 
 /// A file with one record for each payload, and where each record ends.
 fn file(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
     let mut bytes = Vec::new();
-    HEADER.encode(&IDENTITY, &mut bytes);
+    header().encode(&IDENTITY, &mut bytes);
     let mut ends = Vec::new();
-    for (seq, plain) in (HEADER.first_seq..).zip(payloads) {
+    for (seq, plain) in (FIRST_SEQ..).zip(payloads) {
         let payload = Payload::new(1, plain).unwrap();
         payload.frame(&IDENTITY, seq, seq - 1, &mut bytes);
         ends.push(bytes.len());
@@ -32,7 +41,7 @@ fn payloads() -> Vec<Vec<u8>> {
 }
 
 fn seqs(bytes: &[u8]) -> Vec<u64> {
-    Scan::new(IDENTITY, bytes)
+    scan(IDENTITY, bytes)
         .filter_map(|found| match found {
             Found::Record(record) => Some(record.seq),
             _ => None,
@@ -43,8 +52,8 @@ fn seqs(bytes: &[u8]) -> Vec<u64> {
 #[test]
 fn records_come_back() {
     let (bytes, _) = file(&payloads());
-    assert_eq!(FileHeader::decode(&bytes, &IDENTITY).unwrap(), HEADER);
-    let found: Vec<_> = Scan::new(IDENTITY, &bytes)
+    assert_eq!(FileHeader::decode(&bytes, &IDENTITY).unwrap(), header());
+    let found: Vec<_> = scan(IDENTITY, &bytes)
         .map(|found| match found {
             Found::Record(record) => (record.seq, record.durable_seq, record.plain().unwrap()),
             other => panic!("{other:?}"),
@@ -70,7 +79,7 @@ fn every_prefix_gives_the_records_it_holds() {
             "{end}"
         );
     }
-    for end in 0..FILE_HEADER_BYTES {
+    for end in 0..header().encoded_len() {
         assert!(
             FileHeader::decode(&bytes[..end], &IDENTITY).is_err(),
             "{end}"
@@ -84,7 +93,7 @@ fn every_flipped_bit_costs_at_most_its_record() {
     for bit in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        if bit / 8 < FILE_HEADER_BYTES {
+        if bit / 8 < header().encoded_len() {
             assert!(
                 FileHeader::decode(&flipped, &IDENTITY).is_err(),
                 "bit {bit}"
@@ -101,11 +110,11 @@ fn every_flipped_bit_costs_at_most_its_record() {
 fn a_tail_of_zeroes_is_the_end() {
     let (mut bytes, _) = file(&payloads());
     bytes.resize(bytes.len() + 5000, 0);
-    let found: Vec<_> = Scan::new(IDENTITY, &bytes).collect();
+    let found: Vec<_> = scan(IDENTITY, &bytes).collect();
     assert_eq!(found.len(), 4);
     bytes.push(1);
     assert!(matches!(
-        Scan::new(IDENTITY, &bytes).last(),
+        scan(IDENTITY, &bytes).last(),
         Some(Found::BadTail { .. })
     ));
 }
@@ -128,7 +137,7 @@ fn records_of_another_file_are_not_taken() {
         },
     ] {
         assert!(FileHeader::decode(&bytes, &identity).is_err());
-        let found: Vec<_> = Scan::new(identity, &bytes).collect();
+        let found: Vec<_> = scan(identity, &bytes).collect();
         assert!(matches!(found[..], [Found::BadTail { .. }]), "{identity:?}");
     }
 }
@@ -136,7 +145,7 @@ fn records_of_another_file_are_not_taken() {
 #[test]
 fn an_older_record_behind_newer_ones_is_stale() {
     let (mut bytes, ends) = file(&payloads());
-    let first = bytes[FILE_HEADER_BYTES..ends[0]].to_vec();
+    let first = bytes[header().encoded_len()..ends[0]].to_vec();
     bytes.extend_from_slice(&first);
     assert_eq!(seqs(&bytes), [10, 11, 12, 13]);
 }
@@ -150,18 +159,49 @@ fn a_compressed_payload_that_claims_too_much_is_refused() {
         checksum: crc32fast::hash(&[0xff, 0xff, 0xff, 3, 0]),
     };
     let mut bytes = Vec::new();
-    HEADER.encode(&IDENTITY, &mut bytes);
+    header().encode(&IDENTITY, &mut bytes);
     bomb.frame(&IDENTITY, 10, 9, &mut bytes);
-    let Some(Found::Record(record)) = Scan::new(IDENTITY, &bytes).next() else {
+    let Some(Found::Record(record)) = scan(IDENTITY, &bytes).next() else {
         panic!("the frame itself is good");
     };
     assert!(matches!(record.plain(), Err(Error::TooLarge { .. })));
 }
 
 #[test]
+fn a_record_is_found_behind_an_unreadable_header() {
+    let (mut bytes, _) = file(&payloads());
+    bytes[20] ^= 1;
+    assert!(FileHeader::decode(&bytes, &IDENTITY).is_err());
+    let found: Vec<_> = Scan::new(IDENTITY, &bytes, 0).collect();
+    assert!(matches!(found[0], Found::Bad { offset: 0, end: 64 }));
+    assert_eq!(found.len(), 5);
+}
+
+#[test]
+fn refused_numbers_are_void() {
+    let void: Vec<u64> = (0..20).filter(|&seq| header().is_void(seq)).collect();
+    assert_eq!(void, [8, 9]);
+    let many = FileHeader {
+        voids: vec![(1, 1); VOIDS_MAX],
+        ..header()
+    };
+    let mut bytes = Vec::new();
+    many.encode(&IDENTITY, &mut bytes);
+    assert_eq!(bytes.len(), FILE_HEADER_BYTES_MAX);
+    assert_eq!(FileHeader::decode(&bytes, &IDENTITY).unwrap(), many);
+}
+
+#[test]
 fn a_newer_file_version_is_named() {
     let (mut bytes, _) = file(&[]);
     bytes[4] = 9;
+    assert!(matches!(
+        FileHeader::decode(&bytes, &IDENTITY),
+        Err(Error::ChecksumMismatch { .. })
+    ));
+    let checked = header().encoded_len() - 4;
+    let checksum = IDENTITY.checksum(&bytes[..checked]);
+    bytes[checked..checked + 4].copy_from_slice(&checksum.to_le_bytes());
     assert!(matches!(
         FileHeader::decode(&bytes, &IDENTITY),
         Err(Error::UnsupportedVersion { found: 9, .. })
@@ -172,7 +212,7 @@ proptest! {
     #[test]
     fn any_bytes_are_scanned_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = FileHeader::decode(&bytes, &IDENTITY);
-        for found in Scan::new(IDENTITY, &bytes) {
+        for found in scan(IDENTITY, &bytes) {
             if let Found::Record(record) = found {
                 let _ = record.plain();
             }
@@ -181,7 +221,7 @@ proptest! {
 
     #[test]
     fn overwritten_stretches_leave_a_subset(
-        start in FILE_HEADER_BYTES..800,
+        start in 64_usize..800,
         junk in proptest::collection::vec(any::<u8>(), 1..300),
     ) {
         let (mut bytes, _) = file(&payloads());

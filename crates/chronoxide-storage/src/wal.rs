@@ -1,0 +1,318 @@
+//! The write-ahead log: what a write must reach before it is acknowledged.
+//!
+//! Writers form groups. The first of a group leads it: it writes everybody's records, syncs once, applies them in the
+//! order of their numbers, and answers for all; the next group forms meanwhile. So the order in which batches become
+//! visible is the order of the log, and nothing is visible that a crash can undo.
+//!
+//! A group that cannot be written is refused as a whole with [`Error::GroupFailed`], and nothing of it is applied. The
+//! next group begins a new segment; so writes work again as soon as the disk does, without a restart. With
+//! [`Durability::Interval`], records that were acknowledged and not yet synced are kept in memory and come first in
+//! that segment: until it is durable, nothing more is acknowledged.
+
+mod group;
+mod syncer;
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chronoxide_format::log::{LogKind, Payload};
+use chronoxide_format::wal_record::WalRecord;
+use parking_lot::Mutex;
+
+use self::group::Queue;
+use self::syncer::Syncer;
+use crate::log::{Known, LogSpec, LogWriter, ReplayReport, recover};
+use crate::quarantine::Quarantine;
+use crate::{Durability, Fs, Result};
+
+/// How the write-ahead log works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WalOptions {
+    /// What an acknowledged write survives. Default: [`Durability::Sync`].
+    pub(crate) durability: Durability,
+    /// Bytes at which a segment is followed by a new one. Default: 32 MiB.
+    pub(crate) segment_bytes_max: u64,
+    /// The store's salt, from its FORMAT file.
+    pub(crate) salt: u64,
+    /// The highest record number known from elsewhere (parts, tombstones): new records are numbered above it.
+    pub(crate) seq_floor: u64,
+}
+
+impl Default for WalOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Sync,
+            segment_bytes_max: 32 << 20,
+            salt: 0,
+            seq_floor: 0,
+        }
+    }
+}
+
+/// With [`Durability::Interval`], this much is acknowledged at most without a sync.
+const UNDURABLE_BYTES_MAX: usize = 16 << 20;
+
+/// What the log's records are for: told before a group is written and synced, and given what to apply after.
+pub(crate) trait GroupSink<T>: Debug + Send + Sync {
+    /// Called before a group's records are written; writes to the operating system what they depend on (new series).
+    ///
+    /// # Errors
+    /// Refuse the group.
+    fn before_write(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called before a segment is synced; makes durable what its records depend on.
+    ///
+    /// # Errors
+    /// Refuse what has not been acknowledged.
+    fn before_sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Applies a group in the order of its numbers. Called by one thread at a time, groups in order, never while a
+    /// lock of the log is held that [`Wal::commit`] of another thread would need to write.
+    fn apply(&self, group: &mut Vec<(u64, T)>);
+}
+
+/// The write-ahead log. Locks are taken in this order: `writer`, then `queue` or `applying`.
+#[derive(Debug)]
+pub(crate) struct Wal<T> {
+    shared: Arc<Shared<T>>,
+    syncer: Option<Syncer>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    writer: Mutex<LogWriter>,
+    queue: Mutex<Queue<T>>,
+    /// Held while a group is applied; taken before `writer` is set free, so that groups are applied in order.
+    applying: Mutex<()>,
+    sink: Arc<dyn GroupSink<T>>,
+    durability: Durability,
+    groups: AtomicU64,
+    refused_groups: AtomicU64,
+}
+
+/// Figures of the log since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub(crate) struct WalStats {
+    /// The number the next record will have.
+    pub(crate) next_seq: u64,
+    /// Records up to this one survive a power cut.
+    pub(crate) durable_seq: u64,
+    /// Records up to this one are in parts.
+    pub(crate) released_seq: u64,
+    /// Segments on disk.
+    pub(crate) segments: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Groups written.
+    pub(crate) groups: u64,
+    /// Groups refused.
+    pub(crate) refused_groups: u64,
+    /// Writes, syncs and creations of segments that failed.
+    pub(crate) failures: u64,
+}
+
+impl<T: Send + Debug + 'static> Wal<T> {
+    /// Opens the log in `dir`, created if need be, and hands every record that was not released to `replayed`, in the
+    /// order of their numbers, before anything new can be committed.
+    ///
+    /// The records handed out have been made durable, if the disk has room.
+    ///
+    /// # Errors
+    /// When the directory or a segment cannot be read, a segment is newer than this build, or `replayed` fails.
+    /// Damage is no error: the report says what is lost.
+    pub(crate) fn open(
+        fs: Arc<dyn Fs>,
+        quarantine: Arc<Quarantine>,
+        dir: &Path,
+        options: WalOptions,
+        sink: Arc<dyn GroupSink<T>>,
+        mut replayed: impl FnMut(u64, WalRecord) -> Result<()>,
+    ) -> Result<(Self, ReplayReport)> {
+        let spec = LogSpec {
+            fs,
+            quarantine,
+            dir: dir.to_owned(),
+            kind: LogKind::Wal,
+            salt: options.salt,
+            extension: "wal",
+            segment_bytes_max: options.segment_bytes_max,
+        };
+        spec.prepare_dir()?;
+        let known = Known {
+            seq_floor: options.seq_floor,
+            ..Known::default()
+        };
+        let recovered = recover(spec, known)?;
+        let (writer, report) = recovered.replay(|seq, kind, plain| {
+            replayed(seq, WalRecord::decode(kind, plain)?)?;
+            Ok(())
+        })?;
+        let shared = Arc::new(Shared {
+            writer: Mutex::new(writer),
+            queue: Mutex::new(Queue::default()),
+            applying: Mutex::new(()),
+            sink,
+            durability: options.durability,
+            groups: AtomicU64::new(0),
+            refused_groups: AtomicU64::new(0),
+        });
+        let syncer = match options.durability {
+            Durability::Sync => None,
+            Durability::Interval(interval) => Some(Syncer::start(&shared, interval)?),
+        };
+        Ok((Self { shared, syncer }, report))
+    }
+
+    /// Writes one record, and applies `item` together with its group. Returns the record's number once the record is
+    /// as durable as [`Durability`] says and `item` has been applied.
+    ///
+    /// # Errors
+    /// [`Error::GroupFailed`] when the group could not be written: nothing of it was applied, and it may be tried
+    /// again. [`Error::Closed`] after [`Wal::close`].
+    pub(crate) fn commit(&self, payload: Payload, item: T) -> Result<u64> {
+        let shared = &*self.shared;
+        let (group, index, leads) = shared.queue.lock().join(payload, item)?;
+        if leads || group.wait_or_lead() {
+            shared.lead();
+        }
+        group.outcome(index)
+    }
+
+    /// Makes everything acknowledged durable.
+    ///
+    /// # Errors
+    /// When neither the current nor a new segment could be synced. What was acknowledged is still kept in memory.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.shared.sync()
+    }
+
+    /// Says that records up to `seq` are in durable parts: segments that hold no others are removed. Returns how many.
+    ///
+    /// # Errors
+    /// When the segment that records this cannot be created; nothing was removed then, and a later call may work.
+    pub(crate) fn drop_through(&self, seq: u64) -> Result<usize> {
+        let shared = &*self.shared;
+        shared
+            .writer
+            .lock()
+            .release(seq, &|| shared.sink.before_sync())
+    }
+
+    /// Figures of the log.
+    #[must_use]
+    pub(crate) fn stats(&self) -> WalStats {
+        let writer = self.shared.writer.lock();
+        let (segments, bytes) = writer.size();
+        WalStats {
+            next_seq: writer.next_seq(),
+            durable_seq: writer.durable_seq(),
+            released_seq: writer.released_seq(),
+            segments: segments as u64,
+            bytes,
+            groups: self.shared.groups.load(Ordering::Relaxed),
+            refused_groups: self.shared.refused_groups.load(Ordering::Relaxed),
+            failures: writer.failures(),
+        }
+    }
+
+    /// Takes no more records, ends the background thread and makes everything acknowledged durable. Dropping the log
+    /// does the same, without a word about failure.
+    ///
+    /// # Errors
+    /// As [`Wal::sync`].
+    pub(crate) fn close(&self) -> Result<()> {
+        self.shared.queue.lock().close();
+        if let Some(syncer) = &self.syncer {
+            syncer.stop();
+        }
+        self.shared.sync()
+    }
+}
+
+impl<T> Drop for Wal<T> {
+    fn drop(&mut self) {
+        self.shared.queue.lock().close();
+        if let Some(syncer) = &self.syncer {
+            syncer.stop();
+        }
+        if let Err(error) = self.shared.sync() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "could not sync the write-ahead log at its end"
+            );
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    fn sync(&self) -> Result<()> {
+        self.writer.lock().sync(&|| self.sink.before_sync())
+    }
+
+    /// Writes and applies the group that has formed, and passes the lead on.
+    fn lead(&self) {
+        let _whole = AbortOnPanic;
+        let mut writer = self.writer.lock();
+        let group = self.queue.lock().take();
+        let (payloads, items) = group.take_members();
+        let written = self.write(&mut writer, payloads);
+        let _applying = self.applying.lock();
+        drop(writer);
+        self.queue.lock().pass_lead();
+        match &written {
+            Ok(first) => {
+                self.groups.fetch_add(1, Ordering::Relaxed);
+                let mut numbered: Vec<(u64, T)> = (*first..).zip(items).collect();
+                self.sink.apply(&mut numbered);
+            }
+            Err(error) => {
+                self.refused_groups.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    records = items.len(),
+                    "refused a group of writes"
+                );
+            }
+        }
+        group.finish(written);
+    }
+
+    fn write(&self, writer: &mut LogWriter, payloads: Vec<Payload>) -> Result<u64> {
+        let before_sync = || self.sink.before_sync();
+        self.sink.before_write()?;
+        let first = writer
+            .write(payloads, &before_sync)
+            .map_err(|refused| refused.error)?;
+        let sync_now = match self.durability {
+            Durability::Sync => true,
+            Durability::Interval(_) => writer.undurable_bytes() > UNDURABLE_BYTES_MAX,
+        };
+        if sync_now && let Err(error) = writer.sync(&before_sync) {
+            writer.refuse_from(first);
+            return Err(error);
+        }
+        Ok(first)
+    }
+}
+
+/// A group that was written and only half applied must not go on, and its members would wait for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("applying a group of writes panicked: the process ends");
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
