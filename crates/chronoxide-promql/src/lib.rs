@@ -15,12 +15,6 @@
 //! }
 //! ```
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "functions of histograms are not joined yet"
-)]
-
 mod annotations;
 mod engine;
 mod error;

@@ -226,11 +226,6 @@ impl Column {
             .filter_map(|(index, cell)| cell.as_ref().map(|histogram| (index, histogram)))
     }
 
-    /// The histogram cells, one a step, or none at all.
-    pub(crate) fn histograms_mut(&mut self) -> &mut [Option<Arc<FloatHistogram>>] {
-        &mut self.histograms
-    }
-
     /// The first cell in all of `count` steps.
     pub(crate) fn repeat_first(&self, count: usize) -> Self {
         match self.cell(0) {

@@ -5,6 +5,9 @@ mod fraction;
 mod gather;
 mod quantile;
 
+#[cfg(test)]
+mod tests;
+
 use crate::eval::{Column, Evaluation, Sink, StepSeries};
 use crate::plan::{Call, Node};
 use crate::{Error, FloatHistogram, Function};

@@ -19,9 +19,8 @@ mod tally;
 mod trim;
 mod validate;
 
-pub(crate) use bucket::{Bucket, Interpolation};
 pub use merge::{IncompatibleBuckets, MergeNotes};
-pub(crate) use quantile::{HistogramQuantile, NanObservations};
+pub(crate) use quantile::NanObservations;
 pub(crate) use sum::{HistogramMean, HistogramSum};
 pub use trim::TrimSide;
 pub use validate::InvalidHistogram;

@@ -28,7 +28,6 @@ pub use tree::{
     Selector, StringLiteral, Subquery, TimeModifiers,
 };
 
-pub(crate) use check::labels_of;
 pub(crate) use quote::{quote, quote_bytes};
 
 use crate::Error;

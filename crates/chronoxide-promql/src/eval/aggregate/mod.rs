@@ -18,6 +18,9 @@ mod sum;
 mod tally;
 mod variance;
 
+#[cfg(test)]
+mod tests;
+
 use crate::Error;
 use crate::eval::{Evaluation, Sink};
 use crate::plan::{Aggregate, AggregateOp, Position};

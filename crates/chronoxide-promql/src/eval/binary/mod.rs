@@ -12,6 +12,9 @@ mod set;
 mod vector_scalar;
 mod vectors;
 
+#[cfg(test)]
+mod tests;
+
 use crate::Error;
 use crate::eval::{Evaluation, Sink};
 use crate::plan::{Binary, BinaryOp, Node, Position, ValueType};

@@ -4,7 +4,7 @@ use super::cells::{Operand, Operator, Outcome};
 use super::notes::Notes;
 use super::scalar;
 use crate::Error;
-use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries};
+use crate::eval::{CellValue, Column, Evaluation, Sink};
 use crate::plan::{Binary, Position, ValueType};
 
 /// Hands on the series of `binary`, one operand of which is a scalar.

@@ -90,9 +90,12 @@ impl ClassicBuckets {
         }
         let rank = q * last.count;
         let finite = &self.0[..self.0.len() - 1];
-        // A NaN count is not reached by any rank.
-        let position =
-            finite.partition_point(|bucket| bucket.count < rank || bucket.count.is_nan());
+        // NaN reaches no rank.
+        let falls_short = |bucket: &ClassicBucket| {
+            let order = bucket.count.partial_cmp(&rank);
+            order.is_none_or(Ordering::is_lt)
+        };
+        let position = finite.partition_point(falls_short);
         let Some(bucket) = finite.get(position) else {
             return below_last.bound;
         };
