@@ -108,7 +108,8 @@ impl Lowering<'_> {
                 selector: self.selector(*selector)?,
             },
             ExprKind::Subquery(subquery) => plan::Expr::Subquery(self.subquery(*subquery)?),
-            ExprKind::Paren(inner) => return self.paren(*inner, position),
+            // As in Prometheus, messages about an argument in parentheses point inside.
+            ExprKind::Paren(inner) => return self.node(*inner),
             ExprKind::Unary { negative, operand } => {
                 let operand = self.node(*operand)?;
                 if negative {
@@ -130,20 +131,6 @@ impl Lowering<'_> {
             expr: lowered,
             position,
         })
-    }
-
-    /// What stands in parentheses. Messages about a binary expression point at its operands, messages about windows at
-    /// the selector; all others at the parenthesis.
-    fn paren(&self, inner: Expr, position: Position) -> Result<Node, Error> {
-        let mut node = self.node(inner)?;
-        let keeps_its_own = matches!(
-            node.expr,
-            plan::Expr::Binary(_) | plan::Expr::Range { .. } | plan::Expr::Subquery(_)
-        );
-        if !keeps_its_own {
-            node.position = position;
-        }
-        Ok(node)
     }
 
     fn string(&self, literal: &syntax::StringLiteral, position: Position) -> Result<String, Error> {
