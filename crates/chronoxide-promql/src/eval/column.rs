@@ -204,6 +204,20 @@ impl Column {
         self.histograms = Vec::new();
     }
 
+    /// The floats of both columns joined by `function`, at the steps where both have one.
+    pub(crate) fn zip_floats(&self, other: &Self, function: impl Fn(f64, f64) -> f64) -> Self {
+        let floats = self.floats.iter().zip(&other.floats);
+        let words = self.present.0.iter().zip(&other.present.0);
+        Self {
+            // Absent cells are joined along: it is cheaper than to look which they are.
+            floats: floats
+                .map(|(left, right)| function(*left, *right))
+                .collect(),
+            present: Bits(words.map(|(left, right)| left & right).collect()),
+            histograms: Vec::new(),
+        }
+    }
+
     /// Empties the cells of floats.
     pub(crate) fn drop_floats(&mut self) {
         self.present = Bits::none(self.floats.len());

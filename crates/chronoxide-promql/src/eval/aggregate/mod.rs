@@ -4,7 +4,6 @@
 //! `quantile` has to hold every value. `topk` and `bottomk` hold the best values of each step, `limitk` and
 //! `limit_ratio` hand series on as they come.
 
-mod average;
 mod count_values;
 mod extreme;
 mod groups;
@@ -14,8 +13,8 @@ mod notes;
 mod parameter;
 mod quantile;
 mod ranking;
-mod sum;
 mod tally;
+mod totals;
 mod variance;
 
 #[cfg(test)]
@@ -35,10 +34,8 @@ pub(crate) fn for_each(
 ) -> Result<(), Error> {
     let steps = evaluation.steps.count;
     match aggregate.op {
-        AggregateOp::Sum => accumulate(evaluation, aggregate, || sum::Sum::new(steps), sink),
-        AggregateOp::Avg => {
-            accumulate(evaluation, aggregate, || average::Average::new(steps), sink)
-        }
+        AggregateOp::Sum => accumulate(evaluation, aggregate, || totals::Sum::new(steps), sink),
+        AggregateOp::Avg => accumulate(evaluation, aggregate, || totals::Average::new(steps), sink),
         AggregateOp::Min => accumulate(evaluation, aggregate, || extreme::Min::new(steps), sink),
         AggregateOp::Max => accumulate(evaluation, aggregate, || extreme::Max::new(steps), sink),
         AggregateOp::Count => accumulate(evaluation, aggregate, || tally::Count::new(steps), sink),

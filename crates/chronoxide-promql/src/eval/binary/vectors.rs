@@ -4,6 +4,7 @@
 //! with `group_right`. As in Prometheus, `fill_left` fills the "many" side and `fill_right` the "one" side, also with
 //! `group_right`.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use chronoxide_model::{Labels, METRIC_NAME};
@@ -12,6 +13,7 @@ use super::cells::{Operand, Operator, Outcome};
 use super::matching::{MatchGroup, match_groups, present_steps};
 use super::notes::Notes;
 use super::output::Output;
+use super::scalar;
 use crate::Error;
 use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries, reserved};
 use crate::plan::{Binary, Cardinality, Grouping, Position};
@@ -38,7 +40,7 @@ pub(super) fn for_each(
         swapped,
         many,
         one,
-        many_present: present_steps(many, evaluation.steps.count),
+        many_present: OnceCell::new(),
         steps: evaluation.steps.count,
     };
     let mut notes = Notes::default();
@@ -61,7 +63,7 @@ struct Join<'j> {
     many: &'j [StepSeries],
     one: &'j [StepSeries],
     /// At which steps the "many" side has any series at all.
-    many_present: Vec<bool>,
+    many_present: OnceCell<Vec<bool>>,
     steps: usize,
 }
 
@@ -113,6 +115,9 @@ impl Join<'_> {
         } else {
             (&group.left, &group.right)
         };
+        if let Some(series) = self.single_pair(many, one) {
+            return output.add(series);
+        }
         self.check_one_side(group, one)?;
         let matching = &self.binary.matching;
         let mut paired = Paired {
@@ -151,6 +156,29 @@ impl Join<'_> {
         Ok(())
     }
 
+    /// The result of the most common group: one series of floats on each side, to be calculated with.
+    fn single_pair(&self, many: &[usize], one: &[usize]) -> Option<StepSeries> {
+        let matching = &self.binary.matching;
+        let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
+        let (&[many], &[one]) = (many, one) else {
+            return None;
+        };
+        let (many, one) = (&self.many[many], &self.one[one]);
+        let histograms = many.column.has_histograms() || one.column.has_histograms();
+        if filled || histograms || !self.operator.changes_quantity() {
+            return None;
+        }
+        let (left, right) = if self.swapped {
+            (one, many)
+        } else {
+            (many, one)
+        };
+        let join = |left, right| scalar(self.operator.op, left, right);
+        let column = left.column.zip_floats(&right.column, join);
+        let labels = self.result_labels(&many.labels, &one.labels);
+        Some(StepSeries::new(labels, column, false))
+    }
+
     /// Two series of the "one" side at the same step are an error, if there is anything that they could match.
     fn check_one_side(&self, group: &MatchGroup, one: &[usize]) -> Result<(), Error> {
         if one.len() < 2 {
@@ -158,7 +186,10 @@ impl Join<'_> {
         }
         let matching = &self.binary.matching;
         let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
-        let steps = (0..self.steps).filter(|&step| filled || self.many_present[step]);
+        let many_present = self
+            .many_present
+            .get_or_init(|| present_steps(self.many, self.steps));
+        let steps = (0..self.steps).filter(|&step| filled || many_present[step]);
         for step in steps {
             let mut present = one
                 .iter()

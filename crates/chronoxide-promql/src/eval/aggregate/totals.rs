@@ -1,0 +1,151 @@
+//! `sum` and `avg`
+
+use std::sync::Arc;
+
+use super::groups::Accumulator;
+use super::kinds::Kinds;
+use super::notes::Notes;
+use crate::FloatHistogram;
+use crate::eval::{Column, StepSeries};
+use crate::histogram::{HistogramMean, HistogramSum, IncompatibleBuckets, MergeNotes};
+use crate::kahan::{KahanMean, KahanSum};
+
+/// The compensated sums of a group.
+pub(super) type Sum = Totals<KahanSum, HistogramSum>;
+
+/// The means of a group: sums that are divided at the end, or running means where a sum would overflow.
+pub(super) type Average = Totals<KahanMean, HistogramMean>;
+
+/// What floats add up to.
+pub(super) trait FloatTotal: Copy + Default {
+    /// Takes in `value`.
+    fn add(&mut self, value: f64);
+    /// What it is so far.
+    fn value(self) -> f64;
+}
+
+/// What histograms add up to.
+pub(super) trait HistogramTotal {
+    /// The total of `first` alone.
+    fn new(first: &FloatHistogram) -> Self;
+    /// Takes in `other`.
+    fn add(&mut self, other: &FloatHistogram) -> Result<MergeNotes, IncompatibleBuckets>;
+    /// What it is.
+    fn finish(self) -> FloatHistogram;
+}
+
+macro_rules! totals {
+    ($($float:ident, $histogram:ident;)*) => {$(
+        impl FloatTotal for $float {
+            fn add(&mut self, value: f64) {
+                Self::add(self, value);
+            }
+
+            fn value(self) -> f64 {
+                Self::value(self)
+            }
+        }
+
+        impl HistogramTotal for $histogram {
+            fn new(first: &FloatHistogram) -> Self {
+                Self::new(first)
+            }
+
+            fn add(&mut self, other: &FloatHistogram) -> Result<MergeNotes, IncompatibleBuckets> {
+                Self::add(self, other)
+            }
+
+            fn finish(self) -> FloatHistogram {
+                Self::finish(self)
+            }
+        }
+    )*};
+}
+
+totals! {
+    KahanSum, HistogramSum;
+    KahanMean, HistogramMean;
+}
+
+/// What the floats or the histograms of a group add up to at each step.
+#[derive(Debug)]
+pub(super) struct Totals<F, H> {
+    kinds: Vec<Kinds>,
+    floats: Vec<F>,
+    /// Empty as long as no histogram came.
+    histograms: Vec<Option<Box<H>>>,
+}
+
+impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
+    pub(super) fn new(steps: usize) -> Self {
+        Self {
+            kinds: vec![Kinds::default(); steps],
+            floats: vec![F::default(); steps],
+            histograms: Vec::new(),
+        }
+    }
+
+    fn add_histogram(
+        &mut self,
+        step: usize,
+        histogram: &FloatHistogram,
+        metric: &str,
+        notes: &mut Notes<'_>,
+    ) {
+        let kinds = &mut self.kinds[step];
+        if kinds.incompatible {
+            return;
+        }
+        kinds.histogram = true;
+        if kinds.float {
+            // Together with floats there is no result anyway.
+            return;
+        }
+        kinds.see_hint(histogram);
+        if self.histograms.is_empty() {
+            self.histograms.resize_with(self.floats.len(), || None);
+        }
+        match &mut self.histograms[step] {
+            None => self.histograms[step] = Some(Box::new(H::new(histogram))),
+            Some(total) => match total.add(histogram) {
+                Ok(merge) => notes.merged(merge),
+                Err(_) => {
+                    kinds.incompatible = true;
+                    notes.incompatible_buckets(metric);
+                }
+            },
+        }
+    }
+}
+
+impl<F: FloatTotal, H: HistogramTotal> Accumulator for Totals<F, H> {
+    fn add(&mut self, series: &StepSeries, notes: &mut Notes<'_>) {
+        for (step, value) in series.column.floats() {
+            let kinds = &mut self.kinds[step];
+            if !kinds.incompatible {
+                kinds.float = true;
+                self.floats[step].add(value);
+            }
+        }
+        let metric = series.labels.metric_name().unwrap_or_default();
+        for (step, histogram) in series.column.histograms() {
+            self.add_histogram(step, histogram, metric, notes);
+        }
+    }
+
+    fn finish(self, notes: &mut Notes<'_>) -> Column {
+        let mut column = Column::absent(self.floats.len());
+        let mut histograms = self.histograms.into_iter();
+        for (step, (kinds, total)) in self.kinds.into_iter().zip(self.floats).enumerate() {
+            let histogram = histograms.next().flatten();
+            if !kinds.has_result(notes) {
+                continue;
+            }
+            match histogram {
+                Some(histogram) => column.set_histogram(step, Arc::new(histogram.finish())),
+                None => column.set_float(step, total.value()),
+            }
+        }
+        column
+    }
+}
