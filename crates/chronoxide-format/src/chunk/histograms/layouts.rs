@@ -206,7 +206,7 @@ impl Layouts {
                 *unused &= run.length == 0;
             }
         }
-        if left > 0 || unused.contains(&true) {
+        if left > 0 || unused.is_empty() || unused.contains(&true) {
             return Err(reader.corrupt("layouts do not match the samples"));
         }
         if !decoded.is_bounded() {
