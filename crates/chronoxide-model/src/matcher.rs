@@ -1,5 +1,7 @@
 //! Label tests: `=`, `!=`, `=~`, `!~`.
 
+mod re2;
+
 use std::fmt;
 
 use regex::Regex;
@@ -90,7 +92,7 @@ impl Matcher {
         }
     }
 
-    /// `name=~"pattern"`; the pattern must match the whole value, and `.` matches newlines too.
+    /// `name=~"pattern"`; the pattern, in RE2's notation, must match the whole value, and `.` matches newlines too.
     ///
     /// # Errors
     /// When the pattern is no valid expression or compiles to too large a program.
@@ -222,10 +224,11 @@ impl fmt::Display for Matcher {
 
 impl Pattern {
     fn compile(text: &str) -> Result<Self, String> {
+        let text = re2::translate(text)?;
         let hir = regex_syntax::ParserBuilder::new()
             .dot_matches_new_line(true)
             .build()
-            .parse(text)
+            .parse(&text)
             .map_err(|error| one_line(&error.to_string()))?;
         let regex = regex::RegexBuilder::new(&format!("^(?s:{text})$"))
             .size_limit(REGEX_BYTES_MAX)
@@ -333,7 +336,7 @@ mod tests {
     fn a_broken_pattern_is_named() {
         let error = Matcher::regex("job", "a(").unwrap_err();
         assert!(
-            error.to_string().contains("job") && error.to_string().contains("unclosed group"),
+            error.to_string().contains("job") && error.to_string().contains("missing closing )"),
             "{error}"
         );
         assert!(Matcher::regex("job", "(a{1000}){1000}").is_err());
