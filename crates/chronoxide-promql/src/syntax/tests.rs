@@ -347,6 +347,7 @@ const FINE: &[&str] = &[
     "info(x, {a=~\".*\"})",
     "{\"metric name\", \"label name\"=\"x\"}",
     "{'it\\'s'}",
+    "foo{a=~`\\Qa.b\\E`, b=~\"{{x}}\"}",
     "-1 ^ 2 + - -foo ^ -2 ^ 3",
     "+foo - +5",
     "a or b and c unless d == bool e + f * g ^ h atan2 i",
