@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chronoxide_model::SeriesSource;
 
-use crate::eval::{Evaluation, Meter, Query, Steps};
+use crate::eval::{Evaluation, HistogramDetail, Meter, Query, Steps};
 use crate::lower::{LowerOptions, lower};
 use crate::plan::{Node, ValueType};
 use crate::{Answer, Error};
@@ -148,6 +148,7 @@ impl Engine {
         let evaluation = Evaluation {
             query: &query,
             steps,
+            histograms: HistogramDetail::Full,
         };
         let value = match when {
             When::Instant(_) => answer::instant(&evaluation, node)?,

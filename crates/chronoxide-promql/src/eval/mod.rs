@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod binary;
 mod call;
 mod column;
+mod detail;
 mod invariant;
 pub(crate) mod lookback;
 mod negate;
@@ -19,6 +20,7 @@ mod steps;
 pub(crate) mod window;
 
 pub(crate) use column::{Cell, CellValue, Column};
+pub(crate) use detail::HistogramDetail;
 pub(crate) use query::{Meter, Query};
 pub(crate) use series::{Charge, StepSeries};
 pub(crate) use steps::Steps;
@@ -38,14 +40,21 @@ pub(crate) struct Evaluation<'q> {
     pub(crate) query: &'q Query<'q>,
     /// The steps of this part.
     pub(crate) steps: Steps,
+    /// How much of native histograms this part looks at.
+    pub(crate) histograms: HistogramDetail,
 }
 
 impl<'q> Evaluation<'q> {
     /// The same query at other steps.
     pub(crate) const fn at(&self, steps: Steps) -> Self {
+        Self { steps, ..*self }
+    }
+
+    /// The same part for someone who looks at no buckets.
+    pub(crate) const fn without_buckets(&self) -> Self {
         Self {
-            query: self.query,
-            steps,
+            histograms: HistogramDetail::Totals,
+            ..*self
         }
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use chronoxide_model::{Labels, Matcher, SampleColumns, SeriesSet, TimeRange};
 
 use crate::Error;
-use crate::eval::{Charge, Evaluation, Meter};
+use crate::eval::{Charge, Evaluation, HistogramDetail, Meter};
 
 /// The series of one selector in one range of time.
 #[derive(Debug)]
 pub(crate) struct Selection<'q> {
     set: Box<dyn SeriesSet + 'q>,
     meter: Arc<Meter>,
+    histograms: HistogramDetail,
 }
 
 impl<'q> Selection<'q> {
@@ -33,6 +34,7 @@ impl<'q> Selection<'q> {
         Ok(Self {
             set,
             meter: Arc::clone(&query.meter),
+            histograms: evaluation.histograms,
         })
     }
 
@@ -52,6 +54,7 @@ impl<'q> Selection<'q> {
     /// [`Error::Source`], [`Error::TooManySamples`].
     pub(crate) fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<Charge, Error> {
         self.set.read(index, columns).map_err(Error::Source)?;
+        self.histograms.apply(&mut columns.histograms);
         let samples = columns.len() as u64;
         self.meter.read(samples);
         Charge::new(&self.meter, samples)

@@ -8,7 +8,7 @@ mod quantile;
 #[cfg(test)]
 mod tests;
 
-use crate::eval::{Column, Evaluation, Sink, StepSeries};
+use crate::eval::{Column, Evaluation, HistogramDetail, Sink, StepSeries};
 use crate::plan::{Call, Node};
 use crate::{Error, FloatHistogram, Function};
 
@@ -19,9 +19,9 @@ pub(crate) fn for_each(
     sink: Sink<'_>,
 ) -> Result<(), Error> {
     match (call.function, &call.arguments[..]) {
-        (Function::HistogramCount, [node]) => of_native(evaluation, node, sink, |h| h.count),
-        (Function::HistogramSum, [node]) => of_native(evaluation, node, sink, |h| h.sum),
-        (Function::HistogramAvg, [node]) => of_native(evaluation, node, sink, FloatHistogram::mean),
+        (Function::HistogramCount, [node]) => of_totals(evaluation, node, sink, |h| h.count),
+        (Function::HistogramSum, [node]) => of_totals(evaluation, node, sink, |h| h.sum),
+        (Function::HistogramAvg, [node]) => of_totals(evaluation, node, sink, FloatHistogram::mean),
         (Function::HistogramStdvar, [node]) => {
             of_native(evaluation, node, sink, FloatHistogram::variance)
         }
@@ -43,6 +43,20 @@ pub(crate) fn for_each(
             arguments.len()
         ))),
     }
+}
+
+/// Like [`of_native`], for a `measure` that looks at no buckets: if nothing in between does, they are not even carried
+/// along.
+fn of_totals(
+    evaluation: &Evaluation<'_>,
+    node: &Node,
+    sink: Sink<'_>,
+    measure: impl Fn(&FloatHistogram) -> f64,
+) -> Result<(), Error> {
+    if HistogramDetail::totals_are_enough(node) {
+        return of_native(&evaluation.without_buckets(), node, sink, measure);
+    }
+    of_native(evaluation, node, sink, measure)
 }
 
 /// Hands on what `measure` gives of each native histogram; floats are left out.
