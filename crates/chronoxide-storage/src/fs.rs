@@ -10,12 +10,13 @@ mod map;
 mod real;
 
 use std::fmt::Debug;
+use std::io::ErrorKind;
 use std::path::Path;
 
 pub use map::Map;
 pub use real::RealFs;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A file system. Every failure names the operation and the path.
 pub trait Fs: Debug + Send + Sync {
@@ -110,18 +111,26 @@ pub trait Fs: Debug + Send + Sync {
     /// When the system does not say.
     fn free_space(&self, dir: &Path) -> Result<u64>;
 
-    /// Creates a directory and the ancestors that are missing; each new entry is made durable.
+    /// Creates a directory and the ancestors that are missing; each new entry is made durable. So is the entry of a
+    /// directory that exists: an earlier attempt may have failed just then.
     ///
     /// # Errors
     /// When one cannot be created or made durable.
     fn create_dir_all(&self, path: &Path) -> Result<()> {
-        if self.exists(path)? {
-            return Ok(());
-        }
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+            Some(_) => Path::new("."),
+            None => return Ok(()),
         };
+        if self.exists(path)? {
+            return match self.sync_dir(parent) {
+                // A directory that may not be read is not one that an earlier attempt created anything in.
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+                    Ok(())
+                }
+                synced => synced,
+            };
+        }
         self.create_dir_all(parent)?;
         self.create_dir(path)?;
         self.sync_dir(parent)

@@ -49,6 +49,7 @@ mod registry;
 mod registry_log;
 mod retention;
 mod select;
+mod sim_fs;
 mod stats;
 mod wal;
 
@@ -66,4 +67,5 @@ pub use part::{
     ColumnCache, Finding, LabelReader, Part, PartHeader, PartSummary, PartWriter, Samples,
 };
 pub use select::{Selection, SelectionIter, Series};
+pub use sim_fs::{SimFault, SimFs, SimLoss};
 pub use stats::{Stats, Timings};

@@ -316,3 +316,6 @@ impl Drop for AbortOnPanic {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod crash_tests;

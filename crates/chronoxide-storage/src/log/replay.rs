@@ -254,9 +254,8 @@ impl Scanned {
             lost: lost.to_vec(),
             ..ReplayReport::default()
         };
-        for (index, file) in self.files.iter().enumerate() {
-            let newest = index + 1 == self.files.len();
-            if file.is_damaged(lost, newest) {
+        for file in &self.files {
+            if file.is_damaged(lost) {
                 report.damaged.push(file.path.clone());
             } else {
                 report.torn_bytes += file.bad.iter().map(|spot| spot.bytes).sum::<u64>();
@@ -338,13 +337,8 @@ impl File {
         });
     }
 
-    /// Whether a lost number may have stood in the file's bad bytes, or its header is gone although later files
-    /// exist.
-    fn is_damaged(&self, lost: &[RangeInclusive<u64>], newest: bool) -> bool {
-        if self.header.is_none() && self.bytes > 0 {
-            // A header is durable before any record; without one, a file that was just being created holds nothing.
-            return self.last_seq > 0 || (!newest && !lost.is_empty());
-        }
+    /// Whether a lost number may have stood in the file's bad bytes.
+    fn is_damaged(&self, lost: &[RangeInclusive<u64>]) -> bool {
         self.bad.iter().any(|spot| {
             lost.iter()
                 .any(|range| *range.end() > spot.after_seq && *range.start() < spot.before_seq)

@@ -39,9 +39,6 @@ impl LogSpec {
     /// between creating a file and that.
     pub(crate) fn prepare_dir(&self) -> Result<()> {
         self.fs.create_dir_all(&self.dir)?;
-        if let Some(parent) = self.dir.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-            self.fs.sync_dir(parent)?;
-        }
         self.fs.sync_dir(&self.dir)
     }
 

@@ -251,9 +251,11 @@ impl LogWriter {
         }
         match current.file.sync_data() {
             Ok(()) => {
-                self.durable_seq = current.last_seq;
+                let durable_seq = current.last_seq;
                 let page_start = current.bytes / PAGE_BYTES * PAGE_BYTES;
-                self.kept.retain(|kept| kept.end > page_start);
+                self.durable_seq = durable_seq;
+                self.kept
+                    .retain(|kept| kept.seq > durable_seq || kept.end > page_start);
                 Ok(true)
             }
             Err(error) => {
