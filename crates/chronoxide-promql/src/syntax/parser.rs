@@ -12,8 +12,15 @@ use super::tree::{
 use crate::plan::{AggregateOp, BinaryOp, Cardinality, Grouping, Position};
 use crate::{Error, Function};
 
-/// Levels a tree may have. Everything that walks a tree recurses, so this bounds the stack.
-pub(crate) const LEVELS_MAX: usize = 256;
+/// Calls, brackets, signs and right operands that may stand in each other. Everything that walks a tree recurses, so
+/// this bounds the stack: two megabytes, what threads commonly have, are enough even without optimization.
+const NESTING_MAX: usize = 100;
+
+/// Levels a tree may have; chained operators make levels as nesting does.
+const LEVELS_MAX: usize = 200;
+
+/// Operators that the durations of a query may have together.
+const DURATION_OPERATORS_MAX: usize = 200;
 
 pub(crate) struct Parser<'a> {
     pub(super) text: &'a str,
@@ -179,8 +186,8 @@ impl<'a> Parser<'a> {
         read: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.depth += 1;
-        if self.depth > LEVELS_MAX {
-            return Err(self.too_deep());
+        if self.depth > NESTING_MAX {
+            return Err(self.too_deep(&format!("{NESTING_MAX} levels of nesting")));
         }
         let outcome = read(self);
         self.depth -= 1;
@@ -191,7 +198,9 @@ impl<'a> Parser<'a> {
     pub(super) fn stack_on(&mut self, below: usize) -> Result<(), Error> {
         self.height = below + 1;
         if self.height > LEVELS_MAX {
-            return Err(self.too_deep());
+            return Err(self.too_deep(&format!(
+                "{LEVELS_MAX} levels of nesting and chained operators"
+            )));
         }
         Ok(())
     }
@@ -199,8 +208,9 @@ impl<'a> Parser<'a> {
     /// Chains of operators in durations nest as well; the whole query may have so many.
     pub(super) fn count_duration_operator(&mut self, position: Position) -> Result<(), Error> {
         self.duration_operators += 1;
-        if self.duration_operators > LEVELS_MAX {
-            let message = format!("more than {LEVELS_MAX} operators in duration expressions");
+        if self.duration_operators > DURATION_OPERATORS_MAX {
+            let message =
+                format!("more than {DURATION_OPERATORS_MAX} operators in duration expressions");
             return Err(self.error(position, message));
         }
         Ok(())
@@ -210,10 +220,8 @@ impl<'a> Parser<'a> {
         self.height
     }
 
-    fn too_deep(&self) -> Error {
-        let message =
-            format!("expression has more than {LEVELS_MAX} levels of nesting or chained operators");
-        self.error(self.here(), message)
+    fn too_deep(&self, limit: &str) -> Error {
+        self.error(self.here(), format!("expression has more than {limit}"))
     }
 
     pub(super) fn expression(&mut self) -> Result<Expr, Error> {

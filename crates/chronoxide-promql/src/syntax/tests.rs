@@ -490,7 +490,10 @@ fn deep_and_long_texts_are_refused() {
         let Error::Parse { message, .. } = error else {
             panic!("{error:?}");
         };
-        assert!(message.contains("more than 256"), "{message}");
+        assert!(
+            message.contains("more than 100") || message.contains("more than 200"),
+            "{message}"
+        );
     }
     let long = "x".repeat(TEXT_BYTES_MAX + 1);
     assert!(
@@ -499,8 +502,8 @@ fn deep_and_long_texts_are_refused() {
             .to_string()
             .contains("more than the 1048576 allowed")
     );
-    assert!(read(&deep("(", ")", 200)).is_ok());
-    assert!(read(&vec!["x"; 200].join(" or ")).is_ok());
+    assert!(read(&deep("(", ")", 95)).is_ok());
+    assert!(read(&vec!["x"; 199].join(" or ")).is_ok());
     let wide = format!("label_join(x, {})", vec!["\"a\""; 50_000].join(","));
     assert!(read(&wide).is_ok());
 }
