@@ -333,3 +333,33 @@ fn a_range_query_equals_instant_queries_at_each_step() {
         }
     }
 }
+
+#[test]
+fn deep_nesting_is_refused_or_evaluated_but_never_overflows_the_stack() {
+    // Frames of unoptimized code are several times larger than those that are shipped.
+    let thread = std::thread::Builder::new().stack_size(8 << 20);
+    let nest = || {
+        for (open, close) in [
+            ("(", ")"),
+            ("-", ""),
+            ("abs(", ")"),
+            ("sum(", ")"),
+            ("1 + (", ")"),
+            ("1 + ", ""),
+            ("2 ^ ", ""),
+            ("max_over_time((", ")[1m:1m])"),
+        ] {
+            for depth in [10, 100, 250, 100_000] {
+                let text = format!("{}gone{}", open.repeat(depth), close.repeat(depth));
+                let answer = instant(&text, 0);
+                assert!(depth > 10 || answer.is_ok(), "{text}: {answer:?}");
+                assert!(depth < 1000 || answer.is_err(), "{open} {depth} times");
+            }
+        }
+    };
+    thread
+        .spawn(nest)
+        .expect("a thread starts")
+        .join()
+        .expect("every nesting was answered");
+}

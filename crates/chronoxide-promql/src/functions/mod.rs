@@ -4,6 +4,7 @@ pub(crate) mod absent;
 pub(crate) mod calendar;
 mod changes;
 mod extended;
+mod extremes;
 pub(crate) mod histogram;
 pub(crate) mod info;
 mod instant_rate;

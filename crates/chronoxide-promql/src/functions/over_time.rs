@@ -112,30 +112,31 @@ pub(super) fn ts_of_last(window: &Window<'_>, _: &mut Workspace) -> KernelResult
 }
 
 pub(super) fn max(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
-    Ok(extreme(window, workspace, |value, best| value > best).map(|at| window.values[at]))
-        .map(|value| value.and_then(float))
+    let best = extreme(window, workspace, |best, value| best < value);
+    Ok(best.and_then(|at| float(window.values[at])))
 }
 
 pub(super) fn min(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
-    Ok(extreme(window, workspace, |value, best| value < best).map(|at| window.values[at]))
-        .map(|value| value.and_then(float))
+    let best = extreme(window, workspace, |best, value| best > value);
+    Ok(best.and_then(|at| float(window.values[at])))
 }
 
 pub(super) fn ts_of_max(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
-    Ok(extreme(window, workspace, |value, best| value >= best)
-        .and_then(|at| seconds(window.times[at])))
+    let best = extreme(window, workspace, |best, value| best <= value);
+    Ok(best.and_then(|at| seconds(window.times[at])))
 }
 
 pub(super) fn ts_of_min(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {
-    Ok(extreme(window, workspace, |value, best| value <= best)
-        .and_then(|at| seconds(window.times[at])))
+    let best = extreme(window, workspace, |best, value| best >= value);
+    Ok(best.and_then(|at| seconds(window.times[at])))
 }
 
-/// Which float no other one replaces; any replaces NaN.
+/// The float that replaces all others, going by whether the first argument is replaced by the later second one; NaN
+/// is replaced by any.
 fn extreme(
     window: &Window<'_>,
     workspace: &mut Workspace,
-    replaces: impl Fn(f64, f64) -> bool,
+    is_replaced: impl Fn(f64, f64) -> bool,
 ) -> Option<usize> {
     if window.times.is_empty() {
         return None;
@@ -143,13 +144,10 @@ fn extreme(
     if window.is_mixed() {
         workspace.notes.add(Note::HistogramsIgnored);
     }
-    let mut best = 0;
-    for (index, value) in window.values.iter().enumerate() {
-        if replaces(*value, window.values[best]) || window.values[best].is_nan() {
-            best = index;
-        }
-    }
-    Some(best)
+    let best = workspace
+        .extremes
+        .slide(window.before, window.values, is_replaced);
+    Some(best.map_or(window.values.len() - 1, |at| at - window.before))
 }
 
 pub(super) fn stdvar(window: &Window<'_>, workspace: &mut Workspace) -> KernelResult {

@@ -6,6 +6,7 @@ use crate::annotations::Annotation;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
 use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries};
+use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
 use crate::functions::{
     changes, extended, instant_rate, over_time, quantile, rate, regression, smoothing,
@@ -22,6 +23,8 @@ pub(crate) struct Workspace {
     pub(crate) scratch: Vec<f64>,
     /// Which floats of the series start anew as a counter, ascending; for functions of counters only.
     pub(crate) resets: Vec<usize>,
+    /// The floats that no later one of the window replaces as its extreme.
+    pub(crate) extremes: Extremes,
     /// What was noticed.
     pub(crate) notes: Notes,
 }
@@ -157,6 +160,7 @@ impl<'r> Run<'r> {
         let steps = self.evaluation.steps;
         let mut column = Column::absent(steps.count);
         let mut slide = Slide::default();
+        workspace.extremes.clear();
         if rate::uses_resets(self.function) {
             rate::find_resets(input.samples, &mut workspace.resets);
         }
