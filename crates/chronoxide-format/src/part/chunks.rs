@@ -12,6 +12,8 @@
 //! as two varints, timestamps in front of it and timestamps in it. Expected is the column of the chunk of the same number in the series before, or else one more than
 //! that of the chunk before.
 
+use std::ops::Range;
+
 use crate::{Error, Reader, Result, varint};
 
 const WHAT: &str = "chunks section";
@@ -210,14 +212,6 @@ pub struct ChunkDirectory<'a> {
     series: u32,
 }
 
-/// Chunks of one series, and what is needed to go on to the next; keep it to spare allocations.
-#[derive(Clone, Debug, Default)]
-pub struct SeriesChunks {
-    /// The chunks that the last read found: floats before histograms, in order of time.
-    pub chunks: Vec<Chunk>,
-    expected: Vec<u32>,
-}
-
 impl<'a> ChunkDirectory<'a> {
     /// The directory of `series` series in `payload`.
     ///
@@ -236,25 +230,21 @@ impl<'a> ChunkDirectory<'a> {
         })
     }
 
-    /// Replaces `out.chunks` by the chunks of the series of `rank`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such series or its entries are damaged.
-    pub fn read(&self, rank: u32, out: &mut SeriesChunks) -> Result<()> {
-        out.chunks.clear();
-        out.expected.clear();
-        let (first, at, mut end) = self.block_of(rank)?;
-        let mut reader = Reader::new(WHAT, self.entries);
-        reader.bytes(at as usize)?;
-        for _ in first..=rank {
-            end = read_series(&mut reader, end, out)?;
+    /// A cursor that reads series in any order, and ascending ones cheaply.
+    #[must_use]
+    pub const fn cursor(&self) -> ChunkCursor<'a> {
+        ChunkCursor {
+            directory: *self,
+            reader: Reader::new(WHAT, &[]),
+            next: u32::MAX,
+            block_end: 0,
+            end: 0,
+            chunks: Vec::new(),
+            expected: Vec::new(),
         }
-        Ok(())
     }
 
-    /// First rank, entry offset and data offset of the block with `rank`.
-    fn block_of(&self, rank: u32) -> Result<(u32, u32, u64)> {
+    fn block_of(&self, rank: u32) -> Result<Block> {
         let missing = Reader::new(WHAT, self.checkpoints).corrupt("a series has no block");
         if rank >= self.series {
             return Err(missing);
@@ -269,11 +259,23 @@ impl<'a> ChunkDirectory<'a> {
                 high = middle;
             }
         }
-        let block = self.checkpoint(low.checked_sub(1).ok_or_else(|| missing.clone())?)?;
-        if rank - block.0 >= BLOCK_SERIES {
+        let Some(before) = low.checked_sub(1) else {
+            return Err(missing);
+        };
+        let (first, at, data_offset) = self.checkpoint(before)?;
+        let end = if low < blocks {
+            self.checkpoint(low)?.0
+        } else {
+            self.series
+        };
+        if rank - first >= BLOCK_SERIES || end <= rank {
             return Err(missing);
         }
-        Ok(block)
+        Ok(Block {
+            ranks: first..end,
+            at,
+            data_offset,
+        })
     }
 
     fn checkpoint(&self, block: usize) -> Result<(u32, u32, u64)> {
@@ -283,22 +285,78 @@ impl<'a> ChunkDirectory<'a> {
     }
 }
 
-/// Reads the next series into `out`, which holds the columns of the series before; returns where its chunks end.
-fn read_series(reader: &mut Reader<'_>, mut end: u64, out: &mut SeriesChunks) -> Result<u64> {
-    // Every chunk takes at least two bytes.
-    let count = reader.varint_len(reader.remaining() / 2)?;
-    out.chunks.clear();
-    for index in 0..count {
-        let before = out.chunks.last().map(|chunk| chunk.column);
-        let expected = expected_column(&out.expected, index, before);
-        let chunk = read_chunk(reader, end, expected)?;
-        end = chunk.end();
-        out.chunks.push(chunk);
+/// Where a block of series is.
+struct Block {
+    ranks: Range<u32>,
+    /// Offset of its entries.
+    at: u32,
+    /// Where its first chunk lies in the data region.
+    data_offset: u64,
+}
+
+/// A position in the chunks section.
+#[derive(Clone, Debug)]
+pub struct ChunkCursor<'a> {
+    directory: ChunkDirectory<'a>,
+    reader: Reader<'a>,
+    /// The rank of the series that `reader` stands at.
+    next: u32,
+    /// One past the last rank of its block.
+    block_end: u32,
+    /// Where the chunk before that ends.
+    end: u64,
+    chunks: Vec<Chunk>,
+    /// Columns of the series before.
+    expected: Vec<u32>,
+}
+
+impl ChunkCursor<'_> {
+    /// The chunks of the series of `rank`: floats before histograms, in order of time.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such series or its entries are damaged.
+    pub fn series(&mut self, rank: u32) -> Result<&[Chunk]> {
+        let found = self.go_to(rank);
+        if found.is_err() {
+            self.next = u32::MAX;
+        }
+        found.map(|()| self.chunks.as_slice())
     }
-    out.expected.clear();
-    out.expected
-        .extend(out.chunks.iter().map(|chunk| chunk.column));
-    Ok(end)
+
+    fn go_to(&mut self, rank: u32) -> Result<()> {
+        if rank < self.next || rank >= self.block_end {
+            let block = self.directory.block_of(rank)?;
+            self.reader = Reader::new(WHAT, self.directory.entries);
+            self.reader.bytes(block.at as usize)?;
+            self.expected.clear();
+            self.next = block.ranks.start;
+            self.block_end = block.ranks.end;
+            self.end = block.data_offset;
+        }
+        while self.next <= rank {
+            self.read_series()?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    fn read_series(&mut self) -> Result<()> {
+        // Every chunk takes at least two bytes.
+        let count = self.reader.varint_len(self.reader.remaining() / 2)?;
+        self.chunks.clear();
+        for index in 0..count {
+            let before = self.chunks.last().map(|chunk| chunk.column);
+            let expected = expected_column(&self.expected, index, before);
+            let chunk = read_chunk(&mut self.reader, self.end, expected)?;
+            self.end = chunk.end();
+            self.chunks.push(chunk);
+        }
+        self.expected.clear();
+        self.expected
+            .extend(self.chunks.iter().map(|chunk| chunk.column));
+        Ok(())
+    }
 }
 
 fn read_chunk(reader: &mut Reader<'_>, end: u64, expected: u32) -> Result<Chunk> {

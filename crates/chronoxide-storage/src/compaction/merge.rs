@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chronoxide_format::Result as FormatResult;
-use chronoxide_format::part::{Chunk, RowCursor, SeriesChunks};
+use chronoxide_format::part::{Chunk, ChunkCursor, RowCursor};
 use chronoxide_model::{SampleColumns, TimeRange};
 
 use super::dictionary;
@@ -81,21 +81,25 @@ fn sequence(part: &Part) -> (u64, u64) {
 struct Input<'a> {
     part: &'a Part,
     numbers: Vec<u32>,
-    cursor: RowCursor<'a>,
+    rows: RowCursor<'a>,
+    chunks: ChunkCursor<'a>,
     rank: u32,
     /// New numbers of the pairs of series `rank`.
     row: Vec<u32>,
+    row_before: Vec<u32>,
 }
 
 impl<'a> Input<'a> {
     fn new(part: &'a Part, numbers: Vec<u32>) -> Result<Self> {
-        let rows = part.rows().map_err(|source| part.damaged(source))?;
+        let damaged = |source| part.damaged(source);
         let mut input = Self {
             part,
             numbers,
-            cursor: rows.cursor(),
+            rows: part.rows().map_err(damaged)?.cursor(),
+            chunks: part.chunk_directory().map_err(damaged)?.cursor(),
             rank: 0,
             row: Vec::new(),
+            row_before: Vec::new(),
         };
         input.load(false)?;
         Ok(input)
@@ -117,30 +121,42 @@ impl<'a> Input<'a> {
             return Ok(());
         }
         let damaged = |source| self.part.damaged(source);
-        let row = self.cursor.row(self.rank).map_err(damaged)?;
-        let number = |pair: &u32| self.numbers.get(*pair as usize).copied();
-        let Some(row) = row.iter().map(number).collect::<Option<Vec<u32>>>() else {
-            return Err(damaged(corrupt("a series has a pair that does not exist")));
-        };
-        let ordered = row.is_sorted_by(|a, b| a < b) && (!after_another || self.row < row);
-        if !ordered {
+        let pairs = self.rows.row(self.rank).map_err(damaged)?;
+        std::mem::swap(&mut self.row, &mut self.row_before);
+        self.row.clear();
+        for pair in pairs {
+            match self.numbers.get(*pair as usize) {
+                Some(number) => self.row.push(*number),
+                None => return Err(damaged(corrupt("a series has a pair that does not exist"))),
+            }
+        }
+        let follows = !after_another || self.row_before < self.row;
+        if !follows || !self.row.is_sorted_by(|a, b| a < b) {
             return Err(damaged(corrupt("the series are not in label order")));
         }
-        self.row = row;
         Ok(())
     }
 
+    /// Appends the samples of the series inside `range`.
+    fn read(&mut self, range: TimeRange, out: &mut SampleColumns) -> Result<()> {
+        let chunks = self.chunks.series(self.rank);
+        let read = chunks.and_then(|chunks| self.part.read_chunks(chunks, range, out));
+        read.map_err(|source| self.part.damaged(source))
+    }
+
     /// The chunks of the series as they stand, if all samples are wanted and the chunks are long.
-    fn chunks_to_copy(&self, range: TimeRange) -> FormatResult<Option<Vec<(Chunk, ChunkTimes)>>> {
+    fn chunks_to_copy(
+        &mut self,
+        range: TimeRange,
+    ) -> FormatResult<Option<Vec<(Chunk, ChunkTimes)>>> {
         if self.part.summary().range.min_ms() < range.min_ms() {
             return Ok(None);
         }
-        let mut series = SeriesChunks::default();
-        self.part.chunk_directory()?.read(self.rank, &mut series)?;
-        let mut found = Vec::with_capacity(series.chunks.len());
+        let chunks = self.chunks.series(self.rank)?;
+        let mut found: Vec<(Chunk, ChunkTimes)> = Vec::with_capacity(chunks.len());
         let mut samples = 0;
-        for chunk in series.chunks {
-            let Some(times) = self.part.chunk_timestamps(&chunk, TimeRange::ALL)? else {
+        for chunk in chunks {
+            let Some(times) = self.part.chunk_timestamps(chunk, TimeRange::ALL)? else {
                 return Ok(None);
             };
             let follows = |(last, last_times): &(Chunk, ChunkTimes)| {
@@ -150,7 +166,7 @@ impl<'a> Input<'a> {
                 return Err(corrupt("chunks of a series overlap"));
             }
             samples += times.len();
-            found.push((chunk, times));
+            found.push((*chunk, times));
         }
         let short = found.len() > 1 + 2 * samples / CHUNK_SAMPLES;
         Ok((!short).then_some(found))
@@ -197,7 +213,7 @@ impl SeriesJoin<'_> {
             }
             match having.as_slice() {
                 [] => return Ok(()),
-                [only] => self.one(&row, &inputs[*only])?,
+                [only] => self.one(&row, &mut inputs[*only])?,
                 several => self.several(&row, inputs, several)?,
             }
             for at in &having {
@@ -207,11 +223,12 @@ impl SeriesJoin<'_> {
     }
 
     /// A series that one part has.
-    fn one(&mut self, row: &[u32], input: &Input<'_>) -> Result<()> {
-        let damaged = |source| input.part.damaged(source);
+    fn one(&mut self, row: &[u32], input: &mut Input<'_>) -> Result<()> {
+        let part = input.part;
+        let damaged = |source| part.damaged(source);
         let Some(chunks) = input.chunks_to_copy(self.range).map_err(damaged)? else {
             self.columns.clear();
-            input.part.read(input.rank, self.range, &mut self.columns)?;
+            input.read(self.range, &mut self.columns)?;
             return self.writer.push_row(row, (&self.columns).into());
         };
         let mut encoded = Vec::with_capacity(chunks.len());
@@ -219,20 +236,19 @@ impl SeriesJoin<'_> {
             encoded.push(EncodedChunk {
                 kind: chunk.kind,
                 timestamps_ms: times,
-                values: input.part.values_of(chunk).map_err(damaged)?,
-                starts: input.part.starts_of(chunk).map_err(damaged)?,
+                values: part.values_of(chunk).map_err(damaged)?,
+                starts: part.starts_of(chunk).map_err(damaged)?,
             });
         }
         self.writer.push_encoded(row, encoded)
     }
 
     /// A series that several parts have.
-    fn several(&mut self, row: &[u32], inputs: &[Input<'_>], having: &[usize]) -> Result<()> {
+    fn several(&mut self, row: &[u32], inputs: &mut [Input<'_>], having: &[usize]) -> Result<()> {
         self.columns.clear();
         for at in having {
-            let input = &inputs[*at];
             self.newer.clear();
-            input.part.read(input.rank, self.range, &mut self.newer)?;
+            inputs[*at].read(self.range, &mut self.newer)?;
             self.overlay.lay(&mut self.columns, &mut self.newer);
         }
         self.writer.push_row(row, (&self.columns).into())

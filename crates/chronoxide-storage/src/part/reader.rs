@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chronoxide_format::chunk::{decode_histograms, decode_timestamps, decode_values};
 use chronoxide_format::part::{
     Chunk, ChunkDirectory, ChunkKind, Column, ColumnDirectory, Footer, HEADER_BYTES, PAGE_BYTES,
-    Pages, PostingsDirectory, RowCursor, SectionKind, SeriesChunks, SeriesRows, Symbols,
-    SymbolsHeader, check_header, decode_starts,
+    Pages, PostingsDirectory, RowCursor, SectionKind, SeriesRows, Symbols, SymbolsHeader,
+    check_header, decode_starts,
 };
 use chronoxide_format::{Error as FormatError, section};
 use chronoxide_model::{Labels, SampleColumns, TimeRange};
@@ -54,7 +54,7 @@ impl Part {
     /// # Errors
     /// When the file cannot be read, is too new, torn or damaged.
     pub fn open(fs: &dyn Fs, path: &Path) -> Result<Self> {
-        Self::open_with(fs, path, Arc::new(ColumnCache::new(32)))
+        Self::open_with(fs, path, Arc::new(ColumnCache::new(128)))
     }
 
     /// Opens the part at `path`; decoded timestamp columns are kept in `columns`, which other parts may share.
@@ -140,10 +140,19 @@ impl Part {
         range: TimeRange,
         out: &mut SampleColumns,
     ) -> FormatResult<()> {
-        let mut series = SeriesChunks::default();
-        self.chunk_directory()?.read(rank, &mut series)?;
+        let mut cursor = self.chunk_directory()?.cursor();
+        self.read_chunks(cursor.series(rank)?, range, out)
+    }
+
+    /// Appends the samples of the chunks of one series.
+    pub(crate) fn read_chunks(
+        &self,
+        chunks: &[Chunk],
+        range: TimeRange,
+        out: &mut SampleColumns,
+    ) -> FormatResult<()> {
         let mut end = [None, None];
-        for chunk in &series.chunks {
+        for chunk in chunks {
             let Some(times) = self.chunk_timestamps(chunk, range)? else {
                 continue;
             };

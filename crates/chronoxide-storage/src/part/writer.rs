@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chronoxide_format::chunk::{encode_histograms, encode_timestamps, encode_values};
+use chronoxide_format::chunk::{ValueEncoder, encode_histograms, encode_timestamps};
 use chronoxide_format::part::{
     CHUNK_BYTES_MAX, Chunk, ChunkDirectoryBuilder, ChunkKind, Column, ColumnDirectoryBuilder,
     Extent, Footer, PostingsBuilder, PostingsSection, SectionKind, SeriesRows, SeriesRowsBuilder,
@@ -57,11 +57,14 @@ pub struct PartWriter<'a> {
     column_table: ColumnTable,
     chunks: ChunkDirectoryBuilder,
     series_chunks: Vec<Chunk>,
+    values: ValueEncoder,
     samples: u64,
     histograms: u64,
     range: Option<(i64, i64)>,
     last: Option<Labels>,
     row: Vec<u32>,
+    /// Whether a push ended in an error.
+    failed: bool,
 }
 
 /// A chunk of another part, as its bytes stand there.
@@ -98,11 +101,13 @@ impl<'a> PartWriter<'a> {
             column_table: ColumnTable::new(),
             chunks: ChunkDirectoryBuilder::default(),
             series_chunks: Vec::new(),
+            values: ValueEncoder::new(),
             samples: 0,
             histograms: 0,
             range: None,
             last: None,
             row: Vec::new(),
+            failed: false,
         })
     }
 
@@ -112,31 +117,52 @@ impl<'a> PartWriter<'a> {
     /// When the labels do not come after those of the series before, the samples do not ascend in time, or the file
     /// cannot be written. The writer is of no use after an error.
     pub fn push(&mut self, labels: &Labels, samples: Samples<'_>) -> Result<()> {
-        if self.last.as_ref().is_some_and(|last| last >= labels) {
-            return Err(Error::InvalidArgument {
-                what: "series order",
-                reason: format!("{labels} does not come after the series before"),
-            });
-        }
+        self.check_usable()?;
         samples.check()?;
         if samples.is_empty() {
             return Ok(());
         }
+        self.failed = true;
         self.set_row(labels)?;
         self.last = Some(labels.clone());
         self.push_chunks(samples)?;
         let row = std::mem::take(&mut self.row);
         self.end_series(&row)?;
         self.row = row;
+        self.failed = false;
         Ok(())
     }
 
-    /// Numbers the pairs of `labels`; most stand at the same place in the series before.
+    /// What an error left behind half done must not get into a part.
+    fn check_usable(&self) -> Result<()> {
+        if self.failed {
+            return Err(Error::InvalidArgument {
+                what: "part writer",
+                reason: "a series before was refused".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Numbers the pairs of `labels`, most of which stand at the same place in the series before, and checks the order.
     fn set_row(&mut self, labels: &Labels) -> Result<()> {
         let last = self.last.take().unwrap_or_default();
+        let same = last
+            .iter()
+            .zip(labels.iter())
+            .take_while(|(a, b)| a == b)
+            .count();
+        let (pair, last_pair) = (labels.iter().nth(same), last.iter().nth(same));
+        // The sets compare as their first different pairs do; one that ends is the lesser.
+        if self.rows.series() > 0 && pair <= last_pair {
+            return Err(Error::InvalidArgument {
+                what: "series order",
+                reason: format!("{labels} does not come after {last}"),
+            });
+        }
         self.row.truncate(labels.len());
-        let mut last_pairs = last.iter();
-        for (at, (name, value)) in labels.iter().enumerate() {
+        let mut last_pairs = last.iter().skip(same);
+        for (at, (name, value)) in labels.iter().enumerate().skip(same) {
             if last_pairs.next() == Some((name, value)) {
                 continue;
             }
@@ -181,15 +207,17 @@ impl<'a> PartWriter<'a> {
     }
 
     fn push_chunks(&mut self, samples: Samples<'_>) -> Result<()> {
+        let mut encoder = std::mem::take(&mut self.values);
         for range in cut::chunks(samples.timestamps_ms) {
             let times = &samples.timestamps_ms[range.clone()];
             self.put_chunk(
                 ChunkKind::Floats,
                 times,
-                |out| encode_values(&samples.values[range.clone()], out),
+                |out| encoder.encode(&samples.values[range.clone()], out),
                 starts_encoder(samples.start_timestamps_ms.get(range.clone()), times[0]),
             )?;
         }
+        self.values = encoder;
         for range in cut::chunks(samples.histogram_timestamps_ms) {
             let times = &samples.histogram_timestamps_ms[range.clone()];
             let starts = samples.histogram_start_timestamps_ms.get(range.clone());
@@ -281,6 +309,7 @@ impl<'a> PartWriter<'a> {
     /// # Errors
     /// When the file cannot be written, synced or renamed; the part must then be written again from its source.
     pub fn finish(mut self) -> Result<Option<PartSummary>> {
+        self.check_usable()?;
         let Some((min_ms, max_ms)) = self.range else {
             return Ok(None);
         };

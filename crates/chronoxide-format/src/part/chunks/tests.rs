@@ -44,12 +44,16 @@ fn payload() -> Vec<u8> {
 fn chunks_come_back_by_rank() {
     let bytes = payload();
     let directory = ChunkDirectory::new(&bytes, 200).unwrap();
-    let mut found = SeriesChunks::default();
+    let mut cursor = directory.cursor();
     for (rank, chunks) in (0..).zip(series()) {
-        directory.read(rank, &mut found).unwrap();
-        assert_eq!(found.chunks, chunks, "rank {rank}");
+        assert_eq!(cursor.series(rank).unwrap(), chunks, "rank {rank}");
+        assert_eq!(directory.cursor().series(rank).unwrap(), chunks);
     }
-    assert!(directory.read(200, &mut found).is_err());
+    for rank in [199, 0, 1, 3, 3, 150, 32, 31, 33] {
+        assert_eq!(cursor.series(rank).unwrap(), series()[rank as usize]);
+    }
+    assert!(cursor.series(200).is_err());
+    assert_eq!(cursor.series(5).unwrap(), series()[5]);
 }
 
 #[test]
@@ -73,17 +77,17 @@ fn a_plain_chunk_of_a_shared_column_takes_three_bytes() {
 #[test]
 fn damaged_bytes_never_panic() {
     let mut bytes = payload();
-    let mut found = SeriesChunks::default();
     for end in 0..bytes.len() {
         if let Ok(directory) = ChunkDirectory::new(&bytes[..end], 200) {
-            assert!(directory.read(199, &mut found).is_err(), "cut at {end}");
+            assert!(directory.cursor().series(199).is_err(), "cut at {end}");
         }
     }
     for bit in 0..bytes.len() * 8 {
         bytes[bit / 8] ^= 1 << (bit % 8);
         if let Ok(directory) = ChunkDirectory::new(&bytes, 200) {
+            let mut cursor = directory.cursor();
             for rank in [0, 31, 32, 199] {
-                let _ = directory.read(rank, &mut found);
+                let _ = cursor.series(rank);
             }
         }
         bytes[bit / 8] ^= 1 << (bit % 8);
