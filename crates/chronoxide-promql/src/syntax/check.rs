@@ -2,7 +2,7 @@
 
 use chronoxide_model::METRIC_NAME;
 
-use super::parser::takes_parameter;
+use super::grouping::takes_parameter;
 use super::tree::{Aggregate, Binary, Expr, ExprKind, Selector};
 use crate::function::Arity;
 use crate::plan::{AggregateOp, Cardinality, Grouping, Position, ValueType};

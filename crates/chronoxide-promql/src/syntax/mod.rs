@@ -8,6 +8,7 @@
 
 mod check;
 mod durations;
+mod grouping;
 mod lexer;
 mod matchers;
 mod mirror;
@@ -16,6 +17,10 @@ mod parser;
 mod postfixes;
 mod printer;
 mod quote;
+#[cfg(test)]
+mod random_tests;
+#[cfg(test)]
+mod script_tests;
 mod second_reading;
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,7 @@ fn run() -> Result<bool, String> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     println!("own scripts");
     let mut fine = run_files(&tests.join("scripts"), None)?;
+    fine &= run_wrong(&tests.join("scripts/wrong/expectations.test"))?;
     match scripts_of_prometheus() {
         Some(directory) => {
             let floors = read_floors(&tests.join("promqltest_floors.txt"))?;
@@ -146,6 +147,19 @@ fn run_files(directory: &Path, floors: Option<&Floors>) -> Result<bool, String> 
         fine = false;
     }
     Ok(fine)
+}
+
+/// Runs a script whose expectations are all wrong: an eval that passes shows a judge that lets too much through.
+fn run_wrong(file: &Path) -> Result<bool, String> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let outcome = run_script(&text)?;
+    let refused = outcome.failures.len();
+    println!(
+        "  {:<28} {refused:>5} / {:<5} refused",
+        "wrong expectations", outcome.total
+    );
+    Ok(refused == outcome.total && refused > 0)
 }
 
 /// Prints the row of a file; `false` when it is below its floor.

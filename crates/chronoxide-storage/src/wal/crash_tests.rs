@@ -80,7 +80,11 @@ impl World {
         );
         for (&seq, &(item, durable)) in self.promised.range(self.released_seq + 1..) {
             if durable || !power_was_cut {
-                assert_eq!(found.get(&seq), Some(&item), "{what}: number {seq} of {found:?}, {report:?}");
+                assert_eq!(
+                    found.get(&seq),
+                    Some(&item),
+                    "{what}: number {seq} of {found:?}, {report:?}"
+                );
             }
         }
         let durable_seq = wal.stats().durable_seq;
