@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use chronoxide_model::TimeRange;
 use parking_lot::Mutex;
 
 use crate::head::{BatchRows, HeadBatch};
@@ -33,6 +34,15 @@ impl Snapshot {
     /// All parts, by partition and within it from the oldest write to the newest.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
         self.partitions.values().flatten()
+    }
+
+    /// The times that the parts and the batches cover.
+    pub(crate) fn time_ranges(&self) -> impl Iterator<Item = TimeRange> + '_ {
+        let parts = self.parts().map(|part| part.summary().range);
+        parts.chain(
+            self.batches()
+                .filter_map(|batch| batch.read(BatchRows::time_range)),
+        )
     }
 
     /// Adds a part at its place in the order of writes.
@@ -89,10 +99,11 @@ impl Catalog {
         self.current.store(Arc::new(next));
     }
 
-    /// Replaces the open batch by an empty one, if it has samples.
-    pub(crate) fn freeze(&self) {
+    /// Replaces the open batch by an empty one, if it has samples and `wanted` says so. Several threads may ask at once:
+    /// each decides on the snapshot that is current when it comes to its turn.
+    pub(crate) fn freeze_if(&self, wanted: impl FnOnce(&Snapshot) -> bool) {
         self.edit(|snapshot| {
-            if snapshot.open.read(|rows| rows.sample_count() > 0) {
+            if snapshot.open.read(|rows| rows.sample_count() > 0) && wanted(snapshot) {
                 let open = std::mem::take(&mut snapshot.open);
                 snapshot.frozen.push(open);
             }
@@ -107,14 +118,14 @@ mod tests {
     #[test]
     fn a_snapshot_keeps_what_it_saw() {
         let catalog = Catalog::default();
-        catalog.freeze();
+        catalog.freeze_if(|_| true);
         assert!(
             catalog.snapshot().frozen.is_empty(),
             "an empty batch is not frozen"
         );
         catalog.append(|rows| rows.push_floats(&[0], &[1], &[1.0], &[]));
         let before = catalog.snapshot();
-        catalog.freeze();
+        catalog.freeze_if(|_| true);
         let after = catalog.snapshot();
         assert_eq!((before.frozen.len(), after.frozen.len()), (0, 1));
         assert!(Arc::ptr_eq(&before.open, &after.frozen[0]));

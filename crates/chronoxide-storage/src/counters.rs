@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chronoxide_model::{RejectReason, WriteOutcome};
 use parking_lot::Mutex;
@@ -16,6 +17,10 @@ pub(crate) struct Counters {
     samples_accepted: AtomicU64,
     histograms_accepted: AtomicU64,
     writes_failed: AtomicU64,
+    series_evicted: AtomicU64,
+    partitions_dropped: AtomicU64,
+    replayed_samples: AtomicU64,
+    open_nanoseconds: AtomicU64,
     rejected: Mutex<BTreeMap<RejectReason, u64>>,
     pub(crate) flushes: TimingCounter,
     pub(crate) compactions: TimingCounter,
@@ -42,6 +47,22 @@ impl Counters {
         self.writes_failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn series_evicted(&self, series: usize) {
+        self.series_evicted
+            .fetch_add(series as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn partition_dropped(&self) {
+        self.partitions_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn opened(&self, replayed_samples: u64, took: Duration) {
+        self.replayed_samples
+            .store(replayed_samples, Ordering::Relaxed);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.open_nanoseconds.store(nanoseconds, Ordering::Relaxed);
+    }
+
     /// Fills in the counters' fields.
     pub(crate) fn fill(&self, stats: &mut Stats) {
         stats.series_created_total = self.series_created.load(Ordering::Relaxed);
@@ -49,6 +70,10 @@ impl Counters {
         stats.histograms_accepted_total = self.histograms_accepted.load(Ordering::Relaxed);
         stats.writes_failed_total = self.writes_failed.load(Ordering::Relaxed);
         stats.samples_rejected_total = self.rejected.lock().iter().map(|(r, n)| (*r, *n)).collect();
+        stats.series_evicted_total = self.series_evicted.load(Ordering::Relaxed);
+        stats.partitions_dropped_total = self.partitions_dropped.load(Ordering::Relaxed);
+        stats.replayed_samples = self.replayed_samples.load(Ordering::Relaxed);
+        stats.open_duration = Duration::from_nanos(self.open_nanoseconds.load(Ordering::Relaxed));
         stats.flushes = self.flushes.read();
         stats.compactions = self.compactions.read();
     }

@@ -1,25 +1,24 @@
 //! The database: what an embedder opens, writes to and reads from.
 
+mod engine;
+mod flush;
+mod maintenance;
+mod open;
+mod sink;
+mod worker;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
     Labels, Matcher, Metadata, SeriesSet, SeriesSource, SourceError, TimeRange, WriteBatch,
     WriteOutcome,
 };
-use parking_lot::{Mutex, RwLock};
 
-use crate::catalog::Catalog;
-use crate::counters::Counters;
-use crate::head::BatchRows;
-use crate::metadata::MetadataStore;
-use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
-use crate::registry::{KeyHash, LabelLimits, LabelOrder, Registry};
-use crate::select::View;
-use crate::{Clock, Error, Fs, Options, RealFs, Result, Selection, Stats, SystemClock};
+use self::engine::Engine;
+use self::worker::Workers;
+use crate::{Clock, Fs, Options, RealFs, Result, Selection, Stats, SystemClock};
 
 /// A time-series database in one directory.
 ///
@@ -28,25 +27,7 @@ use crate::{Clock, Error, Fs, Options, RealFs, Result, Selection, Stats, SystemC
 #[derive(Debug)]
 pub struct Database {
     engine: Arc<Engine>,
-}
-
-/// What the database and its threads share.
-///
-/// Lock order: `creation`, then `registry`, then the catalog's edit lock, then a batch's lock; `order` alone.
-#[derive(Debug)]
-struct Engine {
-    dir: PathBuf,
-    options: Options,
-    limits: LabelLimits,
-    fs: Arc<dyn Fs>,
-    clock: Arc<dyn Clock>,
-    registry: RwLock<Registry>,
-    /// Held while new series are made, so that none is made twice.
-    creation: Mutex<RegistryLog>,
-    order: Mutex<Arc<LabelOrder>>,
-    catalog: Catalog,
-    metadata: MetadataStore,
-    counters: Counters,
+    workers: Workers,
 }
 
 impl Database {
@@ -69,28 +50,9 @@ impl Database {
         fs: Arc<dyn Fs>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        if let Some(reason) = options.problem() {
-            return Err(Error::InvalidArgument {
-                what: "options",
-                reason,
-            });
-        }
-        let engine = Engine {
-            dir: path.as_ref().to_owned(),
-            limits: LabelLimits::new(&options),
-            options,
-            fs,
-            clock,
-            registry: RwLock::new(Registry::new(0)),
-            creation: Mutex::default(),
-            order: Mutex::default(),
-            catalog: Catalog::default(),
-            metadata: MetadataStore::default(),
-            counters: Counters::default(),
-        };
-        Ok(Self {
-            engine: Arc::new(engine),
-        })
+        let engine = Arc::new(Engine::open(path.as_ref(), options, fs, clock)?);
+        let workers = Workers::start(&engine)?;
+        Ok(Self { engine, workers })
     }
 
     /// Stores a batch. When this returns, what was accepted is as durable as [`Options::durability`] says, and seen by
@@ -163,13 +125,13 @@ impl Database {
     /// What is known of metrics, by name.
     #[must_use]
     pub fn metadata(&self) -> Vec<(String, Metadata)> {
-        self.engine.metadata.all()
+        self.engine.sink.metadata.all()
     }
 
     /// What is known of metric `name`.
     #[must_use]
     pub fn metadata_of(&self, name: &str) -> Option<Metadata> {
-        self.engine.metadata.get(name)
+        self.engine.sink.metadata.get(name)
     }
 
     /// Writes all samples in memory to parts, so that the write-ahead log is not needed for them any more.
@@ -177,15 +139,34 @@ impl Database {
     /// # Errors
     /// When a part cannot be written. The samples stay in memory and in the write-ahead log.
     pub fn flush(&self) -> Result<()> {
-        Ok(())
+        self.engine.flush()
+    }
+
+    /// Makes everything acknowledged durable, which [`Durability::Interval`](crate::Durability::Interval) otherwise does
+    /// every so often.
+    ///
+    /// # Errors
+    /// When the write-ahead log cannot be synced.
+    pub fn sync(&self) -> Result<()> {
+        self.engine.wal.sync()
+    }
+
+    /// Merges parts where that is due, which otherwise happens in the background.
+    ///
+    /// # Errors
+    /// When a part cannot be read or written. What was there before stays.
+    pub fn compact(&self) -> Result<()> {
+        self.engine.compact(|| false)
     }
 
     /// Flushes and ends the database's threads.
     ///
     /// # Errors
-    /// When the flush fails. The database is closed all the same; the samples are in the write-ahead log.
-    pub fn close(self) -> Result<()> {
-        self.flush()
+    /// When the flush fails. The database is closed all the same, and the samples are in the write-ahead log.
+    pub fn close(mut self) -> Result<()> {
+        self.workers.stop(&self.engine);
+        let flushed = self.engine.flush();
+        flushed.and(self.engine.close())
     }
 
     /// Numbers about the database now.
@@ -223,92 +204,21 @@ impl SeriesSource for Database {
     }
 }
 
-impl Engine {
-    fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
-        let (mut admitted, outcome) = self.admit(batch)?;
-        admitted.metadata = self.metadata.news(batch.metadata());
-        if admitted == Batch::default() {
-            return Ok(outcome);
+/// Closes the database as well as it can, if [`Database::close`] has not done so.
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.workers.stop(&self.engine);
+        if self.engine.is_closed() {
+            return;
         }
-        let metadata = std::mem::take(&mut admitted.metadata);
-        self.catalog.append(|rows| rows.push(admitted));
-        self.metadata.insert(metadata);
-        Ok(outcome)
-    }
-
-    /// Samples outside it are refused.
-    fn admission_window(&self) -> TimeRange {
-        let now_ms = self.clock.now_ms();
-        let max_ms = now_ms
-            .saturating_add(millis(self.options.future_limit))
-            .min(TIME_MAX_MS);
-        TimeRange::new(self.retention_cut_ms().min(max_ms), max_ms)
-            .expect("the least of both comes first")
-    }
-
-    /// Samples before it are too old.
-    fn retention_cut_ms(&self) -> i64 {
-        let oldest = self
-            .clock
-            .now_ms()
-            .saturating_sub(millis(self.options.retention));
-        oldest.max(TIME_MIN_MS)
-    }
-
-    /// What a selection of `range` reads from; `None` when the range holds nothing that may be returned.
-    fn view(&self, range: TimeRange) -> Option<View<'_>> {
-        let kept = TimeRange::new(self.retention_cut_ms(), i64::MAX).ok()?;
-        Some(View {
-            range: range.intersection(&kept)?,
-            order: self.label_order(),
-            snapshot: self.catalog.snapshot(),
-            registry: &self.registry,
-        })
-    }
-
-    /// The label order of the active series, brought up to date when many are new.
-    fn label_order(&self) -> Arc<LabelOrder> {
-        let mut order = self.order.lock();
-        let registry = self.registry.read();
-        if registry.len() > order.sids().len() + UNRANKED_SERIES_MAX
-            && let Some(updated) = order.updated(&registry)
-        {
-            *order = Arc::new(updated);
+        if let Err(error) = self.engine.flush().and(self.engine.close()) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "could not close the database in order"
+            );
         }
-        Arc::clone(&order)
-    }
-
-    fn stats(&self) -> Stats {
-        let mut stats = Stats::default();
-        self.counters.fill(&mut stats);
-        for batch in self.catalog.snapshot().batches() {
-            batch.read(|rows: &BatchRows| {
-                stats.head_samples += rows.sample_count() as u64;
-                stats.head_bytes += rows.memory_bytes() as u64;
-            });
-        }
-        let registry = self.registry.read();
-        stats.series = registry.len() as u64;
-        stats.series_max = u64::from(self.options.series_max);
-        stats.registry_bytes = registry.memory_bytes() as u64;
-        stats.disk_free_bytes = self.fs.free_space(&self.dir).unwrap_or(0);
-        stats
     }
 }
 
-/// So few series may be out of order before a selection sorts them in for good.
-const UNRANKED_SERIES_MAX: usize = 256;
-
-fn millis(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Stands where the log of the registry goes.
-#[derive(Debug, Default)]
-struct RegistryLog;
-
-impl RegistryLog {
-    fn append(&mut self, _series: &[(u32, Labels, KeyHash)]) -> Result<()> {
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,24 @@ pub enum Error {
         /// The failure that came first, as text.
         reason: String,
     },
+    /// Less is free on the file system than is to be left free. Writes work again by themselves when there is room.
+    #[error("{} has {free_bytes} bytes left, and writes stop below {free_bytes_min}", path.display())]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// Bytes left.
+        free_bytes: u64,
+        /// Bytes to leave free.
+        free_bytes_min: u64,
+    },
+    /// Samples in memory wait for the disk, and there is no room for more. The same write may work a little later.
+    #[error("{head_bytes} bytes of samples wait to be flushed, the limit is {head_bytes_max}")]
+    Overloaded {
+        /// Bytes that wait.
+        head_bytes: u64,
+        /// Bytes that may wait.
+        head_bytes_max: u64,
+    },
     /// The database has been closed.
     #[error("the database is closed")]
     Closed,
@@ -111,6 +129,7 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             ),
             Self::GroupFailed { out_of_space, .. } => *out_of_space,
+            Self::DiskFull { .. } => true,
             _ => false,
         }
     }

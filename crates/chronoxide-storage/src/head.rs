@@ -11,5 +11,4 @@ mod batch;
 mod sort;
 
 pub(crate) use batch::{BatchRows, HeadBatch, Mark};
-#[allow(unused_imports, reason = "flushing to parts is to use it")]
 pub(crate) use sort::SortedBatch;

@@ -25,8 +25,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#![allow(dead_code, reason = "flushing to parts is to use the rest")]
-
 mod catalog;
 mod clock;
 pub mod compaction;
@@ -44,6 +42,7 @@ mod metadata;
 mod options;
 mod part;
 mod partition;
+mod partitions;
 mod quarantine;
 mod registry;
 mod registry_log;

@@ -13,6 +13,7 @@ mod order;
 mod pairs;
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use chronoxide_model::{CanonicalKey, Labels, Matcher};
 use roaring::RoaringBitmap;
@@ -186,7 +187,8 @@ impl Registry {
             .collect()
     }
 
-    /// The same registry without the series that fail `keep`; the others keep their ids and keys.
+    /// The same registry without the series that fail `keep`; the others keep their ids and keys. The ids of the
+    /// series left out are not given to others before [`Registry::free`].
     pub(crate) fn retained(&self, mut keep: impl FnMut(u32) -> bool) -> Self {
         let mut kept = Self::new(self.seed);
         kept.rows = vec![Row::default(); self.rows.len()];
@@ -204,12 +206,41 @@ impl Registry {
             kept.rows[sid as usize] = Row { start, labels };
             kept.live.insert(sid);
         }
-        kept.free = (0..kept.rows.len() as u32)
-            .rev()
-            .filter(|sid| !kept.live.contains(*sid))
-            .collect();
+        kept.free.clone_from(&self.free);
         kept.keys = self.keys.retained(|sid| kept.live.contains(sid));
         kept
+    }
+
+    /// The same registry without series whose labels another one has too, as a log that lost records may leave them;
+    /// also which series replaces each of them.
+    pub(crate) fn without_doubles(&self) -> (Self, HashMap<u32, u32>) {
+        let mut kept = Self::new(self.seed);
+        let mut doubles = HashMap::new();
+        let mut key = Vec::new();
+        for sid in &self.live {
+            let labels = self.labels(sid);
+            let hash = kept.canonical_hash(&labels, &mut key);
+            match kept.find_alone(hash) {
+                Some(first) => {
+                    doubles.insert(sid, first);
+                }
+                None => kept.insert(sid, &labels, hash),
+            }
+        }
+        (kept, doubles)
+    }
+
+    /// Lets new series have these ids, which are not in use.
+    pub(crate) fn free(&mut self, sids: &[u32]) {
+        self.free.extend_from_slice(sids);
+    }
+
+    /// Lets new series have every id that is neither in use nor `reserved`.
+    pub(crate) fn free_all_but(&mut self, reserved: &RoaringBitmap) {
+        self.free = (0..self.rows.len() as u32)
+            .rev()
+            .filter(|sid| !self.live.contains(*sid) && !reserved.contains(*sid))
+            .collect();
     }
 
     /// Bytes of memory the registry takes, roughly.
@@ -300,6 +331,8 @@ mod tests {
         }
         let hash = kept.canonical_hash(&all[7], &mut Vec::new());
         assert_eq!(kept.find_alone(hash), None);
+        assert_eq!(kept.free_ids().next(), Some(50));
+        kept.free(&[2, 1]);
         assert_eq!(add(&mut kept, &all[7]), 1);
         assert_eq!(kept.label_values("n", |_| true).len(), 11);
         assert!(kept.memory_bytes() > 0);
@@ -315,6 +348,17 @@ mod tests {
             registry.free_ids().take(4).collect::<Vec<_>>(),
             [0, 1, 2, 4]
         );
+    }
+
+    #[test]
+    fn of_series_with_the_same_labels_one_is_kept() {
+        let (mut registry, all) = filled(4);
+        let hash = registry.canonical_hash(&all[1], &mut Vec::new());
+        registry.insert(7, &all[1], hash);
+        let (kept, doubles) = registry.without_doubles();
+        assert_eq!(kept.live().iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(doubles, HashMap::from([(7, 1)]));
+        assert_eq!(kept.labels(3), all[3]);
     }
 
     #[test]

@@ -45,11 +45,7 @@ pub(crate) fn plan(state: &RetentionState) -> RetentionPlan {
             .iter()
             .filter(|(partition, _)| *partition < newest)
     };
-    let trusted_now_ms = state
-        .now_ms
-        .min(state.newest_sample_ms.saturating_add(CLOCK_GRACE_MS));
-    let retention_ms = i64::try_from(state.retention.as_millis()).unwrap_or(i64::MAX);
-    let cut_ms = trusted_now_ms.saturating_sub(retention_ms);
+    let cut_ms = disposable_before_ms(state.now_ms, state.newest_sample_ms, state.retention);
     let expired = droppable()
         .filter(|(partition, _)| partition.range().max_ms() < cut_ms)
         .count();
@@ -67,6 +63,13 @@ pub(crate) fn plan(state: &RetentionState) -> RetentionPlan {
             .collect(),
         held_back: expired.saturating_sub(count),
     }
+}
+
+/// What lies before this time may be removed for good: past retention, and not only because the clock says so.
+pub(crate) fn disposable_before_ms(now_ms: i64, newest_sample_ms: i64, retention: Duration) -> i64 {
+    let trusted_now_ms = now_ms.min(newest_sample_ms.saturating_add(CLOCK_GRACE_MS));
+    let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    trusted_now_ms.saturating_sub(retention_ms)
 }
 
 /// How many of the oldest partitions must go to get below the limit on bytes.

@@ -106,6 +106,8 @@ pub(crate) struct WalStats {
     pub(crate) durable_seq: u64,
     /// Records up to this one are in parts.
     pub(crate) released_seq: u64,
+    /// Records up to this one will not be replayed, whatever happens.
+    pub(crate) recorded_released_seq: u64,
     /// Segments on disk.
     pub(crate) segments: u64,
     /// Their bytes.
@@ -214,6 +216,7 @@ impl<T: Send + Debug + 'static> Wal<T> {
             next_seq: writer.next_seq(),
             durable_seq: writer.durable_seq(),
             released_seq: writer.released_seq(),
+            recorded_released_seq: writer.recorded_released_seq(),
             segments: segments as u64,
             bytes,
             groups: self.shared.groups.load(Ordering::Relaxed),

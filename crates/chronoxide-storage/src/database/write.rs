@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
-    BatchSeries, BucketCounts, Histogram, HistogramCounts, Labels, RejectReason, Rejection,
-    TimeRange, WriteBatch, WriteOutcome,
+    BatchSeries, BucketCounts, CanonicalKey, Histogram, HistogramCounts, Labels, RejectReason,
+    Rejection, TimeRange, WriteBatch, WriteOutcome,
 };
 
-use super::Engine;
+use super::engine::Engine;
 use crate::Result;
 use crate::registry::{Cursor, KeyHash, Registry, shortened};
 
@@ -129,7 +129,7 @@ impl Engine {
         sids: &mut [u32],
         outcome: &mut WriteOutcome,
     ) -> Result<()> {
-        let mut log = self.creation.lock();
+        let _creation = self.creation.lock();
         let mut fresh = FreshSeries::default();
         {
             let registry = self.registry.read();
@@ -144,9 +144,7 @@ impl Engine {
                 }
             }
         }
-        if !fresh.series.is_empty() {
-            log.append(&fresh.series)?;
-        }
+        self.log_series(&mut fresh)?;
         let mut registry = self.registry.write();
         for (sid, labels, hash) in &fresh.series {
             registry.insert(*sid, labels, *hash);
@@ -156,6 +154,16 @@ impl Engine {
         }
         drop(registry);
         self.counters.series_created(fresh.series.len());
+        Ok(())
+    }
+
+    /// Hands new series to the registry log, which makes them durable before any record that mentions them.
+    fn log_series(&self, fresh: &mut FreshSeries) -> Result<()> {
+        for (sid, labels, _) in &fresh.series {
+            fresh.key.clear();
+            CanonicalKey::encode(labels, &mut fresh.key);
+            self.sink.registry_log.append(*sid, &fresh.key)?;
+        }
         Ok(())
     }
 

@@ -78,6 +78,11 @@ impl<K: Copy + Ord> SortedBatch<K> {
         }
     }
 
+    /// The series that have samples, in order.
+    pub(crate) fn sids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.series.iter().map(|series| series.sid)
+    }
+
     /// Calls `each` for every series in order, with its samples ascending in time.
     pub(crate) fn for_each_series<E>(
         mut self,

@@ -25,6 +25,8 @@ pub(crate) struct LogWriter {
     next_seq: u64,
     durable_seq: u64,
     released_seq: u64,
+    /// What headers on disk say of `released_seq`.
+    recorded_released_seq: u64,
     /// Numbers to declare void in the next segment's header.
     voids: Vec<(u64, u64)>,
     /// Records to repeat should the current segment fail: all that are not known to be durable, and those that share
@@ -82,6 +84,7 @@ impl LogWriter {
             next_seq: position.next_seq,
             durable_seq: position.durable_seq,
             released_seq: position.released_seq,
+            recorded_released_seq: 0,
             voids: position.voids,
             kept: kept
                 .map(|(seq, payload)| Kept {
@@ -108,6 +111,12 @@ impl LogWriter {
     /// Everything up to this number is no longer needed.
     pub(crate) const fn released_seq(&self) -> u64 {
         self.released_seq
+    }
+
+    /// No record up to this number is handed out when the log is opened again. Less than is released as long as no
+    /// new segment has been needed.
+    pub(crate) const fn recorded_released_seq(&self) -> u64 {
+        self.recorded_released_seq
     }
 
     /// How many segments exist, and their bytes.
@@ -341,6 +350,7 @@ impl LogWriter {
         file.append(&self.buffer)?;
         file.sync_all()?;
         self.spec.fs.sync_dir(&self.spec.dir)?;
+        self.recorded_released_seq = header.released_seq;
         let bytes = self.buffer.len() as u64;
         self.trim_buffer();
         Ok(Current {

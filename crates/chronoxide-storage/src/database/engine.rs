@@ -1,0 +1,321 @@
+//! What the database and its threads share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chronoxide_format::wal_record::{Batch, BatchColumns};
+use chronoxide_model::{TimeRange, WriteBatch, WriteOutcome};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::flush::Files;
+use super::sink::Sink;
+use super::worker::Bell;
+use crate::catalog::Snapshot;
+use crate::counters::Counters;
+use crate::data_dir::DataDir;
+use crate::head::BatchRows;
+use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
+use crate::quarantine::Quarantine;
+use crate::registry::{LabelLimits, LabelOrder, Registry};
+use crate::select::View;
+use crate::wal::Wal;
+use crate::{Clock, Error, Fs, Options, Result, Stats};
+
+/// The engine behind a [`Database`](crate::Database).
+///
+/// Lock order: `maintenance`, `files`, `writers`, `creation`, `order`, `registry`, the locks of the logs, the catalog's
+/// edit lock, a batch's lock.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) dir: PathBuf,
+    pub(super) options: Options,
+    pub(super) limits: LabelLimits,
+    pub(super) fs: Arc<dyn Fs>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) quarantine: Arc<Quarantine>,
+    pub(super) registry: RwLock<Registry>,
+    /// Held while series are made or taken out, so that none is made twice.
+    pub(super) creation: Mutex<()>,
+    /// Shared by whoever holds series ids on the way to the log; held alone while ids are taken back.
+    pub(super) writers: RwLock<()>,
+    pub(super) order: Mutex<Arc<LabelOrder>>,
+    pub(super) sink: Arc<Sink>,
+    pub(super) wal: Wal<Batch>,
+    /// Held by a flush, and while the list of parts changes.
+    pub(super) files: Mutex<Files>,
+    /// Held while parts are merged or partitions dropped, which exclude one another.
+    pub(super) maintenance: Mutex<()>,
+    pub(super) counters: Counters,
+    pub(super) flush_bell: Bell,
+    pub(super) maintenance_bell: Bell,
+    pub(super) backlog: Backlog,
+    pub(super) last_write: LastWrite,
+    pub(super) closed: AtomicBool,
+    /// Holds the directory's lock, which is set free last.
+    pub(super) _data_dir: DataDir,
+}
+
+/// Writers wait here while flushes cannot keep up.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    waiting: Mutex<()>,
+    shrunk: Condvar,
+}
+
+/// When the last write was, for the decision that the database is idle.
+#[derive(Debug)]
+pub(super) struct LastWrite {
+    opened: Instant,
+    milliseconds: AtomicU64,
+}
+
+impl LastWrite {
+    pub(super) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            milliseconds: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self) {
+        let since = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.milliseconds.store(since, Ordering::Relaxed);
+    }
+
+    fn elapsed(&self) -> Duration {
+        let last = Duration::from_millis(self.milliseconds.load(Ordering::Relaxed));
+        self.opened.elapsed().saturating_sub(last)
+    }
+}
+
+impl Backlog {
+    /// Tells waiting writers that a batch has left the head.
+    pub(super) fn shrunk(&self) {
+        let _waiting = self.waiting.lock();
+        self.shrunk.notify_all();
+    }
+}
+
+/// How long a write waits for a flush before it is refused.
+const BACKLOG_WAIT: Duration = Duration::from_secs(10);
+
+/// Frozen batches may take this many times [`Options::head_bytes_max`].
+const BACKLOG_BATCHES_MAX: usize = 2;
+
+/// So few series may be out of order before a selection sorts them in for good.
+const UNRANKED_SERIES_MAX: usize = 256;
+
+impl Engine {
+    /// Stores a batch: admits it, logs it, and has it applied with its group.
+    pub(super) fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
+        self.check_room()?;
+        let _holds_ids = self.writers.read();
+        let (mut admitted, outcome) = self.admit(batch)?;
+        admitted.metadata = self.sink.metadata.news(batch.metadata());
+        if is_empty(&admitted) {
+            return Ok(outcome);
+        }
+        let payload = columns(&admitted)
+            .to_payload(&mut Vec::new())
+            .map_err(|error| Error::InvalidArgument {
+                what: "batch",
+                reason: error.to_string(),
+            })?;
+        self.wal.commit(payload, admitted)?;
+        self.last_write.note();
+        self.freeze_if_full();
+        Ok(outcome)
+    }
+
+    /// Refuses writes that there is no room for, on disk or in memory.
+    fn check_room(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        let free_bytes = self.fs.free_space(&self.dir)?;
+        if free_bytes < self.options.free_bytes_min {
+            return Err(Error::DiskFull {
+                path: self.dir.clone(),
+                free_bytes,
+                free_bytes_min: self.options.free_bytes_min,
+            });
+        }
+        self.wait_for_flush()
+    }
+
+    fn wait_for_flush(&self) -> Result<()> {
+        let limit = self
+            .options
+            .head_bytes_max
+            .saturating_mul(BACKLOG_BATCHES_MAX);
+        if self.backlog_bytes() <= limit {
+            return Ok(());
+        }
+        self.flush_bell.ring();
+        let deadline = Instant::now() + BACKLOG_WAIT;
+        let mut waiting = self.backlog.waiting.lock();
+        while self.backlog_bytes() > limit {
+            if self
+                .backlog
+                .shrunk
+                .wait_until(&mut waiting, deadline)
+                .timed_out()
+            {
+                return Err(Error::Overloaded {
+                    head_bytes: self.backlog_bytes() as u64,
+                    head_bytes_max: limit as u64,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        let snapshot = self.sink.catalog.snapshot();
+        let frozen = snapshot.frozen.iter();
+        frozen
+            .map(|batch| batch.read(BatchRows::memory_bytes))
+            .sum()
+    }
+
+    /// Freezes the open batch when it has grown past its budget.
+    pub(super) fn freeze_if_full(&self) {
+        let budget = self.options.head_bytes(self.registry.read().len());
+        let is_full = |snapshot: &Snapshot| snapshot.open.read(BatchRows::memory_bytes) > budget;
+        if is_full(&self.sink.catalog.snapshot()) {
+            self.sink.catalog.freeze_if(is_full);
+            self.flush_bell.ring();
+        }
+    }
+
+    /// Whether there are samples in the head and nothing has been written for a while.
+    pub(super) fn is_idle(&self) -> bool {
+        self.last_write.elapsed() >= self.options.flush_idle
+    }
+
+    /// Samples outside it are refused.
+    pub(super) fn admission_window(&self) -> TimeRange {
+        let now_ms = self.clock.now_ms();
+        let max_ms = now_ms
+            .saturating_add(millis(self.options.future_limit))
+            .min(TIME_MAX_MS);
+        let min_ms = self.retention_cut_ms().min(max_ms);
+        TimeRange::new(min_ms, max_ms).expect("the least of both comes first")
+    }
+
+    /// Samples before it are too old.
+    pub(super) fn retention_cut_ms(&self) -> i64 {
+        let oldest = self
+            .clock
+            .now_ms()
+            .saturating_sub(millis(self.options.retention));
+        oldest.max(TIME_MIN_MS)
+    }
+
+    /// What a selection of `range` reads from; `None` when the range holds nothing that may be returned.
+    pub(super) fn view(&self, range: TimeRange) -> Option<View<'_>> {
+        let kept = TimeRange::new(self.retention_cut_ms(), i64::MAX).ok()?;
+        Some(View {
+            range: range.intersection(&kept)?,
+            order: self.label_order(UNRANKED_SERIES_MAX),
+            snapshot: self.sink.catalog.snapshot(),
+            registry: &self.registry,
+        })
+    }
+
+    /// The label order of the active series, all but `unranked_max` of them at most.
+    pub(super) fn label_order(&self, unranked_max: usize) -> Arc<LabelOrder> {
+        let mut order = self.order.lock();
+        let registry = self.registry.read();
+        if registry.len() > order.sids().len() + unranked_max
+            && let Some(updated) = order.updated(&registry)
+        {
+            *order = Arc::new(updated);
+        }
+        Arc::clone(&order)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Ends writing: makes everything acknowledged durable.
+    pub(super) fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        self.wal.close()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.counters.fill(&mut stats);
+        self.fill_head(&mut stats);
+        self.fill_files(&mut stats);
+        let registry = self.registry.read();
+        stats.series = registry.len() as u64;
+        stats.series_max = u64::from(self.options.series_max);
+        stats.registry_bytes = registry.memory_bytes() as u64;
+        stats
+    }
+
+    fn fill_head(&self, stats: &mut Stats) {
+        let snapshot = self.sink.catalog.snapshot();
+        for batch in snapshot.batches() {
+            batch.read(|rows: &BatchRows| {
+                stats.head_samples += rows.sample_count() as u64;
+                stats.head_bytes += rows.memory_bytes() as u64;
+            });
+        }
+        let ranges = snapshot.time_ranges();
+        let range = ranges.reduce(|all, range| all.union(&range));
+        stats.oldest_sample_ms = range.map(|range| range.min_ms().max(self.retention_cut_ms()));
+        stats.newest_sample_ms = range.map(|range| range.max_ms());
+        stats.partitions = snapshot.partitions.len() as u64;
+        for part in snapshot.parts() {
+            stats.parts += 1;
+            stats.parts_bytes += part.summary().bytes;
+            stats.parts_samples += part.summary().samples;
+        }
+    }
+
+    fn fill_files(&self, stats: &mut Stats) {
+        let wal = self.wal.stats();
+        stats.wal_bytes = wal.bytes;
+        stats.wal_segments = wal.segments;
+        stats.wal_syncs.total = wal.groups;
+        stats.wal_syncs.failures_total = wal.failures;
+        stats.files_quarantined_total = self.quarantine.count();
+        match self.fs.free_space(&self.dir) {
+            Ok(free_bytes) => {
+                stats.disk_free_bytes = free_bytes;
+                stats.out_of_space = free_bytes < self.options.free_bytes_min;
+            }
+            Err(_) => stats.out_of_space = false,
+        }
+    }
+}
+
+fn is_empty(batch: &Batch) -> bool {
+    batch.sids.is_empty() && batch.histogram_sids.is_empty() && batch.metadata.is_empty()
+}
+
+fn columns(batch: &Batch) -> BatchColumns<'_> {
+    BatchColumns {
+        sids: &batch.sids,
+        timestamps_ms: &batch.timestamps_ms,
+        values: &batch.values,
+        start_timestamps_ms: &batch.start_timestamps_ms,
+        histogram_sids: &batch.histogram_sids,
+        histogram_timestamps_ms: &batch.histogram_timestamps_ms,
+        histogram_start_timestamps_ms: &batch.histogram_start_timestamps_ms,
+        histograms: &batch.histograms,
+        metadata: &batch.metadata,
+        exemplars: &[],
+    }
+}
+
+/// A span in milliseconds, as long as it can be.
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

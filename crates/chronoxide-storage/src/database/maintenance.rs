@@ -1,0 +1,212 @@
+//! Merging parts, dropping old partitions, and letting go of idle series.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chronoxide_model::CanonicalKey;
+
+use super::engine::{Engine, millis};
+use super::flush::Files;
+use crate::Result;
+use crate::catalog::Snapshot;
+use crate::compaction::{self, MergeOptions, MergeTask};
+use crate::head::BatchRows;
+use crate::part::Part;
+use crate::partition::Partition;
+use crate::registry::Registry;
+use crate::retention::{self, RetentionPlan, RetentionState};
+
+/// A day that ended this long ago is hardly written to any more.
+const CLOSED_AFTER_MS: i64 = 3600 * 1000;
+
+/// Idle series wait until they are this part of all: rebuilding the table costs the same for one as for many.
+const EVICTED_SHARE_MIN: usize = 16;
+
+impl Engine {
+    /// Merges parts until nothing is left to merge, or `stop` says so.
+    pub(super) fn compact(&self, stop: impl Fn() -> bool) -> Result<()> {
+        while !stop() && self.compact_once()? {}
+        Ok(())
+    }
+
+    /// Does the first merge that is due, newest partition first; `false` when there is none.
+    fn compact_once(&self) -> Result<bool> {
+        let _maintenance = self.maintenance.lock();
+        let snapshot = self.sink.catalog.snapshot();
+        let newest_sample_ms = newest_sample_ms(&snapshot);
+        for (partition, parts) in snapshot.partitions.iter().rev() {
+            let Some(task) = self.merge_due(*partition, parts) else {
+                continue;
+            };
+            let started = Instant::now();
+            let merged = self.merge(*partition, parts, &task, newest_sample_ms);
+            self.counters
+                .compactions
+                .add(started.elapsed(), merged.is_ok());
+            merged?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn merge_due(&self, partition: Partition, parts: &[Arc<Part>]) -> Option<MergeTask> {
+        let summaries: Vec<_> = parts.iter().map(|part| part.summary().clone()).collect();
+        let closed_ms = partition.range().max_ms().saturating_add(CLOSED_AFTER_MS);
+        if self.clock.now_ms() > closed_ms {
+            compaction::plan_closed(&summaries)
+        } else {
+            compaction::plan(&summaries)
+        }
+    }
+
+    fn merge(
+        &self,
+        partition: Partition,
+        parts: &[Arc<Part>],
+        task: &MergeTask,
+        newest_sample_ms: Option<i64>,
+    ) -> Result<()> {
+        let is_input = |part: &&Arc<Part>| task.inputs.contains(&part.summary().path);
+        let inputs: Vec<Arc<Part>> = parts.iter().filter(is_input).cloned().collect();
+        let disposable_before_ms = |newest_ms| {
+            retention::disposable_before_ms(self.clock.now_ms(), newest_ms, self.options.retention)
+        };
+        let options = MergeOptions {
+            level: task.level,
+            min_ms: newest_sample_ms.map_or(i64::MIN, disposable_before_ms),
+        };
+        // The lock is not held while the merge runs: flushes go on, and add parts that come after the inputs.
+        let place = self
+            .files
+            .lock()
+            .partitions
+            .place_for(partition, task.level)?;
+        let merged = compaction::merge(
+            self.fs.as_ref(),
+            place.dir(),
+            place.name(),
+            &inputs,
+            options,
+        )?;
+        let mut files = self.files.lock();
+        let part = files
+            .partitions
+            .replace(partition, &inputs, merged.as_ref())?;
+        self.sink
+            .catalog
+            .edit(|snapshot| snapshot.replace_parts(partition, &inputs, part));
+        Ok(())
+    }
+
+    /// Drops the partitions that retention does not keep; returns how many have expired and were held back.
+    pub(super) fn enforce_retention(&self) -> Result<usize> {
+        let _maintenance = self.maintenance.lock();
+        let mut files = self.files.lock();
+        let Some(state) = self.retention_state(&self.sink.catalog.snapshot()) else {
+            return Ok(0);
+        };
+        let RetentionPlan { dropped, held_back } = retention::plan(&state);
+        for partition in dropped {
+            tracing::info!(%partition, "dropping a partition that retention does not keep");
+            self.sink.catalog.edit(|snapshot| {
+                snapshot.partitions.remove(&partition);
+            });
+            files.partitions.drop_partition(partition)?;
+            self.counters.partition_dropped();
+        }
+        if held_back > 0 {
+            tracing::warn!(
+                partitions = held_back,
+                "most of the data seems past retention; is the clock right? One partition goes now, the next in an hour"
+            );
+        }
+        Ok(held_back)
+    }
+
+    /// What retention decides on; `None` without any sample.
+    fn retention_state(&self, snapshot: &Snapshot) -> Option<RetentionState> {
+        let bytes = |parts: &[Arc<Part>]| parts.iter().map(|part| part.summary().bytes).sum();
+        let partitions = snapshot.partitions.iter();
+        Some(RetentionState {
+            partitions: partitions
+                .map(|(partition, parts)| (*partition, bytes(parts)))
+                .collect(),
+            now_ms: self.clock.now_ms(),
+            newest_sample_ms: newest_sample_ms(snapshot)?,
+            retention: self.options.retention,
+            bytes_max: self.options.retention_bytes,
+            other_bytes: self.wal.stats().bytes + self.sink.registry_log.log_bytes(),
+        })
+    }
+
+    /// Takes series out of the registry that have had no sample for a while and have none in the head; returns how
+    /// many. Their ids are given to others once no record of the log can mention them.
+    pub(super) fn evict_idle_series(&self) -> Result<usize> {
+        let mut files = self.files.lock();
+        // Nobody may hold an id that is about to go, and no series may come meanwhile.
+        let _writers = self.writers.write();
+        let _creation = self.creation.lock();
+        self.free_retired_ids(&mut files);
+        let idle = self.idle_series(&files);
+        if idle.is_empty() || idle.len() < self.registry.read().len() / EVICTED_SHARE_MIN {
+            return Ok(0);
+        }
+        let kept = self
+            .registry
+            .read()
+            .retained(|sid| idle.binary_search(&sid).is_err());
+        self.sink
+            .registry_log
+            .checkpoint(|| canonical_keys(&kept))?;
+        *self.registry.write() = kept;
+        self.counters.series_evicted(idle.len());
+        let evicted = idle.len();
+        files.retired.push((self.wal.stats().next_seq, idle));
+        Ok(evicted)
+    }
+
+    /// Series that may go, ascending.
+    fn idle_series(&self, files: &Files) -> Vec<u32> {
+        let idle_since_ms = self
+            .clock
+            .now_ms()
+            .saturating_sub(millis(self.options.series_idle));
+        let snapshot = self.sink.catalog.snapshot();
+        let in_head = |sid: u32| {
+            let mut batches = snapshot.batches();
+            batches.any(|batch| batch.read(|rows: &BatchRows| rows.has_series(sid)))
+        };
+        let registry = self.registry.read();
+        let live = registry.live().iter();
+        live.filter(|sid| {
+            files
+                .seen_ms(*sid)
+                .is_some_and(|seen_ms| seen_ms < idle_since_ms)
+                && !in_head(*sid)
+        })
+        .collect()
+    }
+
+    /// Lets new series have the ids of evicted ones that no record on disk mentions any more.
+    fn free_retired_ids(&self, files: &mut Files) {
+        let released_seq = self.wal.stats().recorded_released_seq;
+        let is_free = |(next_seq, _): &(u64, Vec<u32>)| *next_seq <= released_seq.saturating_add(1);
+        let mut registry = self.registry.write();
+        for (_, sids) in files.retired.extract_if(.., |retired| is_free(retired)) {
+            registry.free(&sids);
+        }
+    }
+}
+
+/// Ids and canonical keys of all series.
+fn canonical_keys(registry: &Registry) -> impl Iterator<Item = (u32, Vec<u8>)> + '_ {
+    registry.live().iter().map(|sid| {
+        let mut key = Vec::new();
+        CanonicalKey::encode(&registry.labels(sid), &mut key);
+        (sid, key)
+    })
+}
+
+fn newest_sample_ms(snapshot: &Snapshot) -> Option<i64> {
+    snapshot.time_ranges().map(|range| range.max_ms()).max()
+}

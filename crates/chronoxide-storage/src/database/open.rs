@@ -1,0 +1,287 @@
+//! Start-up: from the files of a data directory to an engine that can be used.
+//!
+//! In this order: the directory is locked and its FORMAT read; the parts that manifests list are opened; the registry
+//! log says which series there are; the write-ahead log brings back what was not in parts yet. Recovery deletes
+//! nothing that may hold data, and doing it twice gives the same.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use chronoxide_format::wal_record::{Batch, WalRecord};
+use chronoxide_model::{CanonicalKey, KeyEncoding, Labels};
+use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
+
+use super::engine::{Backlog, Engine, LastWrite};
+use super::flush::Files;
+use super::sink::Sink;
+use super::worker::Bell;
+use crate::catalog::Catalog;
+use crate::counters::Counters;
+use crate::data_dir::DataDir;
+use crate::head::BatchRows;
+use crate::metadata::MetadataStore;
+use crate::partitions::Partitions;
+use crate::quarantine::Quarantine;
+use crate::registry::{LabelLimits, Registry};
+use crate::registry_log::RegistryLog;
+use crate::wal::{Wal, WalOptions};
+use crate::{Clock, Error, Fs, Options, Result};
+
+const REGISTRY_DIR: &str = "registry";
+const WAL_DIR: &str = "wal";
+
+impl Engine {
+    pub(super) fn open(
+        dir: &Path,
+        options: Options,
+        fs: Arc<dyn Fs>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        if let Some(reason) = options.problem() {
+            return Err(Error::InvalidArgument {
+                what: "options",
+                reason,
+            });
+        }
+        let data_dir = DataDir::open(fs.as_ref(), clock.as_ref(), dir)?;
+        let salt = data_dir.header.log_salt;
+        let quarantine = Arc::new(Quarantine::new(Arc::clone(&fs), Arc::clone(&clock)));
+        let (partitions, found) =
+            Partitions::open(Arc::clone(&fs), Arc::clone(&quarantine), dir, salt)?;
+        let mut series = FoundSeries::new(data_dir.header.hash_seed);
+        let (registry_log, report) = RegistryLog::open(
+            Arc::clone(&fs),
+            Arc::clone(&quarantine),
+            &dir.join(REGISTRY_DIR),
+            salt,
+            |sid, key| series.add(sid, key),
+        )?;
+        if !report.is_clean() {
+            tracing::error!(
+                ?report,
+                "the registry log is damaged; samples of lost series that were in no part are lost"
+            );
+        }
+        let sink = Arc::new(Sink {
+            catalog: Catalog::default(),
+            metadata: MetadataStore::open(fs.as_ref(), &quarantine, dir, salt)?,
+            registry_log,
+        });
+        sink.catalog.edit(|snapshot| snapshot.partitions = found);
+        let wal_options = WalOptions {
+            durability: options.durability,
+            salt,
+            seq_floor: partitions.wal_seq_max(),
+            ..WalOptions::default()
+        };
+        let mut series = series.finish();
+        let head_bytes = options.head_bytes(series.registry.len());
+        let (wal, report) = Wal::open(
+            Arc::clone(&fs),
+            Arc::clone(&quarantine),
+            &dir.join(WAL_DIR),
+            wal_options,
+            Arc::clone(&sink) as _,
+            |sequence, record| {
+                series.replay(&sink, sequence, record);
+                let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;
+                sink.catalog
+                    .freeze_if(|snapshot| snapshot.open.read(is_full));
+                Ok(())
+            },
+        )?;
+        series.report_unknown();
+        if !report.is_clean() {
+            tracing::error!(
+                ?report,
+                "the write-ahead log is damaged; acknowledged samples are lost"
+            );
+        }
+        let mut registry = series.registry;
+        registry.free_all_but(&series.unknown);
+        let counters = Counters::default();
+        counters.opened(series.samples, started.elapsed());
+        Ok(Self {
+            limits: LabelLimits::new(&options),
+            files: Mutex::new(Files::new(partitions, registry.id_bound(), clock.now_ms())),
+            dir: dir.to_owned(),
+            options,
+            fs,
+            clock,
+            quarantine,
+            registry: RwLock::new(registry),
+            creation: Mutex::default(),
+            writers: RwLock::default(),
+            order: Mutex::default(),
+            sink,
+            wal,
+            maintenance: Mutex::default(),
+            counters,
+            flush_bell: Bell::default(),
+            maintenance_bell: Bell::default(),
+            backlog: Backlog::default(),
+            last_write: LastWrite::new(),
+            closed: AtomicBool::new(false),
+            _data_dir: data_dir,
+        })
+    }
+}
+
+/// The series of the registry log while they are read.
+struct FoundSeries {
+    registry: Registry,
+    /// Labels of ids that were given to another series later on, which is rare.
+    replaced: HashMap<u32, Labels>,
+    has_doubles: bool,
+}
+
+/// The series while the write-ahead log is replayed.
+struct KnownSeries {
+    registry: Registry,
+    /// Ids whose labels another id has too.
+    same_as: HashMap<u32, u32>,
+    /// Ids in records that no series has, and those whose labels another id has.
+    unknown: RoaringBitmap,
+    samples: u64,
+    samples_without_series: u64,
+}
+
+impl FoundSeries {
+    fn new(seed: u64) -> Self {
+        Self {
+            registry: Registry::new(seed),
+            replaced: HashMap::new(),
+            has_doubles: false,
+        }
+    }
+
+    /// Takes over one entry; of several for one id the last counts.
+    fn add(&mut self, sid: u32, key: &[u8]) {
+        let labels = match CanonicalKey.decode(key) {
+            Ok(labels) => labels,
+            Err(error) => {
+                tracing::error!(sid, %error, "a registry entry holds no labels and is left out");
+                return;
+            }
+        };
+        if self.registry.live().contains(sid) {
+            self.replaced.insert(sid, labels);
+        } else {
+            self.insert(sid, &labels);
+        }
+    }
+
+    fn insert(&mut self, sid: u32, labels: &Labels) {
+        let hash = self.registry.canonical_hash(labels, &mut Vec::new());
+        self.has_doubles |= self.registry.find_alone(hash).is_some();
+        self.registry.insert(sid, labels, hash);
+    }
+
+    fn finish(mut self) -> KnownSeries {
+        let replaced = std::mem::take(&mut self.replaced);
+        if !replaced.is_empty() {
+            self.registry = self.registry.retained(|sid| !replaced.contains_key(&sid));
+        }
+        for (sid, labels) in &replaced {
+            self.insert(*sid, labels);
+        }
+        let (registry, same_as) = if self.has_doubles {
+            self.registry.without_doubles()
+        } else {
+            (self.registry, HashMap::new())
+        };
+        KnownSeries {
+            registry,
+            unknown: same_as.keys().copied().collect(),
+            same_as,
+            samples: 0,
+            samples_without_series: 0,
+        }
+    }
+}
+
+impl KnownSeries {
+    fn replay(&mut self, sink: &Sink, sequence: u64, record: WalRecord) {
+        let WalRecord::Batch(mut batch) = record else {
+            tracing::error!(
+                sequence,
+                "the log holds a record of a kind that this version does not write; it is left out"
+            );
+            return;
+        };
+        self.resolve(&mut batch);
+        self.samples += (batch.sids.len() + batch.histogram_sids.len()) as u64;
+        sink.take(sequence, batch);
+    }
+
+    /// Brings the ids of a batch up to date, and leaves out samples of series that nobody knows.
+    fn resolve(&mut self, batch: &mut Batch) {
+        if !self.same_as.is_empty() {
+            for sid in batch.sids.iter_mut().chain(&mut batch.histogram_sids) {
+                *sid = self.same_as.get(sid).copied().unwrap_or(*sid);
+            }
+        }
+        let mut ids = batch.sids.iter().chain(&batch.histogram_sids);
+        if ids.all(|sid| self.registry.live().contains(*sid)) {
+            return;
+        }
+        let whole = std::mem::take(batch);
+        batch.metadata = whole.metadata;
+        let started = !whole.start_timestamps_ms.is_empty();
+        for (index, sid) in whole
+            .sids
+            .iter()
+            .enumerate()
+            .filter(|(_, sid)| self.is_known(**sid))
+        {
+            batch.sids.push(*sid);
+            batch.timestamps_ms.push(whole.timestamps_ms[index]);
+            batch.values.push(whole.values[index]);
+            if started {
+                batch
+                    .start_timestamps_ms
+                    .push(whole.start_timestamps_ms[index]);
+            }
+        }
+        let started = !whole.histogram_start_timestamps_ms.is_empty();
+        for (index, histogram) in whole.histograms.into_iter().enumerate() {
+            let sid = whole.histogram_sids[index];
+            if self.is_known(sid) {
+                batch.histogram_sids.push(sid);
+                batch
+                    .histogram_timestamps_ms
+                    .push(whole.histogram_timestamps_ms[index]);
+                batch.histograms.push(histogram);
+                if started {
+                    let start = whole.histogram_start_timestamps_ms[index];
+                    batch.histogram_start_timestamps_ms.push(start);
+                }
+            }
+        }
+    }
+
+    fn is_known(&mut self, sid: u32) -> bool {
+        let known = self.registry.live().contains(sid);
+        if !known {
+            self.unknown.insert(sid);
+            self.samples_without_series += 1;
+        }
+        known
+    }
+
+    /// A series leaves the registry only when its samples are in parts, so that records may outlive it.
+    fn report_unknown(&self) {
+        if self.samples_without_series > 0 {
+            tracing::info!(
+                series = self.unknown.len(),
+                samples = self.samples_without_series,
+                "left out log records of series that have been evicted; their samples are in parts"
+            );
+        }
+    }
+}

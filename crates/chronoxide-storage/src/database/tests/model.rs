@@ -1,0 +1,266 @@
+//! A database does what a map of maps does, whatever happens in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chronoxide_model::{BucketCounts, BucketSpan, CounterResetHint, HistogramCounts, STALE_MARKER};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::{DAY_MS, Place, labels};
+use crate::{
+    Clock, Database, Histogram, Labels, Matcher, Options, Sample, SampleColumns, TimeRange,
+    WriteBatch,
+};
+
+const RETENTION_DAYS: i64 = 4;
+
+/// What stands at one timestamp of one series: the sample and its start time.
+#[derive(Clone, Debug, PartialEq)]
+enum Stored {
+    Float(u64, i64),
+    Histogram(Histogram, i64),
+}
+
+struct Run {
+    place: Place,
+    db: Option<Database>,
+    model: BTreeMap<Labels, BTreeMap<i64, Stored>>,
+    rng: StdRng,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut run = Self {
+            place: Place::with_seed(seed),
+            db: None,
+            model: BTreeMap::new(),
+            rng: StdRng::seed_from_u64(seed),
+        };
+        run.open();
+        run
+    }
+
+    fn open(&mut self) {
+        self.db = Some(self.place.open(Self::options()));
+    }
+
+    fn options() -> Options {
+        Options {
+            retention: std::time::Duration::from_secs(RETENTION_DAYS as u64 * 24 * 3600),
+            head_bytes_min: 4096,
+            head_bytes_max: 1 << 20,
+            ..Options::default()
+        }
+    }
+
+    fn db(&self) -> &Database {
+        self.db.as_ref().expect("it is open")
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.place.clock.now_ms()
+    }
+
+    /// A time that is mostly recent, sometimes old, on a coarse grid so that timestamps meet.
+    fn time(&mut self) -> i64 {
+        let back = match self.rng.random_range(0..10) {
+            0 => self.rng.random_range(0..(RETENTION_DAYS + 1) * DAY_MS),
+            1..4 => self.rng.random_range(0..DAY_MS),
+            _ => self.rng.random_range(0..600_000),
+        };
+        (self.now_ms() - back).div_euclid(15_000) * 15_000
+    }
+
+    fn write(&mut self) {
+        let mut batch = WriteBatch::new();
+        let mut written = Vec::new();
+        for _ in 0..self.rng.random_range(1..20) {
+            let job = self.rng.random_range(0..4_u32).to_string();
+            let instance = self.rng.random_range(0..6_u32).to_string();
+            let set = labels(&[("__name__", "m"), ("job", &job), ("instance", &instance)]);
+            batch.start_series(&set);
+            for _ in 0..self.rng.random_range(1..6) {
+                let time = self.time();
+                let start = if self.rng.random_bool(0.2) {
+                    time - 1000
+                } else {
+                    0
+                };
+                let stored = if self.rng.random_bool(0.15) {
+                    let histogram = self.histogram();
+                    batch.push_histogram(time, start, histogram.clone());
+                    (1, Stored::Histogram(histogram, start))
+                } else {
+                    let value = self.value();
+                    batch.push_sample_started(Sample::new(time, value), start);
+                    (0, Stored::Float(value.to_bits(), start))
+                };
+                written.push((set.clone(), time, stored));
+            }
+        }
+        let outcome = self.db().write(&batch).expect("the disk works");
+        let cut = self.now_ms() - RETENTION_DAYS * DAY_MS;
+        let expected = written.iter().filter(|(_, time, _)| *time >= cut).count() as u64;
+        assert_eq!(
+            outcome.samples_accepted + outcome.histograms_accepted,
+            expected
+        );
+        assert_eq!(outcome.samples_rejected, written.len() as u64 - expected);
+        // Within a record histograms come after floats.
+        written.sort_by_key(|(_, _, (kind, _))| *kind);
+        for (set, time, (_, stored)) in written {
+            self.model.entry(set).or_default().insert(time, stored);
+        }
+        self.forget_expired();
+    }
+
+    fn value(&mut self) -> f64 {
+        match self.rng.random_range(0..12) {
+            0 => STALE_MARKER,
+            1 => f64::NAN,
+            2 => f64::from_bits(0x7ff8_0000_0000_beef),
+            3 => -0.0,
+            4 => f64::INFINITY,
+            5 => self.rng.random(),
+            _ => f64::from(self.rng.random_range(0..20)),
+        }
+    }
+
+    fn histogram(&mut self) -> Histogram {
+        let buckets: Vec<u64> = (0..self.rng.random_range(0..5)).map(|n| n * 3).collect();
+        Histogram {
+            counter_reset_hint: CounterResetHint::Unknown,
+            schema: self.rng.random_range(-4..=8),
+            zero_threshold: 0.001,
+            sum: self.rng.random_range(0.0..100.0),
+            positive_spans: if buckets.is_empty() {
+                Vec::new()
+            } else {
+                vec![BucketSpan {
+                    offset: self.rng.random_range(-9..9),
+                    length: buckets.len() as u32,
+                }]
+            },
+            negative_spans: Vec::new(),
+            counts: HistogramCounts::Integer(BucketCounts {
+                count: buckets.iter().sum::<u64>() + 1,
+                zero_count: 1,
+                positive: buckets,
+                negative: Vec::new(),
+            }),
+            custom_bounds: Arc::default(),
+        }
+    }
+
+    /// What is past retention is never seen again, since the clock only moves on.
+    fn forget_expired(&mut self) {
+        let cut = self.now_ms() - RETENTION_DAYS * DAY_MS;
+        for samples in self.model.values_mut() {
+            samples.retain(|time, _| *time >= cut);
+        }
+        self.model.retain(|_, samples| !samples.is_empty());
+    }
+
+    fn step(&mut self) -> &'static str {
+        match self.rng.random_range(0..20) {
+            0 => {
+                self.db().flush().expect("the disk works");
+                "flush"
+            }
+            1 => {
+                self.db().compact().expect("the disk works");
+                "compact"
+            }
+            2 => {
+                self.db
+                    .take()
+                    .expect("it is open")
+                    .close()
+                    .expect("the disk works");
+                self.open();
+                "close and reopen"
+            }
+            3 => {
+                self.db.take().expect("it is open").abandon();
+                self.open();
+                "abandon and reopen"
+            }
+            4 => {
+                let by = self.rng.random_range(0..DAY_MS / 2);
+                self.place.clock.advance(by);
+                self.forget_expired();
+                self.db().enforce_retention().expect("the disk works");
+                "advance the clock"
+            }
+            _ => {
+                self.write();
+                "write"
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        let everything = read(self.db(), &[], TimeRange::ALL);
+        assert_eq!(everything, self.model);
+        let from = self.now_ms() - self.rng.random_range(0..2 * DAY_MS);
+        let range = TimeRange::new(from, from + self.rng.random_range(0..DAY_MS))
+            .expect("it is not reversed");
+        let job = self.rng.random_range(0..4_u32).to_string();
+        let some = read(self.db(), &[Matcher::equal("job", &*job)], range);
+        let mut expected = self.model.clone();
+        expected.retain(|set, samples| {
+            samples.retain(|time, _| range.contains(*time));
+            set.get("job") == Some(&job) && !samples.is_empty()
+        });
+        assert_eq!(some, expected);
+    }
+}
+
+fn read(
+    db: &Database,
+    matchers: &[Matcher],
+    range: TimeRange,
+) -> BTreeMap<Labels, BTreeMap<i64, Stored>> {
+    let mut found = BTreeMap::new();
+    for series in db.select(matchers, range).expect("it can be read") {
+        let series = series.expect("it can be read");
+        let before = found.insert(series.labels().clone(), stored(series.columns()));
+        assert!(before.is_none(), "{} stands twice", series.labels());
+    }
+    found
+}
+
+fn stored(columns: &SampleColumns) -> BTreeMap<i64, Stored> {
+    let start = |starts: &[i64], index: usize| starts.get(index).copied().unwrap_or(0);
+    let mut samples = BTreeMap::new();
+    for (index, time) in columns.timestamps_ms.iter().enumerate() {
+        let start = start(&columns.start_timestamps_ms, index);
+        samples.insert(*time, Stored::Float(columns.values[index].to_bits(), start));
+    }
+    for (index, time) in columns.histogram_timestamps_ms.iter().enumerate() {
+        let start = start(&columns.histogram_start_timestamps_ms, index);
+        let before = samples.insert(
+            *time,
+            Stored::Histogram(columns.histograms[index].clone(), start),
+        );
+        assert_eq!(before, None, "{time} stands in both kinds");
+    }
+    samples
+}
+
+#[test]
+fn random_runs_read_like_a_map() {
+    for seed in 0..6 {
+        let mut run = Run::new(seed);
+        let mut steps = Vec::new();
+        for step in 0..90 {
+            steps.push(run.step());
+            if step % 3 != 0 {
+                continue;
+            }
+            let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.check()));
+            assert!(checked.is_ok(), "seed {seed} differs after {steps:?}");
+        }
+    }
+}
