@@ -101,7 +101,11 @@ impl<'a> DataWriter<'a> {
         self.file.sync_all()?;
         self.fs.rename(&self.path, to)?;
         self.finished = true;
-        self.fs.sync_dir(dir)?;
+        if let Err(error) = self.fs.sync_dir(dir) {
+            // Nobody will refer to the file; a crash may still leave it, whole and unlisted.
+            let _ = self.fs.remove(to);
+            return Err(error);
+        }
         Ok(self.written)
     }
 }

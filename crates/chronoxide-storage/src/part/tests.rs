@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 
 use super::sample_data::{DAY_START_MS, Series, inside, random_series, same, write};
 use super::*;
-use crate::{Fs, Map, RealFs};
+use crate::{Fs, Map, RealFs, SimFault, SimFs};
 
 const HEADER: PartHeader = PartHeader {
     level: 2,
@@ -187,6 +187,82 @@ fn an_unfinished_part_leaves_nothing_and_is_written_again() {
         PartWriter::create(&RealFs, dir.path(), "p", HEADER).is_err(),
         "a part is never replaced"
     );
+}
+
+/// Writes a part on `disk`; whether it was acknowledged.
+fn write_on(disk: &SimFs) -> bool {
+    let dir = Path::new("/parts");
+    let attempt = || -> crate::Result<()> {
+        disk.create_dir_all(dir)?;
+        let mut writer = PartWriter::create(disk, dir, "p", HEADER)?;
+        for id in 0..3 {
+            let mut columns = floats(scrapes(200), 0.0);
+            let noise = &mut StdRng::seed_from_u64(id as u64);
+            columns.values.fill_with(|| noise.random());
+            writer.push(&labels("m", id), (&columns).into())?;
+        }
+        writer.finish().map(|_| ())
+    };
+    attempt().is_ok()
+}
+
+fn operations_of_a_write() -> u64 {
+    let disk = SimFs::new(0);
+    assert!(write_on(&disk));
+    disk.operation_count()
+}
+
+#[test]
+fn a_power_cut_leaves_a_whole_part_or_none() {
+    let operations = operations_of_a_write();
+    let mut outcomes = [0, 0];
+    for cut in 0..=operations {
+        for seed in 0..4 {
+            let disk = SimFs::new(seed);
+            disk.cut_power_at(cut);
+            let acknowledged = write_on(&disk.process());
+            disk.power_cut();
+            let path = Path::new("/parts/p");
+            let there = disk.exists(path).unwrap();
+            assert!(
+                there || !acknowledged,
+                "cut {cut} seed {seed}: the part is gone"
+            );
+            if there {
+                let part = Part::open(&disk, path).unwrap();
+                assert_eq!(part.verify(), [], "cut {cut} seed {seed}");
+            } else if disk.exists(Path::new("/parts")).unwrap() {
+                // What is left does not stand in the way of another attempt.
+                assert!(write_on(&disk), "cut {cut} seed {seed}");
+            }
+            outcomes[usize::from(there)] += 1;
+        }
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+}
+
+#[test]
+fn an_operation_that_fails_leaves_no_part() {
+    for fault in [SimFault::Io, SimFault::NoSpace, SimFault::ShortWrite] {
+        for operation in 0..operations_of_a_write() {
+            let disk = SimFs::new(1);
+            disk.fail_at(operation, fault, false);
+            let acknowledged = write_on(&disk);
+            assert!(
+                disk.fault_hits() == 0 || !acknowledged,
+                "{fault:?} {operation}"
+            );
+            if acknowledged {
+                continue;
+            }
+            disk.clear_faults();
+            let path = Path::new("/parts/p");
+            assert!(!disk.exists(path).unwrap(), "{fault:?} {operation}");
+            assert!(write_on(&disk), "{fault:?} {operation}");
+            disk.power_cut();
+            assert_eq!(Part::open(&disk, path).unwrap().verify(), []);
+        }
+    }
 }
 
 /// A part with one chunk of everything, small enough to be damaged bit by bit.
