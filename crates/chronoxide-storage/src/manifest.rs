@@ -5,6 +5,7 @@
 //!
 //! A failed write or sync gives the file up: the state it should have is written to a new file. When that fails too,
 //! the edit is refused, nothing has changed as far as callers can tell, and the next edit writes a new file first.
+//! So does the first edit after opening: what an earlier process left may be in the system's cache only.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,13 +81,29 @@ impl Manifest {
             // It was never renamed: nothing counts on it.
             manifest.fs.remove(&temp)?;
         }
-        let report = manifest.load()?;
+        let (report, content) = manifest.load()?;
         if report.damaged {
-            manifest.replace_damaged(quarantine)?;
-        } else if manifest.bytes > 0 && report.torn_bytes == 0 {
-            manifest.settle();
+            let path = manifest.path();
+            tracing::error!(manifest = %path.display(), "a manifest is damaged; its good edits are used");
+            // A copy, since the name must never be without a file.
+            quarantine.keep_copy(&path, &content)?;
+            manifest.ensure_durable()?;
         }
         Ok((manifest, report))
+    }
+
+    /// Makes what was read durable, if it is not known to be. A failed sync of an earlier process may have left an
+    /// edit that can be read, and yet vanishes with the power. So call this before removing a file that the manifest
+    /// does not name; [`Manifest::apply`] does the same.
+    ///
+    /// # Errors
+    /// When a new file cannot be written.
+    pub(crate) fn ensure_durable(&mut self) -> Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let parts = self.parts.clone();
+        self.rewrite(&parts)
     }
 
     /// The live parts, in the order they were added.
@@ -185,11 +202,11 @@ impl Manifest {
         Ok(())
     }
 
-    fn load(&mut self) -> Result<ManifestReport> {
+    fn load(&mut self) -> Result<(ManifestReport, Vec<u8>)> {
         let path = self.path();
         let mut report = ManifestReport::default();
         if !self.fs.exists(&path)? {
-            return Ok(report);
+            return Ok((report, Vec::new()));
         }
         let content = self.fs.read(&path)?;
         self.bytes = content.len() as u64;
@@ -233,25 +250,7 @@ impl Manifest {
         report.torn_bytes = (content.len() - good_end) as u64;
         // The first record is written together with the header, before the file gets its name.
         report.damaged |= self.parts.is_empty() && self.next_seq == 1;
-        Ok(report)
-    }
-
-    /// Makes sure that what was read is durable; otherwise the first edit writes the file anew.
-    fn settle(&mut self) {
-        let path = self.path();
-        let settled = self.fs.open_append(&path).and_then(|file| {
-            file.sync_data()?;
-            self.fs.sync_dir(&self.dir)?;
-            Ok(file)
-        });
-        self.file = settled.ok();
-    }
-
-    fn replace_damaged(&mut self, quarantine: &Quarantine) -> Result<()> {
-        tracing::error!(manifest = %self.path().display(), "a manifest is damaged; its good edits are used");
-        let parts = self.parts.clone();
-        quarantine.set_aside(&self.path())?;
-        self.rewrite(&parts)
+        Ok((report, content))
     }
 }
 
@@ -279,3 +278,6 @@ fn edit_parts(parts: &mut Vec<PartEntry>, edit: &ManifestEdit) -> Result<(), Str
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod crash_tests;

@@ -43,6 +43,24 @@ impl Quarantine {
         Ok(target)
     }
 
+    /// Writes a damaged file's content beside it under the name it would be set aside to, for a file that is about to
+    /// be replaced; returns the new path.
+    ///
+    /// # Errors
+    /// When the copy cannot be made durable.
+    pub(crate) fn keep_copy(&self, path: &Path, content: &[u8]) -> Result<PathBuf> {
+        let target = self.free_name(path)?;
+        let copy = self.fs.create_new(&target)?;
+        copy.append(content)?;
+        copy.sync_all()?;
+        self.count.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(of = %path.display(), copy = %target.display(), "kept a copy of a damaged file");
+        if let Some(dir) = path.parent() {
+            self.fs.sync_dir(dir)?;
+        }
+        Ok(target)
+    }
+
     fn free_name(&self, path: &Path) -> Result<PathBuf> {
         let seconds = self.clock.now_ms().div_euclid(1000);
         let name = path.file_name().unwrap_or_default().to_string_lossy();

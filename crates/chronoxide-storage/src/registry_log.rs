@@ -459,3 +459,6 @@ impl Checkpoint {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod crash_tests;
