@@ -1,12 +1,13 @@
 //! `count_values`
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chronoxide_model::Labels;
 
 use super::groups::group_labels;
 use crate::Error;
-use crate::eval::{Cell, Column, Evaluation, Sink, StepSeries};
+use crate::eval::{Cell, Charge, Column, Evaluation, Meter, Sink, StepSeries};
 use crate::plan::{Aggregate, Expr, Grouping};
 
 /// Hands on one series for each value that comes in each group.
@@ -28,6 +29,8 @@ pub(super) fn for_each(
         steps: evaluation.steps.count,
         numbers: HashMap::new(),
         groups: Vec::new(),
+        meter: &evaluation.query.meter,
+        charges: Vec::new(),
     };
     evaluation.for_each(&aggregate.inner, &mut |series| counts.add(&series))?;
     counts.groups.into_iter().try_for_each(|(labels, counts)| {
@@ -48,6 +51,8 @@ struct Counts<'c> {
     steps: usize,
     numbers: HashMap<Labels, usize>,
     groups: Vec<(Labels, Vec<f64>)>,
+    meter: &'c Arc<Meter>,
+    charges: Vec<Charge>,
 }
 
 impl Counts<'_> {
@@ -88,6 +93,8 @@ impl Counts<'_> {
         let next = self.groups.len();
         let number = *self.numbers.entry(labels.clone()).or_insert(next);
         if number == next {
+            let charge = Charge::new(self.meter, self.steps as u64)?;
+            self.charges.push(charge);
             self.groups.push((labels, vec![0.0; self.steps]));
         }
         Ok(number)

@@ -8,7 +8,7 @@ use super::groups::GroupNumbers;
 use super::parameter::Parameter;
 use crate::Error;
 use crate::annotations::Annotation;
-use crate::eval::{Evaluation, Sink, StepSeries};
+use crate::eval::{Charge, Evaluation, Sink, StepSeries};
 use crate::plan::Aggregate;
 
 /// Hands on the first k series of each group at each step.
@@ -22,9 +22,11 @@ pub(super) fn first(
     };
     let mut numbers = GroupNumbers::default();
     let mut left: Vec<Vec<usize>> = Vec::new();
+    let mut charges: Vec<Charge> = Vec::new();
     evaluation.for_each(&aggregate.inner, &mut |mut series| {
         let (number, new) = numbers.number(&aggregate.grouping, &series.labels);
         if new.is_some() {
+            charges.push(Charge::new(&evaluation.query.meter, limits.len() as u64)?);
             left.push(limits.clone());
         }
         for (step, left) in left[number].iter_mut().enumerate() {

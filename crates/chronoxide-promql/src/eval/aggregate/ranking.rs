@@ -1,5 +1,7 @@
 //! `topk` and `bottomk`
 
+use std::collections::HashMap;
+
 use chronoxide_model::Labels;
 
 use super::groups::GroupNumbers;
@@ -36,7 +38,7 @@ pub(super) fn for_each(
         if new.is_some() {
             groups.push(Group {
                 best: (0..steps).map(|_| Best::new(order)).collect(),
-                charges: Vec::new(),
+                charges: vec![Charge::new(&evaluation.query.meter, steps as u64)?],
             });
         }
         let group = &mut groups[number];
@@ -187,7 +189,7 @@ impl Group {
     fn finish(self, series: &[(Labels, bool)], sink: Sink<'_>) -> Result<(), Error> {
         let steps = self.best.len();
         let mut order: Vec<usize> = Vec::new();
-        let mut columns: std::collections::HashMap<usize, Column> = Default::default();
+        let mut columns: HashMap<usize, Column> = HashMap::new();
         for (step, best) in self.best.into_iter().enumerate() {
             for entry in best.into_sorted() {
                 columns
