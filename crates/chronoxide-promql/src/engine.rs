@@ -139,6 +139,7 @@ impl Engine {
             steps,
             end_ms,
             step_ms,
+            threads: self.options.threads,
             lookback_ms: milliseconds(options.lookback.unwrap_or(self.options.lookback)),
             meter: Arc::new(meter),
             cancellation: options.cancellation.clone(),

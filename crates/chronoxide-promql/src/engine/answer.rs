@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use chronoxide_model::Labels;
 
-use crate::eval::range::{self, RangeShape};
+use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
 use crate::eval::{CellValue, Charge, Column, Evaluation, StepSeries, reserved};
 use crate::functions::Edges;
 use crate::plan::{AggregateOp, Expr, Node, RangeExtension, ValueType};
-use crate::{Error, Function, InstantSample, Point, RangeSeries, Value};
+use crate::{Error, FloatHistogram, Function, InstantSample, Point, RangeSeries, Value};
 
 /// The value of an instant query.
 pub(super) fn instant(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value, Error> {
@@ -55,9 +55,7 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
 fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, Error> {
     let shape = RangeShape::of(evaluation, node)?;
     let bounds = shape.bounds(evaluation.steps.start_ms);
-    let mut held: Vec<Charge> = Vec::new();
-    let mut found: BTreeMap<Labels, RangeSeries> = BTreeMap::new();
-    range::for_each(evaluation, node, &mut |input| {
+    let work = |input: RangeInput<'_>, (): &mut ()| {
         let window = Slide::default().to(&bounds, input.samples);
         let labels = if input.drop_name {
             reserved::without(input.labels)
@@ -68,22 +66,29 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
             None => zip(window.times, window.values),
             Some(extension) => extended_floats(&window, extension)?,
         };
-        let samples = floats.len() + window.histogram_times.len();
-        held.push(Charge::new(&evaluation.query.meter, samples as u64)?);
+        let histograms: Vec<(i64, FloatHistogram)> = window
+            .histogram_times
+            .iter()
+            .zip(window.histograms)
+            .map(|(at_ms, histogram)| (*at_ms, histogram.as_ref().clone()))
+            .collect();
+        let samples = floats.len() + histograms.len();
+        let charge = Charge::new(&evaluation.query.meter, samples as u64)?;
         let series = RangeSeries {
-            labels: labels.clone(),
+            labels,
             floats,
-            histograms: window
-                .histogram_times
-                .iter()
-                .zip(window.histograms)
-                .map(|(at_ms, histogram)| (*at_ms, histogram.as_ref().clone()))
-                .collect(),
+            histograms,
         };
-        if samples > 0 && found.insert(labels, series).is_some() {
-            return Err(same_labels());
+        Ok((samples > 0).then_some((series, charge)))
+    };
+    let mut held: Vec<Charge> = Vec::new();
+    let mut found: BTreeMap<Labels, RangeSeries> = BTreeMap::new();
+    range::map(evaluation, node, &work, &mut |(series, charge)| {
+        held.push(charge);
+        match found.insert(series.labels.clone(), series) {
+            Some(_) => Err(same_labels()),
+            None => Ok(()),
         }
-        Ok(())
     })?;
     Ok(found.into_values().collect())
 }

@@ -17,6 +17,8 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// The step of subqueries that state none; 1 minute.
     pub subquery_step: Duration,
+    /// How many threads one query may use when it reads many samples, 1 at least; as many as the machine has cores.
+    pub threads: usize,
     /// Which parts of the language that Prometheus keeps behind flags are on; all of them.
     pub features: Features,
 }
@@ -28,6 +30,7 @@ impl Default for EngineOptions {
             samples_max: 50_000_000,
             timeout: Duration::from_secs(120),
             subquery_step: Duration::from_secs(60),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             features: Features::ALL,
         }
     }

@@ -252,6 +252,43 @@ fn annotations_say_what_and_where() {
 }
 
 #[test]
+fn threads_do_not_change_the_answer() {
+    let mut source = MemorySource::default();
+    for series in 0..100 {
+        let instance = series.to_string();
+        let labels = [("__name__", "many_total"), ("instance", instance.as_str())];
+        let values: Vec<f64> = (0..300).map(|at| f64::from(at % (series + 2))).collect();
+        source.floats(&labels, 0, 15_000, &values);
+    }
+    let times = RangeTimes {
+        start_ms: 0,
+        end_ms: 80 * MINUTE,
+        step_ms: 4000,
+    };
+    for text in [
+        "many_total",
+        "rate(many_total[1m])",
+        "many_total smoothed",
+        "sum(many_total)",
+        "max_over_time(many_total[2m:20s])",
+    ] {
+        let run = |threads| {
+            let engine = Engine::new(EngineOptions {
+                threads,
+                ..EngineOptions::default()
+            });
+            engine
+                .range(&source, text, times, &QueryOptions::default())
+                .unwrap()
+                .value
+        };
+        let alone = run(1);
+        assert!(matches!(&alone, Value::Matrix(matrix) if !matrix.is_empty()));
+        assert!(run(4) == alone, "{text}");
+    }
+}
+
+#[test]
 fn absence_has_the_labels_asked_for() {
     assert_eq!(
         instant("absent(nothing{a=\"1\", b=~\"x\", c!=\"y\"})", 0).unwrap(),

@@ -41,20 +41,12 @@ pub(crate) fn for_each(
         return Ok(());
     };
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
-    let mut columns = SampleColumns::default();
-    for index in 0..selection.len() {
-        evaluation.check()?;
-        let _charge = selection.read(index, &mut columns)?;
-        let column = reach.column(evaluation, &columns, shown);
-        if !column.is_empty() {
-            sink(StepSeries::new(
-                selection.labels(index),
-                column,
-                shown != Shown::Value,
-            ))?;
-        }
-    }
-    Ok(())
+    let work = |index: usize, columns: &mut SampleColumns, (): &mut ()| {
+        let column = reach.column(evaluation, columns, shown);
+        Ok((!column.is_empty())
+            .then(|| StepSeries::new(selection.labels(index), column, shown != Shown::Value)))
+    };
+    selection.map(evaluation, &work, sink)
 }
 
 /// How far back from a step samples are looked for.

@@ -8,6 +8,7 @@ mod detail;
 mod invariant;
 pub(crate) mod lookback;
 mod negate;
+mod parallel;
 pub(crate) mod query;
 pub(crate) mod range;
 pub(crate) mod reserved;

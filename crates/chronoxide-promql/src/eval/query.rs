@@ -23,6 +23,8 @@ pub(crate) struct Query<'q> {
     pub(crate) end_ms: i64,
     /// The step as asked for; 0 for an instant query.
     pub(crate) step_ms: i64,
+    /// How many threads the query may use for its series.
+    pub(crate) threads: usize,
     /// How far an instant selector looks back.
     pub(crate) lookback_ms: i64,
     /// Counts samples.

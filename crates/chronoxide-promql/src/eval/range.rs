@@ -89,59 +89,67 @@ pub(crate) struct RangeInput<'s> {
     pub(crate) samples: &'s Samples,
 }
 
-/// Hands each series of range vector `node` to `sink`.
+/// Does `work` for each series of range vector `node`, selected ones on several threads, and hands what it gives to
+/// `sink` in order. `S` is memory that a thread reuses.
 ///
 /// # Errors
-/// Whatever the evaluation, the source or `sink` fails with.
-pub(crate) fn for_each(
+/// Whatever the evaluation, the source, `work` or `sink` fails with.
+pub(crate) fn map<S: Default, T: Send>(
     evaluation: &Evaluation<'_>,
     node: &Node,
-    sink: &mut dyn FnMut(RangeInput<'_>) -> Result<(), Error>,
+    work: RangeWork<'_, S, T>,
+    sink: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let shape = RangeShape::of(evaluation, node)?;
     match &node.expr {
-        Expr::Subquery(subquery) => for_each_of_subquery(evaluation, &shape, subquery, sink),
-        Expr::Range { selector, .. } => for_each_selected(evaluation, &shape, selector, sink),
+        Expr::Subquery(subquery) => map_subquery(evaluation, &shape, subquery, work, sink),
+        Expr::Range { selector, .. } => map_selected(evaluation, &shape, selector, work, sink),
         _ => Ok(()),
     }
 }
 
-fn for_each_selected(
+/// What is done with one series of a range vector.
+pub(crate) type RangeWork<'w, S, T> =
+    &'w (dyn Fn(RangeInput<'_>, &mut S) -> Result<Option<T>, Error> + Sync);
+
+fn map_selected<S: Default, T: Send>(
     evaluation: &Evaluation<'_>,
     shape: &RangeShape,
     selector: &Selector,
-    sink: &mut dyn FnMut(RangeInput<'_>) -> Result<(), Error>,
+    work: RangeWork<'_, S, T>,
+    sink: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let Some(times) = shape.times(evaluation.steps) else {
         return Ok(());
     };
-    let mut samples = Samples::default();
-    let mut columns = SampleColumns::default();
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
-    for index in 0..selection.len() {
-        evaluation.check()?;
-        let _charge = selection.read(index, &mut columns)?;
-        samples.take(&mut columns);
-        if samples.len() > 0 {
-            sink(RangeInput {
+    let work_on_columns =
+        |index: usize, columns: &mut SampleColumns, (samples, state): &mut (Samples, S)| {
+            samples.take(columns);
+            if samples.len() == 0 {
+                return Ok(None);
+            }
+            let input = RangeInput {
                 labels: &selection.labels(index),
                 drop_name: false,
-                samples: &samples,
-            })?;
-        }
-    }
-    Ok(())
+                samples,
+            };
+            work(input, state)
+        };
+    selection.map(evaluation, &work_on_columns, sink)
 }
 
-fn for_each_of_subquery(
+fn map_subquery<S: Default, T>(
     evaluation: &Evaluation<'_>,
     shape: &RangeShape,
     subquery: &Subquery,
-    sink: &mut dyn FnMut(RangeInput<'_>) -> Result<(), Error>,
+    work: RangeWork<'_, S, T>,
+    sink: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let steps = inner_steps(evaluation.steps, shape, subquery);
     evaluation.query.meter.check_steps(steps)?;
     let mut samples = Samples::default();
+    let mut state = S::default();
     evaluation
         .at(steps)
         .for_each(&subquery.inner, &mut |series| {
@@ -150,11 +158,15 @@ fn for_each_of_subquery(
                 return Ok(());
             }
             let _charge = Charge::new(&evaluation.query.meter, samples.len() as u64)?;
-            sink(RangeInput {
+            let input = RangeInput {
                 labels: &series.labels,
                 drop_name: series.drop_name,
                 samples: &samples,
-            })
+            };
+            match work(input, &mut state)? {
+                Some(result) => sink(result),
+                None => Ok(()),
+            }
         })
 }
 

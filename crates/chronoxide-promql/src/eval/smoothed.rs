@@ -43,32 +43,26 @@ pub(crate) fn for_each(
         return Ok(());
     };
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
-    let mut columns = SampleColumns::default();
-    let mut samples = Samples::default();
-    let mut notes = Notes::default();
-    for index in 0..selection.len() {
-        evaluation.check()?;
-        let _charge = selection.read(index, &mut columns)?;
-        samples.take(&mut columns);
-        let mut column = Column::absent(steps.count);
-        let mut slide = Slide::default();
-        for (step, step_ms) in steps.iter().enumerate() {
-            let window = slide.to(&bounds(step_ms), &samples);
-            if let Some(value) = value_at(&window, window.end_ms, &mut notes) {
-                column.set(step, value);
+    let work =
+        |index: usize, columns: &mut SampleColumns, (samples, notes): &mut (Samples, Notes)| {
+            samples.take(columns);
+            let mut column = Column::absent(steps.count);
+            let mut slide = Slide::default();
+            for (step, step_ms) in steps.iter().enumerate() {
+                let window = slide.to(&bounds(step_ms), samples);
+                if let Some(value) = value_at(&window, window.end_ms, notes) {
+                    column.set(step, value);
+                }
             }
-        }
-        let labels = selection.labels(index);
-        notes.tell(
-            evaluation,
-            labels.metric_name().unwrap_or_default(),
-            position,
-        );
-        if !column.is_empty() {
-            sink(StepSeries::new(labels, column, false))?;
-        }
-    }
-    Ok(())
+            let labels = selection.labels(index);
+            notes.tell(
+                evaluation,
+                labels.metric_name().unwrap_or_default(),
+                position,
+            );
+            Ok((!column.is_empty()).then(|| StepSeries::new(labels, column, false)))
+        };
+    selection.map(evaluation, &work, sink)
 }
 
 /// The value at `at_ms`: the sample's own, or between the samples around; the last one when none follows.

@@ -90,16 +90,13 @@ pub(crate) fn for_each(
     sink: Sink<'_>,
 ) -> Result<(), Error> {
     let run = Run::new(evaluation, call)?;
-    let mut workspace = Workspace::default();
-    range::for_each(evaluation, run.argument, &mut |input| {
-        let column = run.column(&input, &mut workspace)?;
-        run.tell(&input, &column, &mut workspace);
-        if column.is_empty() {
-            return Ok(());
-        }
+    let work = |input: RangeInput<'_>, workspace: &mut Workspace| {
+        let column = run.column(&input, workspace)?;
+        run.tell(&input, &column, workspace);
         let drop_name = input.drop_name || !keeps_name(call.function);
-        sink(StepSeries::new(input.labels.clone(), column, drop_name))
-    })
+        Ok((!column.is_empty()).then(|| StepSeries::new(input.labels.clone(), column, drop_name)))
+    };
+    range::map(evaluation, run.argument, &work, sink)
 }
 
 /// The first and last sample of a series are its own; everything else is computed from it.
