@@ -49,6 +49,8 @@ struct Pattern {
     literals: Option<Vec<String>>,
     /// What every match begins with; often empty.
     prefix: String,
+    /// See [`Matcher::weight`].
+    weight: usize,
 }
 
 /// A regular expression that cannot be used.
@@ -191,6 +193,13 @@ impl Matcher {
         }
     }
 
+    /// What it took to compile a regular expression: characters and character ranges, times their repetitions; 0 for
+    /// other matchers. Time and memory go with it, so that a caller can bound what one request may cost.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.pattern.as_ref().map_or(0, |pattern| pattern.weight)
+    }
+
     /// What every value that satisfies a `=~` matcher begins with; empty when nothing is known.
     #[must_use]
     pub fn prefix(&self) -> &str {
@@ -237,6 +246,7 @@ impl Pattern {
         Ok(Self {
             literals: literals_of(&hir),
             prefix: prefix_of(&hir),
+            weight: weight_of(&hir),
             regex,
         })
     }
@@ -246,6 +256,27 @@ impl Pattern {
 fn one_line(message: &str) -> String {
     let last = message.lines().next_back().unwrap_or(message);
     last.trim().trim_start_matches("error: ").to_owned()
+}
+
+/// Characters and ranges of an expression, times their repetitions. The parser bounds how deep expressions nest.
+fn weight_of(hir: &regex_syntax::hir::Hir) -> usize {
+    use regex_syntax::hir::{Class, HirKind};
+    match hir.kind() {
+        HirKind::Empty => 0,
+        HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
+        HirKind::Capture(capture) => weight_of(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            let times = usize::try_from(times).unwrap_or(usize::MAX);
+            weight_of(&repetition.sub).saturating_mul(times)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(weight_of).fold(0, usize::saturating_add)
+        }
+    }
 }
 
 /// All strings an expression matches, when it is nothing but literals and alternations of them.
@@ -330,6 +361,15 @@ mod tests {
         assert_eq!(Matcher::regex("a", "^a$").unwrap().literals(), None);
         assert!(Matcher::regex("a", "^a$").unwrap().matches("a"));
         assert_eq!(Matcher::regex("a", "").unwrap().literals().unwrap(), [""]);
+    }
+
+    #[test]
+    fn weights_grow_with_repetitions() {
+        let weight = |pattern: &str| Matcher::regex("a", pattern).unwrap().weight();
+        assert_eq!(weight("abc"), 3);
+        assert_eq!(weight("(?:ab+){10}[0-9]"), 21);
+        assert!(weight("\\pL{100}") > 50_000, "{}", weight("\\pL{100}"));
+        assert_eq!(Matcher::equal("a", "abc").weight(), 0);
     }
 
     #[test]

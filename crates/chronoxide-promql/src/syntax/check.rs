@@ -1,9 +1,11 @@
 //! Types: what may stand where, in Prometheus' words.
 
+use std::collections::HashSet;
+
 use chronoxide_model::METRIC_NAME;
 
 use super::grouping::takes_parameter;
-use super::tree::{Aggregate, Binary, Expr, ExprKind, Selector};
+use super::tree::{Aggregate, Binary, BinaryModifiers, Expr, ExprKind, Selector};
 use crate::function::Arity;
 use crate::plan::{AggregateOp, Cardinality, Grouping, Position, ValueType};
 use crate::{Error, Function};
@@ -140,11 +142,7 @@ impl Checker<'_> {
             let message = "comparisons between scalars must use BOOL modifier";
             return Err(self.error(self.operator_position(binary), message));
         }
-        if let Some(Grouping::By(labels)) = &modifiers.labels
-            && let Some(label) = labels
-                .iter()
-                .find(|label| modifiers.include.contains(label))
-        {
+        if let Some(label) = label_in_both(modifiers) {
             let label = super::quote(label);
             let message = format!("label {label} must not occur in ON and GROUP clause at once");
             return Err(self.error(self.operator_position(binary), message));
@@ -272,6 +270,15 @@ impl Checker<'_> {
             _ => Err(self.error(labels.position, "expected label selectors only")),
         }
     }
+}
+
+/// A label that stands in `on` and in `group_left` or `group_right`.
+fn label_in_both(modifiers: &BinaryModifiers) -> Option<&String> {
+    let Some(Grouping::By(labels)) = &modifiers.labels else {
+        return None;
+    };
+    let included: HashSet<&String> = modifiers.include.iter().collect();
+    labels.iter().find(|label| included.contains(label))
 }
 
 /// The listed labels.

@@ -13,10 +13,14 @@ use crate::plan::{BinaryOp, Position};
 /// Different regular expressions a query may have: each one takes time and memory to compile.
 const REGEXES_MAX: usize = 256;
 
+/// What they may weigh together. It takes some microseconds a unit, less than a second for all.
+const REGEX_WEIGHT_MAX: usize = 400_000;
+
 /// The regular expressions compiled so far. Dashboards repeat the same few in every selector.
 #[derive(Debug, Default)]
 pub(crate) struct Regexes {
     compiled: HashMap<(MatcherOp, String, String), Matcher>,
+    weight: usize,
 }
 
 impl Parser<'_> {
@@ -158,6 +162,11 @@ impl Parser<'_> {
         }
         let matcher = compile(key.1.as_str(), key.2.as_str())
             .map_err(|error| self.error(position, error.to_string()))?;
+        self.regexes.weight += matcher.weight();
+        if self.regexes.weight > REGEX_WEIGHT_MAX {
+            let message = "the regular expressions of the query are too large";
+            return Err(self.error(position, message));
+        }
         self.regexes.compiled.insert(key, matcher.clone());
         Ok(matcher)
     }

@@ -516,6 +516,11 @@ fn a_query_has_a_bounded_number_of_regular_expressions() {
             .contains("more than 256 different regular expressions"),
         "{error}"
     );
+    let heavy: Vec<String> = (100..200)
+        .map(|count| format!("a=~\"\\\\pL{{{count}}}\""))
+        .collect();
+    let error = read(&format!("foo{{{}}}", heavy.join(","))).unwrap_err();
+    assert!(error.to_string().contains("are too large"), "{error}");
     let same = vec!["a=~\"x.*\""; 1000].join(",");
     assert!(read(&format!("foo{{{same}}}")).is_ok());
 }
