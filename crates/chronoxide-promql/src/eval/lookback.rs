@@ -73,6 +73,10 @@ impl Reach {
 
     fn column(&self, evaluation: &Evaluation<'_>, samples: &SampleColumns, shown: Shown) -> Column {
         let mut column = Column::absent(evaluation.steps.count);
+        if samples.histograms.is_empty() && shown == Shown::Value {
+            self.fill_with_floats(evaluation, samples, &mut column);
+            return column;
+        }
         let mut newest = Newest::new(samples);
         for (index, step_ms) in evaluation.steps.iter().enumerate() {
             let asked_ms = self.asked_ms(step_ms);
@@ -85,6 +89,33 @@ impl Reach {
             );
         }
         column
+    }
+}
+
+impl Reach {
+    /// The common case: a series of floats alone.
+    fn fill_with_floats(
+        &self,
+        evaluation: &Evaluation<'_>,
+        samples: &SampleColumns,
+        column: &mut Column,
+    ) {
+        let (times, values) = (&samples.timestamps_ms, &samples.values);
+        let mut passed = 0;
+        for (index, step_ms) in evaluation.steps.iter().enumerate() {
+            let asked_ms = self.asked_ms(step_ms);
+            while passed < times.len() && times[passed] <= asked_ms {
+                passed += 1;
+            }
+            let Some(newest) = passed.checked_sub(1) else {
+                continue;
+            };
+            if times[newest] > asked_ms.saturating_sub(self.lookback_ms)
+                && !is_stale_marker(values[newest])
+            {
+                column.set_float(index, values[newest]);
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the functions compute.
 
 pub(crate) mod absent;
+mod block_sums;
 pub(crate) mod calendar;
 mod changes;
 mod extended;

@@ -21,10 +21,7 @@ pub(super) fn sum(window: &Window<'_>, workspace: &mut Workspace) -> KernelResul
     if window.times.is_empty() {
         return Ok(histogram::sum(window.histograms, &mut workspace.notes));
     }
-    let mut sum = KahanSum::default();
-    for value in window.values {
-        sum.add(*value);
-    }
+    let sum = workspace.blocks.window(window.before, window.values);
     Ok(float(sum.value()))
 }
 
@@ -35,6 +32,11 @@ pub(super) fn avg(window: &Window<'_>, workspace: &mut Workspace) -> KernelResul
     }
     if window.times.is_empty() {
         return Ok(histogram::avg(window.histograms, &mut workspace.notes));
+    }
+    let sum = workspace.blocks.window(window.before, window.values);
+    if sum.sum.is_finite() {
+        let count = window.values.len() as f64;
+        return Ok(float(sum.sum / count + sum.compensation / count));
     }
     Ok(float(mean(window.values)))
 }

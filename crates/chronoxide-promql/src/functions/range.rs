@@ -6,6 +6,7 @@ use crate::annotations::Annotation;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
 use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries};
+use crate::functions::block_sums::BlockSums;
 use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
 use crate::functions::{
@@ -23,6 +24,8 @@ pub(crate) struct Workspace {
     pub(crate) scratch: Vec<f64>,
     /// Which floats of the series start anew as a counter, ascending; for functions of counters only.
     pub(crate) resets: Vec<usize>,
+    /// Sums of blocks of floats, for functions of sums over several steps only.
+    pub(crate) blocks: BlockSums,
     /// The floats that no later one of the window replaces as its extreme.
     pub(crate) extremes: Extremes,
     /// What was noticed.
@@ -157,10 +160,7 @@ impl<'r> Run<'r> {
         let steps = self.evaluation.steps;
         let mut column = Column::absent(steps.count);
         let mut slide = Slide::default();
-        workspace.extremes.clear();
-        if rate::uses_resets(self.function) {
-            rate::find_resets(input.samples, &mut workspace.resets);
-        }
+        self.prepare(input, workspace);
         for (index, step_ms) in steps.iter().enumerate() {
             if index % CHECK_STEPS == 0 {
                 self.evaluation.check()?;
@@ -180,6 +180,23 @@ impl<'r> Run<'r> {
             }
         }
         Ok(column)
+    }
+
+    /// Does once a series what would be the same work in many windows.
+    fn prepare(&self, input: &RangeInput<'_>, workspace: &mut Workspace) {
+        workspace.extremes.clear();
+        workspace.blocks.clear();
+        match self.function {
+            Function::Rate | Function::Increase => {
+                rate::find_resets(input.samples, &mut workspace.resets);
+            }
+            Function::SumOverTime | Function::AvgOverTime
+                if !self.evaluation.steps.is_instant() =>
+            {
+                workspace.blocks.fill(&input.samples.values);
+            }
+            _ => {}
+        }
     }
 
     fn check_quantile(&self, quantile: f64) {

@@ -9,7 +9,7 @@ use crate::eval::samples::Samples;
 use crate::eval::window::Window;
 use crate::functions::notes::Note;
 use crate::functions::range::Workspace;
-use crate::{Error, FloatHistogram, Function};
+use crate::{Error, FloatHistogram};
 
 pub(super) use histogram::{add_noted, subtract_noted};
 
@@ -56,11 +56,6 @@ pub(super) fn delta(
     workspace: &mut Workspace,
 ) -> Result<Option<CellValue>, Error> {
     Ok(extrapolated(window, workspace, Change::DELTA))
-}
-
-/// Whether `function` wants [`Workspace::resets`].
-pub(super) const fn uses_resets(function: Function) -> bool {
-    matches!(function, Function::Rate | Function::Increase)
 }
 
 /// Fills `resets` with the floats that start anew after the float before, so that each is looked for once and not in
