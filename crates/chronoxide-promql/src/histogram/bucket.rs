@@ -68,6 +68,14 @@ impl FloatHistogram {
         }
     }
 
+    /// Lower bound, upper bound and count of all buckets, ascending; the zero bucket only if it has observations.
+    ///
+    /// Bounds that reach into the zero bucket are cut at its edge, which then is the same below and above zero.
+    pub fn bucket_bounds(&self) -> impl DoubleEndedIterator<Item = (f64, f64, f64)> + '_ {
+        self.buckets()
+            .map(|bucket| (bucket.lower, bucket.upper, bucket.count))
+    }
+
     /// All buckets, ascending; the zero bucket only if it has observations. Bounds that reach into the zero bucket are
     /// cut at its edge.
     pub(crate) fn buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> + '_ {
