@@ -1,0 +1,48 @@
+//! The Prometheus HTTP API.
+
+mod answer;
+mod form;
+pub(crate) mod json;
+mod labels;
+mod metadata;
+pub(crate) mod number;
+mod params;
+mod query;
+mod request;
+mod rfc3339;
+mod rules;
+mod series;
+mod status;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::state::ServerState;
+
+/// The endpoints below `/api/v1`.
+pub(crate) fn routes() -> Router<Arc<ServerState>> {
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route(
+            "/query_exemplars",
+            get(query::exemplars).post(query::exemplars),
+        )
+        .route("/format_query", get(query::format).post(query::format))
+        .route("/labels", get(labels::names).post(labels::names))
+        .route("/label/{name}/values", get(labels::values))
+        .route("/series", get(series::series).post(series::series))
+        .route("/metadata", get(metadata::metadata))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(rules::alerts))
+        .route("/alertmanagers", get(rules::alertmanagers))
+        .route("/targets", get(rules::targets))
+        .route("/status/buildinfo", get(status::build_info))
+        .route("/status/runtimeinfo", get(status::runtime_info))
+        .route("/status/flags", get(status::flags))
+        .route("/status/config", get(status::config))
+        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/walreplay", get(status::wal_replay))
+}

@@ -1,0 +1,189 @@
+//! Numbers as the Prometheus API writes them (the forms of Go's `strconv`).
+
+use std::io::Write as _;
+
+/// Appends a sample value: the shortest digits that read back the same, in exponent form below 1e-6 and from 1e21.
+pub(crate) fn write_value(out: &mut Vec<u8>, value: f64) {
+    let magnitude = value.abs();
+    if write_special(out, value) || write_integer(out, value) {
+        return;
+    }
+    if !(1e-6..1e21).contains(&magnitude) {
+        write_exponent(out, value);
+    } else {
+        write_plain(out, value);
+    }
+}
+
+/// Appends a scalar's value: like [`write_value`], but never in exponent form.
+pub(crate) fn write_scalar_value(out: &mut Vec<u8>, value: f64) {
+    if !write_special(out, value) && !write_integer(out, value) {
+        write_plain(out, value);
+    }
+}
+
+/// Appends a sample's time in seconds: whole, or with exactly three decimals.
+pub(crate) fn write_timestamp(out: &mut Vec<u8>, timestamp_ms: i64) {
+    let magnitude = timestamp_ms.unsigned_abs();
+    if timestamp_ms < 0 {
+        out.push(b'-');
+    }
+    write_unsigned(out, magnitude / 1000);
+    let milliseconds = magnitude % 1000;
+    if milliseconds != 0 {
+        let digits = [
+            milliseconds / 100,
+            milliseconds / 10 % 10,
+            milliseconds % 10,
+        ];
+        out.push(b'.');
+        out.extend(digits.map(|digit| b'0' + digit as u8));
+    }
+}
+
+/// Appends the time of a scalar or string result in seconds, without trailing zeros.
+pub(crate) fn write_scalar_timestamp(out: &mut Vec<u8>, timestamp_ms: i64) {
+    write_timestamp(out, timestamp_ms);
+    if timestamp_ms % 1000 != 0 {
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+    }
+}
+
+/// Appends `number` in decimal.
+pub(crate) fn write_unsigned(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+fn write_special(out: &mut Vec<u8>, value: f64) -> bool {
+    let text = if value.is_nan() {
+        "NaN"
+    } else if value == f64::INFINITY {
+        "+Inf"
+    } else if value == f64::NEG_INFINITY {
+        "-Inf"
+    } else {
+        return false;
+    };
+    out.extend_from_slice(text.as_bytes());
+    true
+}
+
+/// Whole numbers below 2^53 are their own shortest digits; most counters are such.
+fn write_integer(out: &mut Vec<u8>, value: f64) -> bool {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    if value.abs() >= EXACT_MAX || value.fract() != 0.0 {
+        return false;
+    }
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    write_unsigned(out, value.abs() as u64);
+    true
+}
+
+fn write_plain(out: &mut Vec<u8>, value: f64) {
+    write!(out, "{value}").expect("writing to memory does not fail");
+}
+
+/// Go writes an exponent's sign always, and at least two digits of it.
+fn write_exponent(out: &mut Vec<u8>, value: f64) {
+    let start = out.len();
+    write!(out, "{value:e}").expect("writing to memory does not fail");
+    let exponent = out[start..]
+        .iter()
+        .position(|byte| *byte == b'e')
+        .map(|offset| start + offset + 1);
+    let Some(mut exponent) = exponent else { return };
+    if out.get(exponent) == Some(&b'-') {
+        exponent += 1;
+    } else {
+        out.insert(exponent, b'+');
+        exponent += 1;
+    }
+    if out.len() - exponent == 1 {
+        out.insert(exponent, b'0');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn values_have_the_forms_of_prometheus() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-17.0, "-17"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (9.99e-7, "9.99e-07"),
+            (1e-7, "1e-07"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
+            (1.797_693_134_862_315_7e308, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            (123_456_789.123_456_79, "123456789.12345679"),
+            (f64::NAN, "NaN"),
+            (-f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(text(|out| write_value(out, value)), expected);
+        }
+    }
+
+    #[test]
+    fn scalars_are_never_in_exponent_form() {
+        for (value, expected) in [
+            (1e21, "1000000000000000000000"),
+            (1e-7, "0.0000001"),
+            (-0.0, "-0"),
+            (f64::INFINITY, "+Inf"),
+            (2.5, "2.5"),
+        ] {
+            assert_eq!(text(|out| write_scalar_value(out, value)), expected);
+        }
+    }
+
+    #[test]
+    fn sample_times_have_no_decimals_or_three() {
+        for (timestamp_ms, sample, scalar) in [
+            (0, "0", "0"),
+            (1_795_225_097_730, "1795225097.730", "1795225097.73"),
+            (1_435_781_451_781, "1435781451.781", "1435781451.781"),
+            (1_435_781_451_700, "1435781451.700", "1435781451.7"),
+            (1_000, "1", "1"),
+            (-1, "-0.001", "-0.001"),
+            (-2_500, "-2.500", "-2.5"),
+            (i64::MIN, "-9223372036854775.808", "-9223372036854775.808"),
+        ] {
+            assert_eq!(text(|out| write_timestamp(out, timestamp_ms)), sample);
+            assert_eq!(
+                text(|out| write_scalar_timestamp(out, timestamp_ms)),
+                scalar
+            );
+        }
+    }
+}

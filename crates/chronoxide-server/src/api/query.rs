@@ -1,0 +1,161 @@
+//! Queries: instant and over a range.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::response::Response;
+use chronoxide_promql::syntax::{self, Features};
+use chronoxide_promql::{Answer, QueryOptions, RangeTimes, Value};
+use chronoxide_storage::Database;
+
+use super::answer::{Timing, write_answer};
+use super::form::Form;
+use super::json::{Notes, success, write_string};
+use super::request::{blocking, json_response, success_response};
+use crate::error::ApiError;
+use crate::state::{CancelOnDrop, Deadline, ServerState};
+
+/// A query of either kind, ready to run.
+#[derive(Debug)]
+struct Query {
+    text: String,
+    times: Times,
+    limit: Option<usize>,
+    lookback: Option<Duration>,
+    timeout: Duration,
+    with_stats: bool,
+    notes: Notes,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Times {
+    At(i64),
+    Range(RangeTimes),
+}
+
+/// `/query`: the value at one time.
+pub(crate) async fn instant(
+    State(state): State<Arc<ServerState>>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let limit = form.limit()?;
+    let times = Times::At(form.evaluation_time(state.now_ms())?);
+    let query = Query::new(&state, &form, times, limit)?;
+    query.run(&state).await
+}
+
+/// `/query_range`: the values at steps between two times.
+pub(crate) async fn range(
+    State(state): State<Arc<ServerState>>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let limit = form.limit()?;
+    let times = Times::Range(form.steps()?);
+    let query = Query::new(&state, &form, times, limit)?;
+    query.run(&state).await
+}
+
+/// `/query_exemplars`: exemplars are not stored, so that there are none for any query.
+pub(crate) async fn exemplars(form: Form) -> Result<Response, ApiError> {
+    form.range()?;
+    chronoxide_promql::selectors_of(form.query()).map_err(|error| ApiError::from_query(&error))?;
+    Ok(success_response(|out| out.extend_from_slice(b"[]")))
+}
+
+/// `/format_query`: the query, written the usual way.
+pub(crate) async fn format(form: Form) -> Result<Response, ApiError> {
+    let tree =
+        syntax::parse(form.query(), Features::ALL).map_err(|error| ApiError::from_query(&error))?;
+    Ok(success_response(|out| write_string(out, &tree.pretty())))
+}
+
+impl Query {
+    fn new(
+        state: &ServerState,
+        form: &Form,
+        times: Times,
+        limit: Option<usize>,
+    ) -> Result<Self, ApiError> {
+        let timeout = form.timeout(state.config.query_timeout)?;
+        let lookback = form.lookback()?;
+        let mut notes = Notes::default();
+        let stats = form.get("stats");
+        if let Some(value) = stats.filter(|value| !["true", "all"].contains(value)) {
+            notes.warnings.push(format!(
+                "value {value:?} for parameter \"stats\" is deprecated, use \"true\" or \"all\""
+            ));
+        }
+        let with_stats = stats.is_some();
+        Ok(Self {
+            text: form.query().to_owned(),
+            times,
+            limit,
+            lookback,
+            timeout,
+            with_stats,
+            notes,
+        })
+    }
+
+    async fn run(self, state: &Arc<ServerState>) -> Result<Response, ApiError> {
+        let database = state.ready_database()?;
+        let deadline = Deadline::new(self.timeout);
+        let cancel = CancelOnDrop::default();
+        let _turn = state.query_turn(deadline.left()).await?;
+        let _running = state.metrics.queries_running.raise();
+        let queue = self.timeout.saturating_sub(deadline.left());
+        let options = QueryOptions {
+            lookback: self.lookback,
+            timeout: Some(deadline.left()),
+            cancellation: cancel.0.clone(),
+        };
+        let shared = Arc::clone(state);
+        let body = blocking(state, move || {
+            self.evaluate(&shared, &database, &options, queue)
+        })
+        .await?;
+        Ok(json_response(body))
+    }
+
+    fn evaluate(
+        mut self,
+        state: &ServerState,
+        database: &Database,
+        options: &QueryOptions,
+        queue: Duration,
+    ) -> Result<Vec<u8>, ApiError> {
+        let started = Instant::now();
+        let answer = match self.times {
+            Times::At(time_ms) => state.engine.instant(database, &self.text, time_ms, options),
+            Times::Range(times) => state.engine.range(database, &self.text, times, options),
+        };
+        let mut answer = answer.map_err(|error| ApiError::from_query(&error))?;
+        let timing = Timing {
+            queue,
+            evaluation: started.elapsed(),
+        };
+        state.metrics.query_samples.add(answer.stats.samples);
+        let mut notes = Notes {
+            warnings: std::mem::take(&mut answer.warnings),
+            infos: std::mem::take(&mut answer.infos),
+        };
+        if truncate(&mut answer, self.limit) {
+            notes.warn_of_truncation();
+        }
+        notes.warnings.append(&mut self.notes.warnings);
+        let timing = self.with_stats.then_some(timing);
+        Ok(success(&notes, |out| write_answer(out, &answer, timing)))
+    }
+}
+
+/// Cuts the series to `limit`; whether there were more.
+fn truncate(answer: &mut Answer, limit: Option<usize>) -> bool {
+    let Some(limit) = limit else { return false };
+    match &mut answer.value {
+        Value::Vector(samples) if samples.len() > limit => samples.truncate(limit),
+        Value::Matrix(series) if series.len() > limit => series.truncate(limit),
+        _ => return false,
+    }
+    true
+}

@@ -1,0 +1,369 @@
+//! Configuration: settings as typed, then checked.
+
+mod byte_size;
+mod duration;
+mod memory_budget;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub(crate) use byte_size::{format_byte_size, parse_byte_size};
+pub(crate) use duration::{format_duration, parse_duration};
+pub(crate) use memory_budget::MemoryBudget;
+pub use settings::{CONFIG_FILE_VARIABLE, Origin, Setting, Settings};
+
+use settings::Named;
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no such setting: correct its name.
+    #[error("unknown setting {name}{}", near.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
+    Unknown {
+        /// As it was written.
+        name: String,
+        /// The setting it may have been meant for.
+        near: Option<String>,
+    },
+    /// A value that means nothing for its setting.
+    #[error("{name}: {reason}")]
+    Value {
+        /// The setting, named as whoever set it knows it.
+        name: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The configuration file cannot be read.
+    #[error("configuration file {}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A setting of the OTLP receiver, which this build does not have.
+    #[error(
+        "{name}: this build has no OTLP receiver, so the setting would have no effect; remove it and send remote write"
+    )]
+    OtlpUnavailable {
+        /// As it was written.
+        name: String,
+    },
+}
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DurabilityMode {
+    /// After its bytes are on the disk.
+    Sync,
+    /// After its bytes are with the operating system; they are forced to disk this often.
+    Interval(Duration),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Checked settings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Directory of all data.
+    pub storage_path: PathBuf,
+    /// Where the HTTP API listens.
+    pub http_listen: SocketAddr,
+    /// Age limit of samples.
+    pub retention_time: Duration,
+    /// Bytes on disk above which the oldest data goes.
+    pub retention_size_bytes: Option<u64>,
+    /// When a write is acknowledged.
+    pub durability: DurabilityMode,
+    /// Free disk space below which writes are refused.
+    pub min_free_bytes: u64,
+    /// Memory budget; `None` takes a share of the machine.
+    pub memory_limit_bytes: Option<u64>,
+    /// Limit of active series; `None` follows from the memory budget.
+    pub series_limit: Option<u32>,
+    /// Lookback of instant selectors.
+    pub lookback: Duration,
+    /// Queries evaluated at once.
+    pub query_concurrency: usize,
+    /// Samples one query may load.
+    pub query_samples_max: u64,
+    /// Longest time a query may take.
+    pub query_timeout: Duration,
+    /// Bytes of a remote-write request, before and after decompression.
+    pub remote_write_bytes_max: usize,
+    /// How often own metrics are stored; `None`: never.
+    pub self_metrics_interval: Option<Duration>,
+    /// Connections served at once.
+    pub connections_max: usize,
+    /// How long shutdown waits for requests under way.
+    pub shutdown_timeout: Duration,
+    /// Level of log lines.
+    pub log_level: String,
+    /// Shape of log lines.
+    pub log_format: LogFormat,
+    flags: Vec<(&'static str, String)>,
+}
+
+impl Config {
+    /// Checks `settings`.
+    ///
+    /// # Errors
+    /// When a value means nothing for its setting; the error names the setting as whoever set it knows it.
+    pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let at_least_1ms = |duration: Duration| !duration.is_zero();
+        Ok(Self {
+            storage_path: check(settings, "storage.path", "a directory", |text| {
+                (!text.is_empty()).then(|| PathBuf::from(text))
+            })?,
+            http_listen: check(
+                settings,
+                "http.listen",
+                "an address and port such as 127.0.0.1:8490",
+                parse_listen,
+            )?,
+            retention_time: check(
+                settings,
+                "retention.time",
+                "a duration such as 30d or 1h30m",
+                |text| parse_duration(text).filter(|duration| at_least_1ms(*duration)),
+            )?,
+            retention_size_bytes: check(
+                settings,
+                "retention.size",
+                "a size such as 10GiB, or none",
+                |text| optional(text, "none", parse_byte_size),
+            )?,
+            durability: check(
+                settings,
+                "storage.durability",
+                "sync, or interval=200ms with any duration",
+                parse_durability,
+            )?,
+            min_free_bytes: check(settings, "storage.min-free", SIZE, parse_byte_size)?,
+            memory_limit_bytes: check(
+                settings,
+                "memory.limit",
+                "a size such as 1GiB, or auto",
+                |text| optional(text, "auto", parse_byte_size),
+            )?,
+            series_limit: check(
+                settings,
+                "series.limit",
+                "a number above 0, or auto",
+                |text| optional(text, "auto", parse_positive),
+            )?,
+            lookback: check(settings, "query.lookback-delta", DURATION, |text| {
+                parse_duration(text).filter(|duration| at_least_1ms(*duration))
+            })?,
+            query_concurrency: check(settings, "query.max-concurrency", POSITIVE, parse_positive)?,
+            query_samples_max: check(settings, "query.max-samples", POSITIVE, parse_positive)?,
+            query_timeout: check(settings, "query.timeout", DURATION, |text| {
+                parse_duration(text).filter(|duration| at_least_1ms(*duration))
+            })?,
+            remote_write_bytes_max: check(
+                settings,
+                "remote-write.size-limit",
+                "a size from 1KiB to 1GiB",
+                |text| {
+                    let bytes = parse_byte_size(text)
+                        .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))?;
+                    usize::try_from(bytes).ok()
+                },
+            )?,
+            self_metrics_interval: check(
+                settings,
+                "self-metrics.interval",
+                "a duration of at least 1s, or off",
+                |text| {
+                    optional(text, "off", |text| {
+                        parse_duration(text).filter(|interval| *interval >= Duration::from_secs(1))
+                    })
+                },
+            )?,
+            connections_max: check(settings, "http.max-connections", POSITIVE, parse_positive)?,
+            shutdown_timeout: check(settings, "http.shutdown-timeout", DURATION, parse_duration)?,
+            log_level: check(
+                settings,
+                "log.level",
+                "error, warn, info, debug or trace",
+                |text| {
+                    ["error", "warn", "info", "debug", "trace"]
+                        .contains(&text)
+                        .then(|| text.to_owned())
+                },
+            )?,
+            log_format: check(settings, "log.format", "text or json", |text| match text {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
+            flags: settings
+                .iter()
+                .map(|(key, value)| (key, value.to_owned()))
+                .collect(),
+        })
+    }
+
+    /// What `--memory.limit` comes to.
+    pub(crate) fn memory(&self) -> MemoryBudget {
+        MemoryBudget::new(self.memory_limit_bytes)
+    }
+
+    /// Each setting by its key, as it was typed: no setting holds a secret.
+    pub(crate) fn flags(&self) -> &[(&'static str, String)] {
+        &self.flags
+    }
+}
+
+const DURATION: &str = "a duration such as 5m or 1h30m";
+const SIZE: &str = "a size such as 256MiB or 1GB";
+const POSITIVE: &str = "a number above 0";
+
+fn check<T>(
+    settings: &Settings,
+    key: &'static str,
+    wanted: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let (text, name) = settings.get(key);
+    parse(text).ok_or_else(|| wrong_value(&name, text, wanted))
+}
+
+fn wrong_value(name: &Named<'_>, text: &str, wanted: &str) -> ConfigError {
+    ConfigError::Value {
+        name: name.to_string(),
+        reason: format!("{text:?} is not {wanted}"),
+    }
+}
+
+/// `None` inside when `text` is the word for absence.
+fn optional<T>(
+    text: &str,
+    absent: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<Option<T>> {
+    if text == absent {
+        Some(None)
+    } else {
+        parse(text).map(Some)
+    }
+}
+
+fn parse_positive<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|number| *number >= T::from(1))
+}
+
+/// An address; `localhost` and a bare `:8490` (every interface) are understood as well.
+fn parse_listen(text: &str) -> Option<SocketAddr> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return format!("127.0.0.1:{port}").parse().ok();
+    }
+    if text.starts_with(':') {
+        return format!("0.0.0.0{text}").parse().ok();
+    }
+    text.parse().ok()
+}
+
+fn parse_durability(text: &str) -> Option<DurabilityMode> {
+    if text == "sync" {
+        return Some(DurabilityMode::Sync);
+    }
+    let interval = parse_duration(text.strip_prefix("interval=")?)?;
+    (!interval.is_zero()).then_some(DurabilityMode::Interval(interval))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config_with(key: &str, value: &str) -> Result<Config, ConfigError> {
+        let mut settings = Settings::default();
+        settings.set(key, value)?;
+        Config::new(&settings)
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let config = Config::new(&Settings::default()).unwrap();
+        assert_eq!(config.http_listen.to_string(), "127.0.0.1:8490");
+        assert_eq!(config.retention_time, Duration::from_secs(30 * 86_400));
+        assert_eq!(config.durability, DurabilityMode::Sync);
+        assert_eq!(config.self_metrics_interval, Some(Duration::from_secs(15)));
+        assert_eq!(config.flags().len(), Setting::ALL.len());
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_what_would_be_right() {
+        let error = config_with("retention.time", "30 days").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--retention.time: \"30 days\" is not a duration such as 30d or 1h30m"
+        );
+        for (key, value) in [
+            ("http.listen", "localhost"),
+            ("http.listen", "example.org:80"),
+            ("storage.durability", "async"),
+            ("storage.durability", "interval=0"),
+            ("series.limit", "0"),
+            ("query.max-concurrency", "-1"),
+            ("query.max-samples", "many"),
+            ("remote-write.size-limit", "5TiB"),
+            ("self-metrics.interval", "10ms"),
+            ("log.level", "loud"),
+            ("log.format", "xml"),
+            ("storage.path", ""),
+        ] {
+            let error = config_with(key, value).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("--{key}: {value:?} is not ")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_for_absence_are_understood() {
+        assert_eq!(
+            config_with("self-metrics.interval", "off")
+                .unwrap()
+                .self_metrics_interval,
+            None
+        );
+        assert_eq!(
+            config_with("retention.size", "none")
+                .unwrap()
+                .retention_size_bytes,
+            None
+        );
+        assert_eq!(
+            config_with("retention.size", "1GB")
+                .unwrap()
+                .retention_size_bytes,
+            Some(1_000_000_000)
+        );
+        let config = config_with("storage.durability", "interval=200ms").unwrap();
+        assert_eq!(
+            config.durability,
+            DurabilityMode::Interval(Duration::from_millis(200))
+        );
+        assert!(
+            config_with("http.listen", ":8490")
+                .unwrap()
+                .http_listen
+                .ip()
+                .is_unspecified()
+        );
+    }
+}

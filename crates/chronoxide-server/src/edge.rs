@@ -1,0 +1,209 @@
+//! What every exchange passes through: limits of time aside, the rules that hold for all endpoints alike.
+//!
+//! CORS, compression of answers, headers that keep browsers careful, panics turned into answers, and counting.
+
+use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use http_body_util::BodyExt as _;
+
+use crate::error::ApiError;
+use crate::state::ServerState;
+
+/// Answers shorter than this are not worth compressing.
+const COMPRESSED_BYTES_MIN: usize = 1024;
+
+/// Passes `request` on and finishes its answer.
+pub(crate) async fn exchange(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let handler = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("other", MatchedPath::as_str)
+        .to_owned();
+    let encoding = Encoding::accepted(request.headers());
+    let has_origin = request.headers().contains_key(header::ORIGIN);
+    let response = if request.method() == Method::OPTIONS && is_api(request.uri().path()) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        catch_panic(&state, &handler, next.run(request)).await
+    };
+    let mut response = compress(response, encoding).await;
+    finish_headers(response.headers_mut(), has_origin);
+    state
+        .metrics
+        .requests
+        .with([&handler, response.status().as_str()])
+        .increment();
+    state
+        .metrics
+        .request_seconds
+        .with([&handler])
+        .observe(started.elapsed());
+    response
+}
+
+fn is_api(path: &str) -> bool {
+    path.strip_prefix("/prometheus")
+        .unwrap_or(path)
+        .starts_with("/api/v1")
+}
+
+fn finish_headers(headers: &mut HeaderMap, has_origin: bool) {
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if !has_origin {
+        return;
+    }
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "Accept, Authorization, Content-Type, Origin",
+        ),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// A panic ends its request with 500, and no other.
+async fn catch_panic(
+    state: &ServerState,
+    handler: &str,
+    exchange: impl Future<Output = Response>,
+) -> Response {
+    let mut exchange = Box::pin(exchange);
+    let caught = std::future::poll_fn(|cx| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => std::task::Poll::Ready(None),
+        }
+    })
+    .await;
+    caught.unwrap_or_else(|| {
+        state.metrics.panics.increment();
+        tracing::error!(handler, "a request ended in a panic; this is a bug");
+        ApiError::internal("the server met a bug in itself; its log says where").into_response()
+    })
+}
+
+/// How an answer may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+impl Encoding {
+    /// The first encoding of `Accept-Encoding` that is known here.
+    fn accepted(headers: &HeaderMap) -> Option<Self> {
+        let values = headers
+            .get_all(header::ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).find_map(|offer| {
+            let mut parts = offer.split(';').map(str::trim);
+            let encoding = match parts.next()? {
+                "gzip" => Self::Gzip,
+                "deflate" => Self::Deflate,
+                _ => return None,
+            };
+            let refused = parts.any(|part| {
+                part.strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    == Some(0.0)
+            });
+            (!refused).then_some(encoding)
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+        }
+    }
+
+    fn compress(self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        let out = Vec::with_capacity(bytes.len() / 4);
+        match self {
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(out, Compression::fast());
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+            Self::Deflate => {
+                let mut encoder = ZlibEncoder::new(out, Compression::fast());
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+        }
+    }
+}
+
+async fn compress(response: Response, encoding: Option<Encoding>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts
+        .headers
+        .append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    // Answers are made whole in memory, so collecting one costs nothing.
+    let Ok(body) = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+    else {
+        return ApiError::internal("the answer could not be put together").into_response();
+    };
+    let Some(encoding) = encoding.filter(|_| body.len() >= COMPRESSED_BYTES_MIN) else {
+        return Response::from_parts(parts, Body::from(body));
+    };
+    let plain = body.clone();
+    let compressed = tokio::task::spawn_blocking(move || encoding.compress(&plain)).await;
+    let Ok(Ok(compressed)) = compressed else {
+        return Response::from_parts(parts, Body::from(body));
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(
+        header::CONTENT_ENCODING,
+        HeaderValue::from_static(encoding.name()),
+    );
+    Response::from_parts(parts, Body::from(Bytes::from(compressed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_known_encoding_is_taken() {
+        for (text, expected) in [
+            ("gzip", Some(Encoding::Gzip)),
+            ("br, deflate;q=0.5, gzip", Some(Encoding::Deflate)),
+            ("gzip;q=0, deflate", Some(Encoding::Deflate)),
+            ("identity", None),
+            ("gzip;q=0.0", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(text));
+            assert_eq!(Encoding::accepted(&headers), expected, "{text}");
+        }
+    }
+}

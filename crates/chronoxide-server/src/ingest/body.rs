@@ -1,0 +1,166 @@
+//! Request bodies, read within bounds of size and of time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A client has this long before its sending rate counts.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Slowest rate at which a body may come in after that, in bytes a second.
+const BYTES_PER_SECOND_MIN: u64 = 1024;
+
+/// Why a body was not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than the limit of {limit} bytes; send smaller requests")]
+    TooLarge { limit: usize },
+    #[error("the body came in too slowly")]
+    TooSlow,
+    #[error("the body could not be read: {reason}")]
+    Broken { reason: String },
+    #[error("requests under way hold all the memory that is set aside for them; try again")]
+    NoMemory,
+}
+
+/// Memory that requests under way may hold together.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestMemory {
+    /// One permit for each [`UNIT`] bytes.
+    permits: Arc<Semaphore>,
+    units: u32,
+    /// How long a request waits for others to give memory back.
+    wait_max: Duration,
+}
+
+const UNIT: u64 = 1024;
+
+/// Memory held until dropped.
+#[derive(Debug, Default)]
+pub(crate) struct HeldMemory(Option<OwnedSemaphorePermit>);
+
+impl RequestMemory {
+    pub(crate) fn new(bytes: u64, wait_max: Duration) -> Self {
+        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
+        let permits = Arc::new(Semaphore::new(
+            usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS),
+        ));
+        Self {
+            permits,
+            units,
+            wait_max,
+        }
+    }
+
+    /// Waits a while for `bytes` and adds them to `held`.
+    pub(crate) async fn hold(&self, held: &mut HeldMemory, bytes: u64) -> Result<(), BodyError> {
+        // One request alone may always go on, whatever its size; limits of size are elsewhere.
+        let already = held.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
+        let wanted = bytes
+            .div_ceil(UNIT)
+            .min(u64::from(self.units).saturating_sub(already));
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let acquired = tokio::time::timeout(
+            self.wait_max,
+            Arc::clone(&self.permits).acquire_many_owned(wanted),
+        )
+        .await;
+        let permit = acquired
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(BodyError::NoMemory)?;
+        match &mut held.0 {
+            Some(all) => all.merge(permit),
+            None => held.0 = Some(permit),
+        }
+        Ok(())
+    }
+}
+
+/// Reads all of `body`, at most `limit` bytes, holding memory for it as it comes in.
+pub(crate) async fn read(
+    mut body: Body,
+    limit: usize,
+    memory: &RequestMemory,
+    held: &mut HeldMemory,
+) -> Result<Bytes, BodyError> {
+    let started = Instant::now();
+    let declared = axum::body::HttpBody::size_hint(&body);
+    if declared.lower() > limit as u64 {
+        return Err(BodyError::TooLarge { limit });
+    }
+    memory.hold(held, declared.lower()).await?;
+    let mut held_bytes = declared.lower();
+    let mut whole = Vec::new();
+    loop {
+        let allowed = GRACE + Duration::from_secs(whole.len() as u64 / BYTES_PER_SECOND_MIN);
+        let left = allowed.saturating_sub(started.elapsed());
+        let frame = tokio::time::timeout(left, body.frame())
+            .await
+            .map_err(|_| BodyError::TooSlow)?;
+        let Some(frame) = frame else {
+            return Ok(Bytes::from(whole));
+        };
+        let frame = frame.map_err(|error| BodyError::Broken {
+            reason: crate::error::with_sources(&error),
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        if (whole.len() + data.len()) as u64 > held_bytes {
+            memory.hold(held, data.len() as u64).await?;
+            held_bytes += data.len() as u64;
+        }
+        if whole.is_empty() {
+            whole.reserve(usize::try_from(declared.lower()).unwrap_or(0));
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused() {
+        let memory = RequestMemory::new(1 << 20, Duration::ZERO);
+        let read = |bytes: &'static [u8], limit| {
+            let memory = memory.clone();
+            async move {
+                read(
+                    Body::from(bytes),
+                    limit,
+                    &memory,
+                    &mut HeldMemory::default(),
+                )
+                .await
+            }
+        };
+        assert_eq!(
+            read(b"12345", 4).await,
+            Err(BodyError::TooLarge { limit: 4 })
+        );
+        assert_eq!(read(b"1234", 4).await.unwrap(), "1234");
+    }
+
+    #[tokio::test]
+    async fn memory_in_use_is_waited_for_and_then_refused() {
+        let memory = RequestMemory::new(10 * UNIT, Duration::ZERO);
+        let mut first = HeldMemory::default();
+        memory.hold(&mut first, 8 * UNIT).await.unwrap();
+        let mut second = HeldMemory::default();
+        assert_eq!(
+            memory.hold(&mut second, 4 * UNIT).await,
+            Err(BodyError::NoMemory)
+        );
+        drop(first);
+        memory.hold(&mut second, 400 * UNIT).await.unwrap();
+    }
+}

@@ -1,0 +1,365 @@
+//! What the server counts about itself: shown at `/metrics`, and stored like any other series.
+
+mod family;
+mod instrument;
+mod process;
+mod scraper;
+
+use std::time::Duration;
+
+use chronoxide_model::{MetricType, WriteOutcome};
+use chronoxide_storage::{Stats, Timings};
+
+pub(crate) use family::{Family, write_exposition};
+pub(crate) use scraper::Scraper;
+
+use instrument::{Counter, DurationHistogram, Gauge, Labelled};
+
+/// The instruments of one server.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    /// Requests answered, by handler and status.
+    pub(crate) requests: Labelled<2, Counter>,
+    /// Time from request to answer, by handler.
+    pub(crate) request_seconds: Labelled<1, DurationHistogram>,
+    /// Open connections.
+    pub(crate) connections: Gauge,
+    /// Requests that ended in a panic.
+    pub(crate) panics: Counter,
+    /// Queries being evaluated.
+    pub(crate) queries_running: Gauge,
+    /// Queries waiting for their turn.
+    pub(crate) queries_waiting: Gauge,
+    /// Samples read by queries.
+    pub(crate) query_samples: Counter,
+    /// Bytes of request bodies with samples, by protocol.
+    pub(crate) ingest_bytes: Labelled<1, Counter>,
+    /// Samples taken in, by protocol.
+    pub(crate) ingest_samples: Labelled<1, Counter>,
+    /// Samples refused, by protocol and reason.
+    pub(crate) ingest_rejected: Labelled<2, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Labelled::new(["handler", "code"]),
+            request_seconds: Labelled::new(["handler"]),
+            connections: Gauge::default(),
+            panics: Counter::default(),
+            queries_running: Gauge::default(),
+            queries_waiting: Gauge::default(),
+            query_samples: Counter::default(),
+            ingest_bytes: Labelled::new(["protocol"]),
+            ingest_samples: Labelled::new(["protocol"]),
+            ingest_rejected: Labelled::new(["protocol", "reason"]),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts what became of a request with samples.
+    pub(crate) fn count_outcome(&self, protocol: &str, outcome: &WriteOutcome) {
+        self.ingest_samples
+            .with([protocol])
+            .add(outcome.samples_accepted + outcome.histograms_accepted);
+        for rejection in &outcome.rejections {
+            self.ingest_rejected
+                .with([protocol, rejection.reason.as_str()])
+                .add(rejection.samples);
+        }
+        let listed: u64 = outcome
+            .rejections
+            .iter()
+            .map(|rejection| rejection.samples)
+            .sum();
+        let unlisted = outcome.samples_rejected.saturating_sub(listed);
+        if unlisted > 0 {
+            self.ingest_rejected
+                .with([protocol, "unlisted"])
+                .add(unlisted);
+        }
+    }
+
+    /// All families of this moment: the server's, the process's and, once it is open, the database's.
+    pub(crate) fn collect(&self, stats: Option<&Stats>) -> Vec<Family> {
+        let mut families = vec![build_info()];
+        self.collect_server(&mut families);
+        if let Some(stats) = stats {
+            collect_series(stats, &mut families);
+            collect_files(stats, &mut families);
+            collect_work(stats, &mut families);
+        }
+        families.extend(process::collect());
+        families
+    }
+
+    fn collect_server(&self, families: &mut Vec<Family>) {
+        let mut labelled = |name, metric_type, help, collect: &dyn Fn(&mut Family)| {
+            let mut family = Family::new(name, metric_type, help);
+            collect(&mut family);
+            families.push(family);
+        };
+        let counter = MetricType::Counter;
+        labelled(
+            "chronoxide_http_requests_total",
+            counter,
+            "HTTP requests answered.",
+            &|family| {
+                self.requests.collect(family);
+            },
+        );
+        labelled(
+            "chronoxide_http_request_duration_seconds",
+            MetricType::Histogram,
+            "Time from an HTTP request to its answer.",
+            &|family| self.request_seconds.collect(family),
+        );
+        labelled(
+            "chronoxide_ingest_received_bytes_total",
+            counter,
+            "Bytes of request bodies with samples.",
+            &|family| {
+                self.ingest_bytes.collect(family);
+            },
+        );
+        labelled(
+            "chronoxide_samples_ingested_total",
+            counter,
+            "Samples taken in, by protocol; `self` are own metrics.",
+            &|family| {
+                self.ingest_samples.collect(family);
+            },
+        );
+        labelled(
+            "chronoxide_samples_rejected_total",
+            counter,
+            "Samples refused, by reason.",
+            &|family| {
+                self.ingest_rejected.collect(family);
+            },
+        );
+        families.extend([
+            Family::gauge(
+                "chronoxide_http_connections",
+                "Open HTTP connections.",
+                self.connections.value() as f64,
+            ),
+            Family::counter(
+                "chronoxide_http_panics_total",
+                "Requests that ended in a panic.",
+                self.panics.value(),
+            ),
+            Family::gauge(
+                "chronoxide_queries_running",
+                "Queries being evaluated.",
+                self.queries_running.value() as f64,
+            ),
+            Family::gauge(
+                "chronoxide_queries_waiting",
+                "Queries waiting for their turn.",
+                self.queries_waiting.value() as f64,
+            ),
+            Family::counter(
+                "chronoxide_query_samples_total",
+                "Samples read by queries.",
+                self.query_samples.value(),
+            ),
+        ]);
+    }
+}
+
+fn build_info() -> Family {
+    let mut family = Family::new(
+        "chronoxide_build_info",
+        MetricType::Gauge,
+        "Version of this build; the value is always 1.",
+    );
+    family.push(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
+    family
+}
+
+fn collect_series(stats: &Stats, families: &mut Vec<Family>) {
+    let mut rejected = Family::new(
+        "chronoxide_storage_rejected_samples_total",
+        MetricType::Counter,
+        "Samples that storage refused, by reason.",
+    );
+    for (reason, count) in &stats.samples_rejected_total {
+        rejected.push(vec![("reason", reason.as_str().to_owned())], *count as f64);
+    }
+    families.extend([
+        Family::gauge("chronoxide_series", "Active series.", stats.series as f64),
+        Family::gauge(
+            "chronoxide_series_limit",
+            "Active series allowed.",
+            stats.series_max as f64,
+        ),
+        Family::counter(
+            "chronoxide_series_created_total",
+            "Series seen for the first time.",
+            stats.series_created_total,
+        ),
+        Family::counter(
+            "chronoxide_series_evicted_total",
+            "Series that left the active ones because they were idle.",
+            stats.series_evicted_total,
+        ),
+        Family::gauge(
+            "chronoxide_head_samples",
+            "Samples in memory that are in no part yet.",
+            stats.head_samples as f64,
+        ),
+        Family::gauge(
+            "chronoxide_head_bytes",
+            "Memory of these samples.",
+            stats.head_bytes as f64,
+        ),
+        Family::gauge(
+            "chronoxide_registry_bytes",
+            "Memory of the table of active series.",
+            stats.registry_bytes as f64,
+        ),
+        Family::counter(
+            "chronoxide_storage_samples_total",
+            "Float samples stored.",
+            stats.samples_accepted_total,
+        ),
+        Family::counter(
+            "chronoxide_storage_histograms_total",
+            "Native histogram samples stored.",
+            stats.histograms_accepted_total,
+        ),
+        rejected,
+    ]);
+    let newest = stats
+        .newest_sample_ms
+        .map(|newest_ms| newest_ms as f64 / 1000.0);
+    families.extend(newest.map(|seconds| {
+        Family::gauge(
+            "chronoxide_newest_sample_timestamp_seconds",
+            "Time of the newest sample.",
+            seconds,
+        )
+    }));
+}
+
+fn collect_files(stats: &Stats, families: &mut Vec<Family>) {
+    families.extend([
+        Family::gauge(
+            "chronoxide_wal_bytes",
+            "Bytes of the write-ahead log.",
+            stats.wal_bytes as f64,
+        ),
+        Family::gauge(
+            "chronoxide_wal_segments",
+            "Files of the write-ahead log.",
+            stats.wal_segments as f64,
+        ),
+        Family::gauge(
+            "chronoxide_parts",
+            "Immutable files with samples.",
+            stats.parts as f64,
+        ),
+        Family::gauge(
+            "chronoxide_parts_bytes",
+            "Bytes of these files.",
+            stats.parts_bytes as f64,
+        ),
+        Family::gauge(
+            "chronoxide_parts_samples",
+            "Samples in these files.",
+            stats.parts_samples as f64,
+        ),
+        Family::gauge(
+            "chronoxide_partitions",
+            "UTC days that have parts.",
+            stats.partitions as f64,
+        ),
+        Family::gauge(
+            "chronoxide_disk_free_bytes",
+            "Free bytes on the file system of the data directory.",
+            stats.disk_free_bytes as f64,
+        ),
+        Family::gauge(
+            "chronoxide_out_of_space",
+            "1 while writes are refused because the disk is full.",
+            f64::from(u8::from(stats.out_of_space)),
+        ),
+        Family::counter(
+            "chronoxide_partitions_dropped_total",
+            "Partitions removed by retention.",
+            stats.partitions_dropped_total,
+        ),
+        Family::counter(
+            "chronoxide_files_quarantined_total",
+            "Damaged or unlisted files set aside.",
+            stats.files_quarantined_total,
+        ),
+    ]);
+}
+
+fn collect_work(stats: &Stats, families: &mut Vec<Family>) {
+    families.extend([
+        Family::counter(
+            "chronoxide_writes_failed_total",
+            "Batches refused as a whole by an error.",
+            stats.writes_failed_total,
+        ),
+        Family::gauge(
+            "chronoxide_replayed_samples",
+            "Samples read back from the write-ahead log at start.",
+            stats.replayed_samples as f64,
+        ),
+        Family::gauge(
+            "chronoxide_open_duration_seconds",
+            "How long opening the data directory took.",
+            stats.open_duration.as_secs_f64(),
+        ),
+    ]);
+    let timings: [(&Timings, [&'static str; 3]); 3] = [
+        (
+            &stats.wal_syncs,
+            [
+                "chronoxide_wal_syncs_total",
+                "chronoxide_wal_syncs_failed_total",
+                "chronoxide_wal_sync_duration_seconds_total",
+            ],
+        ),
+        (
+            &stats.flushes,
+            [
+                "chronoxide_flushes_total",
+                "chronoxide_flushes_failed_total",
+                "chronoxide_flush_duration_seconds_total",
+            ],
+        ),
+        (
+            &stats.compactions,
+            [
+                "chronoxide_compactions_total",
+                "chronoxide_compactions_failed_total",
+                "chronoxide_compaction_duration_seconds_total",
+            ],
+        ),
+    ];
+    for (timings, [total, failed, seconds]) in timings {
+        families.push(Family::counter(
+            total,
+            "How often it was done, failures included.",
+            timings.total,
+        ));
+        families.push(Family::counter(
+            failed,
+            "How often it failed.",
+            timings.failures_total,
+        ));
+        families.push(seconds_counter(seconds, timings.duration_total));
+    }
+}
+
+fn seconds_counter(name: &'static str, duration: Duration) -> Family {
+    let mut family = Family::new(name, MetricType::Counter, "How long it took, summed up.");
+    family.push(Vec::new(), duration.as_secs_f64());
+    family
+}

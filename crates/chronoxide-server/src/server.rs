@@ -1,0 +1,266 @@
+//! Starting, serving, and coming to an end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use chronoxide_storage::{Database, Durability, Options};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::config::{Config, DurabilityMode};
+use crate::error::{Error, Result};
+use crate::router::router;
+use crate::self_metrics::Scraper;
+use crate::state::ServerState;
+
+/// How long a connection may take to send a request's head, idle time between requests included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Streams that one HTTP/2 connection may have open.
+const STREAMS_MAX: u32 = 100;
+
+/// A running server.
+///
+/// Dropping it leaves its tasks to the runtime; call [`Server::shutdown`] to end them and to close the database.
+#[derive(Debug)]
+pub struct Server {
+    state: Arc<ServerState>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    acceptor: JoinHandle<()>,
+    scraper: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens, opens the data directory and serves.
+    ///
+    /// While the data directory is being opened the server already answers: 503 to everything but `/-/healthy` and
+    /// `/metrics`. When this returns, the server is ready.
+    ///
+    /// # Errors
+    /// When the address is taken or the data directory cannot be used.
+    pub async fn start(config: Config) -> Result<Self> {
+        let listen = |source| Error::Listen {
+            address: config.http_listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.http_listen)
+            .await
+            .map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let state = Arc::new(ServerState::new(config, address.to_string()));
+        let (stop, stopped) = watch::channel(false);
+        let acceptor = tokio::spawn(accept(listener, Arc::clone(&state), stopped.clone()));
+        let mut server = Self {
+            state,
+            address,
+            stop,
+            acceptor,
+            scraper: None,
+        };
+        match server.open_database().await {
+            Ok(database) => server.state.set_database(Arc::new(database)),
+            Err(error) => {
+                server.end_tasks().await;
+                return Err(error);
+            }
+        }
+        server.scraper = server.state.config.self_metrics_interval.map(|interval| {
+            tokio::spawn(Scraper::new(Arc::clone(&server.state), interval).run(stopped))
+        });
+        tracing::info!(address = %server.address, "ready");
+        Ok(server)
+    }
+
+    async fn open_database(&self) -> Result<Database> {
+        let path = self.state.config.storage_path.clone();
+        let options = storage_options(&self.state.config);
+        let opening = {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || Database::open(path, options))
+        };
+        match opening.await {
+            Ok(opened) => opened.map_err(|source| Error::Open {
+                path,
+                source: Box::new(source),
+            }),
+            Err(_) => Err(Error::Panicked {
+                task: "opening the data directory",
+            }),
+        }
+    }
+
+    /// The address that the server listens on; with port 0 in the configuration, the port that was found.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends: takes no more connections, lets requests under way finish for a while, flushes and closes the database.
+    ///
+    /// # Errors
+    /// When the database could not be closed cleanly. Acknowledged samples are in its write-ahead log all the same.
+    pub async fn shutdown(mut self) -> Result<()> {
+        tracing::info!("shutting down");
+        self.state.stop();
+        self.end_tasks().await;
+        let path = self.state.config.storage_path.clone();
+        let Some(state) = sole_owner(self.state).await else {
+            tracing::warn!(
+                "requests were still under way at the end; the write-ahead log is replayed at the next start"
+            );
+            return Ok(());
+        };
+        let Some(database) = state.into_database() else {
+            return Ok(());
+        };
+        let closing = tokio::task::spawn_blocking(move || match Arc::try_unwrap(database) {
+            Ok(database) => database.close(),
+            // A query outlives its client for a moment; what it holds is closed when it ends.
+            Err(shared) => shared.flush(),
+        });
+        match closing.await {
+            Ok(closed) => closed.map_err(|source| Error::Close {
+                path,
+                source: Box::new(source),
+            }),
+            Err(_) => Err(Error::Panicked {
+                task: "closing the data directory",
+            }),
+        }
+    }
+
+    async fn end_tasks(&mut self) {
+        // Nobody listens any more if both tasks have ended already.
+        let _ = self.stop.send(true);
+        for task in [Some(&mut self.acceptor), self.scraper.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server ended in a panic; this is a bug");
+            }
+        }
+    }
+}
+
+/// The state, once the last connection has let go of it; `None` if one does not.
+async fn sole_owner(mut state: Arc<ServerState>) -> Option<ServerState> {
+    for _ in 0..100 {
+        match Arc::try_unwrap(state) {
+            Ok(alone) => return Some(alone),
+            Err(shared) => state = shared,
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    None
+}
+
+/// What the configuration means to storage.
+fn storage_options(config: &Config) -> Options {
+    let defaults = Options::default();
+    let memory = config.memory();
+    Options {
+        durability: match config.durability {
+            DurabilityMode::Sync => Durability::Sync,
+            DurabilityMode::Interval(interval) => Durability::Interval(interval),
+        },
+        retention: config.retention_time,
+        retention_bytes: config.retention_size_bytes,
+        free_bytes_min: config.min_free_bytes,
+        series_max: config.series_limit.unwrap_or_else(|| memory.series_max()),
+        head_bytes_min: memory.head_bytes_max().min(defaults.head_bytes_min),
+        head_bytes_max: memory.head_bytes_max(),
+        ..defaults
+    }
+}
+
+/// Takes connections until told to stop, then waits for those that are open.
+async fn accept(
+    listener: TcpListener,
+    state: Arc<ServerState>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let router = router(Arc::clone(&state));
+    let places = Arc::new(Semaphore::new(
+        state.config.connections_max.min(Semaphore::MAX_PERMITS),
+    ));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let place = Arc::clone(&places).acquire_owned();
+        let accepted = tokio::select! {
+            _ = stopped.changed() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = async { (place.await, listener.accept().await) } => accepted,
+        };
+        match accepted {
+            (Ok(place), Ok((stream, _))) => {
+                let connection = serve(stream, router.clone(), &graceful);
+                let state = Arc::clone(&state);
+                connections.spawn(async move {
+                    let _place = place;
+                    let _open = state.metrics.connections.raise();
+                    connection.await;
+                });
+            }
+            (_, Err(error)) => {
+                // Mostly too many open files: give others time to close theirs.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            (Err(_), Ok(_)) => break,
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(state.config.shutdown_timeout, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests under way did not end in time and are cut off");
+    }
+    connections.shutdown().await;
+}
+
+/// Serves the requests of one connection.
+fn serve(
+    stream: TcpStream,
+    router: Router,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + use<> {
+    // Answers are written whole, so waiting to join small packets only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection's delay could not be turned off");
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32);
+    let service = TowerToHyperService::new(router);
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
+    let watched = graceful.watch(connection);
+    async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, "a connection ended in an error");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What all requests share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use chronoxide_promql::{Cancellation, Engine, EngineOptions};
+use chronoxide_storage::Database;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::ingest::RequestMemory;
+use crate::log_limit::LogLimit;
+use crate::self_metrics::Metrics;
+
+/// How long a query waits for its turn.
+const QUEUE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a write waits for others to give memory back.
+const REQUEST_MEMORY_WAIT: Duration = Duration::from_secs(5);
+
+/// Queries that may wait at once.
+const QUEUE_MAX: usize = 100;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct ServerState {
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) engine: Engine,
+    pub(crate) request_memory: RequestMemory,
+    /// Writes that may be decoded and committed at once.
+    pub(crate) writes: Semaphore,
+    /// Log lines about writes that storage refused.
+    pub(crate) write_failures: LogLimit,
+    queries: Semaphore,
+    queue: Semaphore,
+    /// Set when the data directory is open.
+    database: OnceLock<Arc<Database>>,
+    stopping: AtomicBool,
+    instance: String,
+    started_ms: i64,
+}
+
+impl ServerState {
+    pub(crate) fn new(config: Config, instance: String) -> Self {
+        let engine = Engine::new(EngineOptions {
+            lookback: config.lookback,
+            samples_max: config.query_samples_max,
+            timeout: config.query_timeout,
+            ..EngineOptions::default()
+        });
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            metrics: Metrics::default(),
+            engine,
+            request_memory: RequestMemory::new(
+                config.memory().request_bytes(),
+                REQUEST_MEMORY_WAIT,
+            ),
+            // Most of a write is waiting for the disk, together with the others of its group.
+            writes: Semaphore::new((2 * cores).max(16)),
+            write_failures: LogLimit::default(),
+            queries: Semaphore::new(config.query_concurrency.min(Semaphore::MAX_PERMITS)),
+            queue: Semaphore::new(QUEUE_MAX),
+            database: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            instance,
+            started_ms: unix_ms(),
+            config,
+        }
+    }
+
+    /// The database, once it is open and until the server stops.
+    pub(crate) fn database(&self) -> Option<&Arc<Database>> {
+        self.database.get().filter(|_| !self.is_stopping())
+    }
+
+    /// The database, or the answer that there is none.
+    pub(crate) fn ready_database(&self) -> Result<Arc<Database>, ApiError> {
+        self.database()
+            .cloned()
+            .ok_or_else(|| ApiError::unavailable(self.unready_reason()))
+    }
+
+    /// Why there is no database.
+    pub(crate) fn unready_reason(&self) -> &'static str {
+        if self.is_stopping() {
+            "the server is shutting down"
+        } else {
+            "the server is starting up"
+        }
+    }
+
+    /// Lets requests reach `database` from now on.
+    pub(crate) fn set_database(&self, database: Arc<Database>) {
+        // Called once, by whoever opened it.
+        let _ = self.database.set(database);
+    }
+
+    /// Refuses requests from now on.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the server is shutting down.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Takes the database out; nothing else must hold the state any more.
+    pub(crate) fn into_database(self) -> Option<Arc<Database>> {
+        self.database.into_inner()
+    }
+
+    /// The address that own series carry as `instance`.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// When the server started, Unix milliseconds.
+    pub(crate) const fn started_ms(&self) -> i64 {
+        self.started_ms
+    }
+
+    /// The time of day, Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        unix_ms()
+    }
+
+    /// Waits for the turn of a query, at most `timeout` and never long.
+    pub(crate) async fn query_turn(&self, timeout: Duration) -> Result<QueryTurn<'_>, ApiError> {
+        if let Ok(permit) = self.queries.try_acquire() {
+            return Ok(QueryTurn { _permit: permit });
+        }
+        let Ok(_place) = self.queue.try_acquire() else {
+            return Err(ApiError::unavailable(
+                "too many queries are waiting; try again",
+            ));
+        };
+        let _waiting = self.metrics.queries_waiting.raise();
+        match tokio::time::timeout(timeout.min(QUEUE_WAIT_MAX), self.queries.acquire()).await {
+            Ok(Ok(permit)) => Ok(QueryTurn { _permit: permit }),
+            _ => Err(ApiError::timeout("query timed out in query queue")),
+        }
+    }
+}
+
+/// Lets one query run until dropped.
+#[derive(Debug)]
+pub(crate) struct QueryTurn<'a> {
+    _permit: SemaphorePermit<'a>,
+}
+
+/// Stops a query when the request that asked for it is dropped, because the client went away.
+#[derive(Debug, Default)]
+pub(crate) struct CancelOnDrop(pub(crate) Cancellation);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// What is left of a time limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            limit,
+        }
+    }
+
+    pub(crate) fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.started.elapsed())
+    }
+}
+
+fn unix_ms() -> i64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,234 @@
+//! What holds for every path: methods, headers, compression, prefixes.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+
+use crate::running::Running;
+
+#[test]
+fn unknown_paths_are_not_found_in_the_words_clients_look_for() {
+    let server = Running::start();
+    for path in [
+        "/nothing",
+        "/api/v1/nothing",
+        "/api/v1/label",
+        "/prometheus/nothing",
+        "/api/v2/query",
+    ] {
+        let answer = server.get(path);
+        assert_eq!(
+            (answer.status, answer.body.trim_end()),
+            (404, "404 page not found"),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_method_names_the_right_ones() {
+    let server = Running::start();
+    for path in ["/api/v1/write", "/api/v1/push", "/prometheus/api/v1/write"] {
+        let answer = server.get(path);
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, "POST"),
+            "{path}"
+        );
+    }
+    for path in [
+        "/api/v1/metadata",
+        "/api/v1/label/job/values",
+        "/api/v1/rules",
+        "/-/healthy",
+    ] {
+        let answer = server.post_form(path, "");
+        assert_eq!(answer.status, 405, "{path}");
+        assert!(
+            answer.header("allow").contains("GET"),
+            "{path}: {}",
+            answer.header("allow")
+        );
+    }
+}
+
+#[test]
+fn options_are_answered_on_every_api_path() {
+    let server = Running::start();
+    for path in [
+        "/api/v1/query",
+        "/prometheus/api/v1/series",
+        "/api/v1/label/job/values",
+        "/api/v1/unheard-of",
+    ] {
+        let request = format!(
+            "OPTIONS {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://g\r\nConnection: close\r\n\r\n"
+        );
+        let answer = server.raw(request.as_bytes()).to_lowercase();
+        assert!(answer.starts_with("http/1.1 204"), "{path}: {answer}");
+        assert!(
+            answer.contains("access-control-allow-methods: get, post, options"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn an_origin_is_answered_with_cors_headers() {
+    let server = Running::start();
+    let answer = server.get_with("/api/v1/rules", &[("origin", "http://grafana.example")]);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(
+        answer.header("access-control-allow-headers"),
+        "Accept, Authorization, Content-Type, Origin"
+    );
+    assert_eq!(answer.header("access-control-expose-headers"), "Date");
+    let plain = server.get("/api/v1/rules");
+    assert_eq!(plain.header("access-control-allow-origin"), "");
+    assert!(
+        plain
+            .headers
+            .get_all("vary")
+            .iter()
+            .any(|value| value == "Origin")
+    );
+    assert_eq!(plain.header("x-content-type-options"), "nosniff");
+}
+
+#[test]
+fn health_and_readiness_answer_get_and_head() {
+    let server = Running::start();
+    for prefix in ["", "/prometheus"] {
+        assert_eq!(
+            server.get(&format!("{prefix}/-/healthy")).body,
+            "chronoxide is Healthy.\n"
+        );
+        assert_eq!(
+            server.get(&format!("{prefix}/-/ready")).body,
+            "chronoxide is Ready.\n"
+        );
+        let request =
+            format!("HEAD {prefix}/-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = server.raw(request.as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn long_answers_are_compressed_when_asked() {
+    let server = Running::start();
+    let plain = server.get("/metrics").body;
+    assert!(plain.len() > 1024);
+    let request = "GET /api/v1/status/flags HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, deflate\r\nConnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream
+        .write_all(
+            request
+                .replace("/api/v1/status/flags", "/metrics")
+                .as_bytes(),
+        )
+        .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let split = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap();
+    let head = String::from_utf8_lossy(&answer[..split]).to_lowercase();
+    assert!(
+        head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"),
+        "{head}"
+    );
+    let mut text = String::new();
+    GzDecoder::new(&answer[split + 4..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.contains("chronoxide_build_info{version="), "{text}");
+    let short = server.raw(request.as_bytes()).to_lowercase();
+    assert!(
+        short.len() < 2048 && !short.contains("content-encoding"),
+        "{short}"
+    );
+}
+
+#[test]
+fn the_start_page_loads_nothing_from_elsewhere() {
+    let server = Running::start();
+    let page = server.get("/");
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(
+        page.header("content-security-policy")
+            .contains("default-src 'self'")
+    );
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    assert!(!page.body.contains("http://") && !page.body.contains("https://"));
+    for (path, content_type) in [
+        ("/ui/page.js", "text/javascript"),
+        ("/ui/page.css", "text/css"),
+    ] {
+        assert!(page.body.contains(path));
+        assert!(
+            server
+                .get(path)
+                .header("content-type")
+                .starts_with(content_type)
+        );
+    }
+}
+
+#[test]
+fn otlp_is_refused_for_good_with_the_reason() {
+    let server = Running::start();
+    for path in [
+        "/v1/metrics",
+        "/api/v1/otlp/v1/metrics",
+        "/opentelemetry/v1/metrics/",
+        "/otlp/v1/metrics",
+    ] {
+        let answer = server.post(path, &[("content-type", "application/x-protobuf")], b"");
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("no OTLP receiver"), "{}", answer.body);
+    }
+}
+
+#[test]
+fn a_client_that_sends_nonsense_leaves_the_server_up() {
+    let server = Running::start();
+    for bytes in [
+        &b"\0\xff\xfe nonsense\r\n\r\n"[..],
+        b"GET /%zz HTTP/9.9\r\n\r\n",
+        b"GET \0 HTTP/1.1\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"),
+            "{answer:?}"
+        );
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000));
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    // The server may answer and close before all of it is sent.
+    let _ = stream.write_all(long.as_bytes());
+    assert_eq!(server.get("/-/healthy").status, 200);
+}
+
+#[test]
+fn a_stopped_server_frees_its_port_and_its_directory() {
+    let server = Running::start();
+    let address = server.address.clone();
+    let directory = server.stop();
+    assert!(TcpStream::connect(&address).is_err());
+    let again = Running::start_in(directory, &[]);
+    assert_eq!(again.get("/-/ready").status, 200);
+}

@@ -1,0 +1,116 @@
+//! Names, values and series.
+
+use serde_json::json;
+
+use crate::running::{Running, escaped};
+use crate::wire::series;
+
+const T: i64 = 1_700_000_000_000;
+
+fn server() -> Running {
+    let server = Running::start_with(&[("retention.time", "100y")]);
+    server.write(&[
+        series(
+            &[("__name__", "up"), ("job", "node"), ("instance", "a:1")],
+            T,
+            1.0,
+        ),
+        series(
+            &[("__name__", "up"), ("job", "api"), ("instance", "b:1")],
+            T,
+            1.0,
+        ),
+        series(
+            &[
+                ("__name__", "http.requests"),
+                ("http.status_code", "200"),
+                ("a/b", "slash"),
+            ],
+            T,
+            1.0,
+        ),
+    ]);
+    server
+}
+
+#[test]
+fn label_names_are_sorted_and_can_be_narrowed() {
+    let server = server();
+    let all = json!(["__name__", "a/b", "http.status_code", "instance", "job"]);
+    assert_eq!(server.get("/api/v1/labels").data(), all);
+    assert_eq!(
+        server.post_form("/api/v1/labels", "match%5B%5D=up").data(),
+        json!(["__name__", "instance", "job"])
+    );
+    let two = "/api/v1/labels?match[]=up&match[]=%7B%22http.requests%22%7D&start=1699999999&end=1700000001";
+    assert_eq!(server.get(two).data(), all);
+    let limited = server.get("/api/v1/labels?limit=2").json();
+    assert_eq!(limited["data"], json!(["__name__", "a/b"]));
+    assert_eq!(
+        limited["warnings"],
+        json!(["results truncated due to limit"])
+    );
+    assert_eq!(server.get("/api/v1/labels?match[]=none").data(), json!([]));
+}
+
+#[test]
+fn label_values_are_found_under_escaped_names() {
+    let server = server();
+    for (name, expected) in [
+        ("job", json!(["api", "node"])),
+        ("__name__", json!(["http.requests", "up"])),
+        ("U__http_2e_status__code", json!(["200"])),
+        ("http.status_code", json!(["200"])),
+        ("U__a_2f_b", json!(["slash"])),
+        ("unheard_of", json!([])),
+    ] {
+        for prefix in ["", "/prometheus"] {
+            let answer = server.get(&format!("{prefix}/api/v1/label/{name}/values"));
+            assert_eq!(answer.data(), expected, "{name}");
+        }
+    }
+    let narrowed = server.get(&format!(
+        "/api/v1/label/instance/values?match[]={}",
+        escaped("up{job=\"api\"}")
+    ));
+    assert_eq!(narrowed.data(), json!(["b:1"]));
+    let union = "/api/v1/label/job/values?match[]=up%7Bjob%3D%22api%22%7D&match[]=up";
+    assert_eq!(server.get(union).data(), json!(["api", "node"]));
+}
+
+#[test]
+fn series_are_the_union_of_all_selectors() {
+    let server = server();
+    let node = json!({"__name__": "up", "instance": "a:1", "job": "node"});
+    let api = json!({"__name__": "up", "instance": "b:1", "job": "api"});
+    let answer = server
+        .get("/api/v1/series?match[]=up%7Bjob%3D%22node%22%7D")
+        .data();
+    assert_eq!(answer, json!([node]));
+    let answer = server
+        .post_form(
+            "/api/v1/series",
+            "match[]=up&match[]=up%7Bjob%3D%22node%22%7D&limit=40000",
+        )
+        .data();
+    // In label order: instance stands before job.
+    assert_eq!(answer, json!([node, api]));
+    let all = server
+        .get(&format!(
+            "/api/v1/series?match[]={}&limit=1",
+            escaped("{__name__!=\"\"}")
+        ))
+        .json();
+    assert_eq!(all["data"].as_array().unwrap().len(), 1);
+    assert_eq!(all["warnings"], json!(["results truncated due to limit"]));
+    let go_times = "start=-292273086-05-16T16:47:06Z&end=292277025-08-18T07:12:54.999999999Z";
+    assert_eq!(
+        server
+            .get(&format!("/api/v1/series?match[]=up&{go_times}"))
+            .data()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}

@@ -1,0 +1,12 @@
+//! The server as clients meet it: started in this process on a port of its own, spoken to over HTTP.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod http;
+mod lookups;
+mod own_metrics;
+mod query;
+mod remote_write;
+mod running;
+mod status;
+mod wire;

@@ -1,0 +1,90 @@
+//! The server's own metrics: shown, and stored.
+
+use crate::running::{Running, now_ms};
+use crate::wire::series;
+
+#[test]
+fn own_metrics_are_there_from_the_start() {
+    let server = Running::start_with(&[("self-metrics.interval", "15s")]);
+    // The first scrape is under way when the server is ready; it needs one commit to be seen.
+    let found = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        server.query("up", now_ms() + 1000)["result"]
+            .as_array()
+            .is_some_and(|result| !result.is_empty())
+    });
+    assert!(found, "no own sample within five seconds");
+    let up = server.query("up", now_ms() + 1000)["result"][0].take();
+    assert_eq!(up["metric"]["job"], "chronoxide");
+    assert_eq!(up["metric"]["instance"], server.address.as_str());
+    assert_eq!(up["value"][1], "1");
+    let metadata = server
+        .get("/api/v1/metadata?metric=chronoxide_series")
+        .data();
+    assert_eq!(metadata["chronoxide_series"][0]["type"], "gauge");
+}
+
+#[test]
+fn requests_and_samples_are_counted() {
+    let server = Running::start();
+    server.write(&[
+        series(&[("__name__", "x")], now_ms(), 1.0),
+        series(&[("__name__", "y")], now_ms(), 1.0),
+    ]);
+    let refused = crate::wire::v1_body(&[series(&[("job", "nameless")], now_ms(), 1.0)]);
+    assert_eq!(
+        server
+            .post("/api/v1/write", &crate::wire::V1_HEADERS, &refused)
+            .status,
+        400
+    );
+    server.query("x", now_ms());
+    let metrics = server.get("/metrics");
+    assert_eq!(
+        metrics.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    for line in [
+        "# TYPE chronoxide_http_requests_total counter",
+        "chronoxide_http_requests_total{handler=\"/api/v1/write\",code=\"204\"} 1",
+        "chronoxide_http_requests_total{handler=\"/api/v1/query\",code=\"200\"} 1",
+        "chronoxide_http_request_duration_seconds_count{handler=\"/api/v1/query\"} 1",
+        "chronoxide_samples_ingested_total{protocol=\"remote_write\"} 2",
+        "chronoxide_samples_rejected_total{protocol=\"remote_write\",reason=\"missing_metric_name\"} 1",
+        "chronoxide_series 2",
+        "# TYPE process_resident_memory_bytes gauge",
+    ] {
+        assert!(
+            metrics.body.lines().any(|found| found == line),
+            "{line}\n{}",
+            metrics.body
+        );
+    }
+    assert_eq!(
+        server.query("up", now_ms())["result"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+}
+
+#[test]
+fn metric_names_follow_one_pattern() {
+    let server = Running::start();
+    let metrics = server.get("/metrics").body;
+    let mut families = 0;
+    for line in metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+    {
+        let (name, kind) = line.split_once(' ').unwrap();
+        assert!(
+            name.starts_with("chronoxide_") || name.starts_with("process_"),
+            "{name}"
+        );
+        assert_eq!(name.ends_with("_total"), kind == "counter", "{name} {kind}");
+        families += 1;
+    }
+    assert!(families > 30, "{families}");
+}

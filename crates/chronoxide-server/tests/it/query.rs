@@ -1,0 +1,410 @@
+//! Queries: parameters, shapes, numbers, errors.
+
+use serde_json::json;
+
+use crate::running::{Running, escaped};
+use crate::wire::series;
+
+/// The time of most samples here.
+const T: i64 = 1_700_000_000_000;
+
+fn server() -> Running {
+    Running::start_with(&[("retention.time", "100y")])
+}
+
+#[test]
+fn grafanas_health_check_is_answered() {
+    let server = server();
+    for answer in [
+        server.post_form("/api/v1/query", "query=1%2B1&time=4"),
+        server.get("/api/v1/query?query=1%2B1&time=4"),
+        server.get("/prometheus/api/v1/query?query=1%2B1&time=4"),
+    ] {
+        assert_eq!(
+            answer.body,
+            r#"{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}"#
+        );
+    }
+}
+
+#[test]
+fn values_come_back_in_the_forms_of_prometheus() {
+    let server = server();
+    let values = [
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (1.0, "1"),
+        (0.1, "0.1"),
+        (1e-6, "0.000001"),
+        (9.99e-7, "9.99e-07"),
+        (1e20, "100000000000000000000"),
+        (1e21, "1e+21"),
+        (f64::MAX, "1.7976931348623157e+308"),
+        (5e-324, "5e-324"),
+        (123_456_789.123_456_79, "123456789.12345679"),
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "+Inf"),
+        (f64::NEG_INFINITY, "-Inf"),
+    ];
+    let written: Vec<_> = values
+        .iter()
+        .enumerate()
+        .map(|(index, (value, _))| {
+            series(
+                &[("__name__", "number"), ("index", &format!("{index:02}"))],
+                T,
+                *value,
+            )
+        })
+        .collect();
+    server.write(&written);
+    let result = server.query("sort_by_label(number, \"index\")", T)["result"].take();
+    for (index, (_, text)) in values.iter().enumerate() {
+        assert_eq!(result[index]["metric"]["index"], format!("{index:02}"));
+        assert_eq!(result[index]["value"], json!([1_700_000_000, text]));
+    }
+    for (text, expected) in [
+        ("1e21", "1000000000000000000000"),
+        ("1e-7", "0.0000001"),
+        ("Inf", "+Inf"),
+    ] {
+        assert_eq!(server.query(text, T)["result"][1], *expected);
+    }
+}
+
+#[test]
+fn times_have_milliseconds_only_where_there_are_some() {
+    let server = server();
+    server.write(&[series(&[("__name__", "x")], T + 730, 1.5)]);
+    let answer = server.get("/api/v1/query?query=x&time=1700000000.730");
+    assert!(
+        answer.body.contains(r#""value":[1700000000.730,"1.5"]"#),
+        "{}",
+        answer.body
+    );
+    let answer = server.get("/api/v1/query?query=x&time=1700000001");
+    assert!(
+        answer.body.contains(r#""value":[1700000001,"1.5"]"#),
+        "{}",
+        answer.body
+    );
+    let answer = server.get("/api/v1/query?query=1&time=1700000000.730");
+    assert!(
+        answer.body.contains(r#"[1700000000.73,"1"]"#),
+        "{}",
+        answer.body
+    );
+    let answer = server.get("/api/v1/query?query=x[1m]&time=1700000001");
+    assert_eq!(
+        answer.body,
+        "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":\
+         [{\"metric\":{\"__name__\":\"x\"},\"values\":[[1700000000.730,\"1.5\"]]}]}}"
+    );
+}
+
+#[test]
+fn a_range_includes_both_ends() {
+    let server = server();
+    server.write(&[series(&[("__name__", "x"), ("job", "a")], T, 1.0)]);
+    let form = "query=x&start=1700000000&end=1700000030&step=15";
+    let expected = "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":\
+        {\"__name__\":\"x\",\"job\":\"a\"},\"values\":[[1700000000,\"1\"],[1700000015,\"1\"],[1700000030,\"1\"]]}]}}";
+    assert_eq!(server.post_form("/api/v1/query_range", form).body, expected);
+    assert_eq!(
+        server.get(&format!("/api/v1/query_range?{form}")).body,
+        expected
+    );
+    // The body wins over the URL.
+    assert_eq!(
+        server
+            .post_form("/api/v1/query_range?query=none&step=1", form)
+            .body,
+        expected
+    );
+    let iso = "query=x&start=2023-11-14T22:13:20Z&end=2023-11-14T22:13:50.000Z&step=15s";
+    assert_eq!(server.post_form("/api/v1/query_range", iso).body, expected);
+    let scalar = server
+        .post_form("/api/v1/query_range", "query=1&start=0&end=1&step=1")
+        .data();
+    assert_eq!(
+        scalar["result"],
+        json!([{"metric": {}, "values": [[0, "1"], [1, "1"]]}])
+    );
+}
+
+#[test]
+fn eleven_thousand_and_one_points_pass() {
+    let server = server();
+    let answer = server
+        .get("/api/v1/query_range?query=1&start=0&end=11000&step=1")
+        .data();
+    assert_eq!(
+        answer["result"][0]["values"].as_array().unwrap().len(),
+        11_001
+    );
+    let (kind, text) = server
+        .get("/api/v1/query_range?query=1&start=0&end=11001&step=1")
+        .error();
+    assert_eq!(kind, "bad_data");
+    assert!(
+        text.starts_with("exceeded maximum resolution of 11,000 points per timeseries."),
+        "{text}"
+    );
+}
+
+#[test]
+fn errors_have_the_texts_and_statuses_that_clients_know() {
+    let server = server();
+    for (path, status, kind, text) in [
+        (
+            "query?query=up&time=abc",
+            400,
+            "bad_data",
+            "invalid parameter \"time\": invalid time value for 'time': cannot parse \"abc\" to a valid timestamp",
+        ),
+        (
+            "query_range?query=1&start=2&end=1&step=1",
+            400,
+            "bad_data",
+            "end timestamp must not be before start time",
+        ),
+        (
+            "query_range?query=1&start=1&end=2&step=0",
+            400,
+            "bad_data",
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ),
+        (
+            "query_range?query=1&start=1&end=2&step=-1",
+            400,
+            "bad_data",
+            "zero or negative query resolution",
+        ),
+        (
+            "query_range?query=1&start=1&end=2",
+            400,
+            "bad_data",
+            "invalid parameter \"step\": cannot parse \"\"",
+        ),
+        (
+            "query?query=sum(&time=1",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": 1:",
+        ),
+        (
+            "query?query=&time=1",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": ",
+        ),
+        (
+            "query?query=no_such_function(x)",
+            400,
+            "bad_data",
+            "unknown function",
+        ),
+        (
+            "query?query=up&limit=-1",
+            400,
+            "bad_data",
+            "limit must be non-negative",
+        ),
+        (
+            "query?query=up&timeout=soon",
+            400,
+            "bad_data",
+            "invalid parameter \"timeout\": cannot parse \"soon\"",
+        ),
+        (
+            "query?query=up&lookback_delta=x",
+            400,
+            "bad_data",
+            "error parsing lookback delta duration",
+        ),
+        (
+            "query?query=%zz",
+            400,
+            "bad_data",
+            "error parsing form values: invalid URL escape \"%zz\"",
+        ),
+        (
+            "query_range?query=x[1m]&start=1&end=2&step=1",
+            400,
+            "bad_data",
+            "invalid expression type \"range vector\"",
+        ),
+        ("series", 400, "bad_data", "no match[] parameter provided"),
+        ("series?match[]=%7B%7D", 400, "bad_data", "match[]"),
+        (
+            "series?match[]=%7Ba%3D%22%22%7D",
+            400,
+            "bad_data",
+            "match[] must contain at least one non-empty matcher",
+        ),
+        ("labels?match[]=sum(x)", 400, "bad_data", "parse error"),
+        ("label/%ff/values", 400, "bad_data", "invalid label name"),
+        (
+            "labels?start=x",
+            400,
+            "bad_data",
+            "invalid time value for 'start'",
+        ),
+    ] {
+        let answer = server.get(&format!("/api/v1/{path}"));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, "application/json"),
+            "{path}"
+        );
+        let (found_kind, found_text) = answer.error();
+        assert_eq!(found_kind, kind, "{path}");
+        assert!(found_text.contains(text), "{path}: {found_text}");
+    }
+}
+
+#[test]
+fn a_query_that_cannot_be_computed_is_unprocessable() {
+    let server = server();
+    server.write(&[
+        series(&[("__name__", "left"), ("a", "1"), ("side", "x")], T, 1.0),
+        series(&[("__name__", "left"), ("a", "1"), ("side", "y")], T, 1.0),
+        series(&[("__name__", "right"), ("a", "1")], T, 1.0),
+    ]);
+    let query = escaped("left * on(a) right");
+    let answer = server.get(&format!("/api/v1/query?query={query}&time=1700000000"));
+    assert_eq!(
+        (answer.status, answer.error().0.as_str()),
+        (422, "execution")
+    );
+    let server = Running::start_with(&[("retention.time", "100y"), ("query.max-samples", "1")]);
+    server.write(&[
+        series(&[("__name__", "x")], T, 1.0),
+        series(&[("__name__", "x"), ("a", "1")], T, 1.0),
+    ]);
+    let answer = server.get("/api/v1/query?query=x&time=1700000000");
+    assert_eq!(answer.status, 422);
+    assert!(
+        answer
+            .error()
+            .1
+            .starts_with("query processing would load too many samples into memory in ")
+    );
+}
+
+#[test]
+fn limits_cut_series_and_say_so() {
+    let server = server();
+    server.write(&[
+        series(&[("__name__", "x")], T, 1.0),
+        series(&[("__name__", "x"), ("a", "1")], T, 1.0),
+    ]);
+    for path in [
+        "query?query=x&time=1700000000",
+        "query_range?query=x&start=1700000000&end=1700000000&step=1",
+    ] {
+        let answer = server.get(&format!("/api/v1/{path}&limit=1")).json();
+        assert_eq!(answer["data"]["result"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            answer["warnings"],
+            json!(["results truncated due to limit"])
+        );
+        let answer = server.get(&format!("/api/v1/{path}&limit=2")).json();
+        assert_eq!(answer["data"]["result"].as_array().unwrap().len(), 2);
+        assert!(answer.get("warnings").is_none());
+    }
+}
+
+#[test]
+fn lookback_can_be_chosen_by_query() {
+    let server = server();
+    server.write(&[series(&[("__name__", "x")], T, 1.0)]);
+    let count = |more: &str| {
+        let answer = server
+            .get(&format!("/api/v1/query?query=x&time=1700000060{more}"))
+            .data();
+        answer["result"].as_array().unwrap().len()
+    };
+    assert_eq!(
+        (
+            count(""),
+            count("&lookback_delta=30s"),
+            count("&lookback_delta=1m1s")
+        ),
+        (1, 0, 1)
+    );
+}
+
+#[test]
+fn statistics_are_answered_when_asked_for() {
+    let server = server();
+    server.write(&[series(&[("__name__", "x")], T, 1.0)]);
+    let answer = server
+        .get("/api/v1/query?query=x&time=1700000000&stats=all")
+        .json();
+    assert!(
+        answer["data"]["stats"]["timings"]["evalTotalTime"].is_number(),
+        "{answer}"
+    );
+    assert_eq!(
+        answer["data"]["stats"]["samples"]["totalQueryableSamples"],
+        1
+    );
+    assert!(answer.get("warnings").is_none());
+    let answer = server
+        .get("/api/v1/query?query=x&time=1700000000&stats=on")
+        .json();
+    assert!(
+        answer["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("deprecated"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn queries_as_jaeger_writes_them_are_understood() {
+    let server = server();
+    let query = "histogram_quantile(0.95, sum(rate(traces_span_metrics_duration_bucket{service_name =~ \"a|b\", }[10m])) \
+                 by (service_name,le))";
+    let form = format!(
+        "query={}&start=1700000000&end=1700000060&step=60",
+        escaped(query)
+    );
+    assert_eq!(
+        server.post_form("/api/v1/query_range", &form).data()["resultType"],
+        "matrix"
+    );
+}
+
+#[test]
+fn exemplars_are_none_for_any_valid_query() {
+    let server = server();
+    for (start, end) in [("1700000000000", "1700003600000"), ("", "")] {
+        let answer = server.get(&format!(
+            "/api/v1/query_exemplars?query=test&start={start}&end={end}"
+        ));
+        assert_eq!(answer.data(), json!([]));
+    }
+    assert_eq!(
+        server
+            .post_form("/api/v1/query_exemplars", "query=rate(x[5m])")
+            .data(),
+        json!([])
+    );
+    assert_eq!(server.get("/api/v1/query_exemplars?query=(").status, 400);
+}
+
+#[test]
+fn a_timeout_that_has_passed_is_unavailable() {
+    let server = server();
+    server.write(&[series(&[("__name__", "x")], T, 1.0)]);
+    let answer = server.get("/api/v1/query?query=x&time=1700000000&timeout=0");
+    assert_eq!(
+        (answer.status, answer.error().0.as_str()),
+        (503, "timeout"),
+        "{}",
+        answer.body
+    );
+}

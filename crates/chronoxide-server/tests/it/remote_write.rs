@@ -1,0 +1,379 @@
+//! Remote write: vectors of bytes, statuses, and what is there afterwards.
+
+use serde_json::json;
+
+use crate::running::{Running, now_ms};
+use crate::wire::{
+    self, Series, V1_HEADERS, V2_HEADERS, compress, hex, series, v1_body, v1_message,
+};
+
+const V1_A: &str = "2eb40a2c0a0e0a085f5f6e616d655f5f120275700a080a036a6f62120161121009000000000000f03f1080d095ffbc31";
+const V1_B: &str = "2eb40a2c0a0e0a085f5f6e616d655f5f120275700a080a036a6f62120161121009020000000000f07f1098c596ffbc31";
+const V2_A: &str = "32c4220022085f5f6e616d655f5f2202757022036a6f622201612a180a0401020304121009000000000000f03f1080d095ffbc31";
+const V2_ODD: &str = "31c0220022085f5f6e616d655f5f2202757022036a6f622201612a170a03010203121009000000000000f03f1080d095ffbc31";
+const V2_OUT_OF_RANGE: &str = "30bc220022085f5f6e616d655f5f2202757022036a6f622201612a160a020163121009000000000000f03f1080d095ffbc31";
+const V2_CUSTOM_BUCKETS: &str = "40f03f220022085f5f6e616d655f5f2201682a2f0a0201021a29080319000000000000124020695a0408001002620202027880d095ffbc31820108000000000000f03f";
+
+/// The time of the vectors' samples.
+const T: i64 = 1_700_000_000_000;
+
+/// A server that keeps samples from 2023.
+fn server() -> Running {
+    Running::start_with(&[("retention.time", "100y")])
+}
+
+#[test]
+fn every_path_takes_version_1() {
+    let server = server();
+    for path in [
+        "/api/v1/write",
+        "/api/v1/push",
+        "/prometheus/api/v1/write",
+        "/prometheus/api/v1/push",
+    ] {
+        let answer = server.post(path, &V1_HEADERS, &hex(V1_A));
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}");
+        assert!(
+            !answer
+                .headers
+                .contains_key("x-prometheus-remote-write-samples-written")
+        );
+    }
+    assert_eq!(
+        server.query("up", T)["result"],
+        json!([{"metric": {"__name__": "up", "job": "a"}, "value": [1_700_000_000, "1"]}])
+    );
+}
+
+#[test]
+fn a_stale_marker_ends_the_series() {
+    let server = server();
+    server.post("/api/v1/write", &V1_HEADERS, &hex(V1_A));
+    assert_eq!(
+        server.post("/api/v1/write", &V1_HEADERS, &hex(V1_B)).status,
+        204
+    );
+    assert_eq!(
+        server.query("up", T + 14_999)["result"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(server.query("up", T + 15_000)["result"], json!([]));
+}
+
+#[test]
+fn version_2_is_told_apart_and_counts_what_was_written() {
+    let server = server();
+    let written = |answer: &crate::running::Answer| {
+        ["samples", "histograms", "exemplars"].map(|kind| {
+            answer
+                .header(&format!("x-prometheus-remote-write-{kind}-written"))
+                .to_owned()
+        })
+    };
+    let answer = server.post("/api/v1/write", &V2_HEADERS, &hex(V2_A));
+    assert_eq!(
+        (answer.status, written(&answer)),
+        (204, ["1", "0", "0"].map(str::to_owned))
+    );
+    let answer = server.post("/api/v1/write", &V2_HEADERS, &hex(V2_CUSTOM_BUCKETS));
+    assert_eq!(
+        (answer.status, written(&answer)),
+        (204, ["0", "1", "0"].map(str::to_owned)),
+        "{}",
+        answer.body
+    );
+    for vector in [V2_ODD, V2_OUT_OF_RANGE] {
+        let answer = server.post("/api/v1/write", &V2_HEADERS, &hex(vector));
+        assert_eq!(
+            (answer.status, written(&answer)),
+            (400, ["0", "0", "0"].map(str::to_owned)),
+            "{}",
+            answer.body
+        );
+    }
+    let spaced = (
+        "content-type",
+        "application/x-protobuf; proto=io.prometheus.write.v2.Request",
+    );
+    let answer = server.post("/api/v1/write", &[spaced, V2_HEADERS[1]], &hex(V2_A));
+    assert_eq!(
+        (answer.status, written(&answer)),
+        (204, ["1", "0", "0"].map(str::to_owned))
+    );
+    assert_eq!(
+        server.query("up{job=\"a\"}", T)["result"][0]["value"][1],
+        "1"
+    );
+    assert_eq!(
+        server.query("h", T)["result"][0]["histogram"][1],
+        json!({"count": "3", "sum": "4.5", "buckets": [[0, "-Inf", "1", "1"], [0, "1", "+Inf", "2"]]})
+    );
+}
+
+#[test]
+fn version_2_bytes_under_the_name_of_version_1_store_nothing() {
+    let server = server();
+    let answer = server.post("/api/v1/write", &V1_HEADERS, &hex(V2_A));
+    assert_eq!(answer.status, 204);
+    assert!(
+        !answer
+            .headers
+            .contains_key("x-prometheus-remote-write-samples-written")
+    );
+    assert_eq!(server.query("up", T)["result"], json!([]));
+}
+
+#[test]
+fn unsupported_types_are_refused_before_the_body_is_read() {
+    let server = server();
+    for content_type in [
+        "application/json",
+        "image/png",
+        "text/plain",
+        "application/x-protobuf;proto=other.Message",
+        "application/x-protobuf;foo",
+    ] {
+        let answer = server.post(
+            "/api/v1/write",
+            &[("content-type", content_type)],
+            b"\0corrupt",
+        );
+        assert_eq!(answer.status, 415, "{content_type}");
+        assert!(
+            answer.body.contains("application/x-protobuf"),
+            "{}",
+            answer.body
+        );
+    }
+    for encoding in ["gzip", "deflate", "zstd"] {
+        let headers = [V1_HEADERS[0], ("content-encoding", encoding)];
+        assert_eq!(
+            server.post("/api/v1/write", &headers, b"\0corrupt").status,
+            415,
+            "{encoding}"
+        );
+    }
+    // Nothing of the declared body ever comes, and yet there is an answer.
+    let request = "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\
+                   Connection: close\r\n\r\n";
+    assert!(server.raw(request.as_bytes()).starts_with("HTTP/1.1 415"));
+}
+
+#[test]
+fn sizes_are_checked_before_memory_is_taken() {
+    let server = Running::start_with(&[("remote-write.size-limit", "64KiB")]);
+    for (body, status) in [
+        ("ffffffff0f", 413),
+        ("8080808004", 413),
+        ("818004", 413),
+        ("00", 204),
+        ("", 400),
+    ] {
+        let answer = server.post("/api/v1/write", &V1_HEADERS, &hex(body));
+        assert_eq!(answer.status, status, "{body}: {}", answer.body);
+    }
+    let large = server.post("/api/v1/write", &V1_HEADERS, &vec![0; (64 << 10) + 1]);
+    assert_eq!(large.status, 413);
+    assert!(large.body.contains("65536"), "{}", large.body);
+}
+
+#[test]
+fn undecodable_bodies_are_bad_requests_with_the_reason() {
+    let server = server();
+    let mut corrupt = hex(V1_A);
+    corrupt[0] = b'0';
+    let framed = b"\xff\x06\x00\x00sNaPpY".to_vec();
+    for body in [corrupt, framed, compress(b"\xff\xff\xff"), vec![0xff; 20]] {
+        let answer = server.post("/api/v1/write", &V1_HEADERS, &body);
+        assert_eq!(answer.status, 400);
+        assert!(
+            answer.body.len() > 10 && answer.header("content-type").starts_with("text/plain"),
+            "{}",
+            answer.body
+        );
+    }
+}
+
+#[test]
+fn bad_series_are_named_and_the_others_stored() {
+    let server = Running::start();
+    let now = now_ms();
+    let raw = |labels: &[(&[u8], &[u8])]| Series {
+        labels: labels
+            .iter()
+            .map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect(),
+        samples: vec![(now, 1.0)],
+    };
+    let body = v1_body(&[
+        series(
+            &[("__name__", "good"), ("b", "2"), ("a", "1"), ("empty", "")],
+            now,
+            1.0,
+        ),
+        series(&[("job", "nameless")], now, 1.0),
+        series(&[("__name__", "empty_label"), ("", "x")], now, 1.0),
+        series(&[("__name__", "twice"), ("a", "1"), ("a", "2")], now, 1.0),
+        raw(&[(b"__name__", b"utf8"), (b"bad", b"\xff\xfe")]),
+        series(&[("__name__", "too_old")], 1000, 1.0),
+        series(&[("__name__", "from_tomorrow")], now + 86_400_000, 1.0),
+        series(&[("__name__", "also_good")], now, 2.0),
+    ]);
+    let answer = server.post("/api/v1/write", &V1_HEADERS, &body);
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(
+        answer.body.starts_with("6 samples refused, 2 stored\n"),
+        "{}",
+        answer.body
+    );
+    for (culprit, reason) in [
+        ("nameless", "missing_metric_name"),
+        ("empty_label", "empty_label_name"),
+        ("twice", "duplicate_label_name"),
+        ("utf8", "invalid_utf8"),
+        ("too_old", "too_old"),
+        ("from_tomorrow", "too_far_in_future"),
+    ] {
+        let named = answer.body.lines().any(|line| line.contains(reason));
+        assert!(named, "{culprit}, {reason}: {}", answer.body);
+    }
+    assert_eq!(
+        server.query("good", now)["result"],
+        json!([{"metric": {"__name__": "good", "a": "1", "b": "2"}, "value": [now / 1000, "1"]}])
+    );
+    assert_eq!(server.query("also_good", now)["result"][0]["value"][1], "2");
+    assert_eq!(
+        server.query("{__name__=~\".+\"}", now)["result"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_repeated_sample_changes_nothing_and_a_new_value_replaces_it() {
+    let server = server();
+    let body = |value| v1_body(&[series(&[("__name__", "x")], T, value)]);
+    for value in [1.0, 1.0, 2.0] {
+        assert_eq!(
+            server
+                .post("/api/v1/write", &V1_HEADERS, &body(value))
+                .status,
+            204
+        );
+    }
+    assert_eq!(server.query("x", T)["result"][0]["value"][1], "2");
+    assert_eq!(
+        server.query("count_over_time(x[1h])", T)["result"][0]["value"][1],
+        "1"
+    );
+    let earlier = v1_body(&[series(&[("__name__", "x")], T - 60_000, 9.0)]);
+    assert_eq!(
+        server.post("/api/v1/write", &V1_HEADERS, &earlier).status,
+        204
+    );
+    assert_eq!(
+        server.query("count_over_time(x[1h])", T)["result"][0]["value"][1],
+        "2"
+    );
+}
+
+#[test]
+fn pages_in_a_browser_cannot_write() {
+    let server = server();
+    let headers = [
+        ("origin", "http://evil.example"),
+        V1_HEADERS[0],
+        V1_HEADERS[1],
+    ];
+    assert_eq!(
+        server.post("/api/v1/write", &headers, &hex(V1_A)).status,
+        403
+    );
+}
+
+#[test]
+fn acknowledged_samples_outlive_a_restart() {
+    let server = server();
+    assert_eq!(
+        server.post("/api/v1/write", &V1_HEADERS, &hex(V1_A)).status,
+        204
+    );
+    let directory = server.stop();
+    let server = Running::start_in(directory, &[("retention.time", "100y")]);
+    assert_eq!(server.query("up", T)["result"][0]["value"][1], "1");
+}
+
+#[test]
+fn many_senders_at_once_lose_nothing() {
+    let server = server();
+    std::thread::scope(|scope| {
+        for sender in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                for sample in 0..20 {
+                    let labels = [("__name__", "load"), ("sender", &sender.to_string())];
+                    let body = v1_body(&[series(&labels, T + sample * 1000, sample as f64)]);
+                    assert_eq!(server.post("/api/v1/write", &V1_HEADERS, &body).status, 204);
+                }
+            });
+        }
+    });
+    let counts = server.query("sum(count_over_time(load[1m]))", T + 20_000);
+    assert_eq!(counts["result"][0]["value"][1], "160");
+}
+
+#[test]
+fn a_message_cut_short_anywhere_is_refused_or_smaller() {
+    let server = server();
+    let message = v1_message(&[series(&[("__name__", "cut"), ("job", "a")], T, 1.0)]);
+    for end in 0..message.len() {
+        let answer = server.post("/api/v1/write", &V1_HEADERS, &compress(&message[..end]));
+        assert!(
+            [204, 400].contains(&answer.status),
+            "{end}: {}",
+            answer.body
+        );
+    }
+    assert_eq!(server.query("cut", T)["result"], json!([]));
+    assert_eq!(
+        server
+            .post("/api/v1/write", &V1_HEADERS, &compress(&message))
+            .status,
+        204
+    );
+    assert_eq!(
+        server.query("cut", T)["result"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn metadata_alone_is_taken_and_answered() {
+    let server = server();
+    let body = wire::v1_metadata_body(
+        "http_requests_total",
+        1,
+        "Requests \"answered\".",
+        "requests",
+    );
+    assert_eq!(server.post("/api/v1/write", &V1_HEADERS, &body).status, 204);
+    assert_eq!(
+        server.get("/api/v1/metadata").data(),
+        json!({"http_requests_total": [{"type": "counter", "help": "Requests \"answered\".", "unit": "requests"}]})
+    );
+    assert_eq!(
+        server.get("/api/v1/metadata?metric=unheard_of").data(),
+        json!({})
+    );
+    assert_eq!(server.get("/api/v1/metadata?limit=0").data(), json!({}));
+    let (kind, text) = server.get("/api/v1/metadata?limit=x").error();
+    assert_eq!(
+        (kind.as_str(), text.as_str()),
+        ("bad_data", "limit must be a number")
+    );
+}

@@ -1,0 +1,93 @@
+//! Status endpoints, and those that have nothing to tell.
+
+use serde_json::json;
+
+use crate::running::Running;
+use crate::wire::series;
+
+#[test]
+fn build_info_looks_like_a_plain_prometheus() {
+    let server = Running::start();
+    let data = server.get("/api/v1/status/buildinfo").data();
+    assert_eq!(data["version"], "3.5.0");
+    assert_eq!(data["chronoxideVersion"], env!("CARGO_PKG_VERSION"));
+    for key in ["revision", "branch", "buildUser", "buildDate", "goVersion"] {
+        assert!(data[key].is_string(), "{key}");
+    }
+    assert!(data.get("features").is_none() && data.get("application").is_none());
+}
+
+#[test]
+fn rules_alerts_and_targets_are_empty() {
+    let server = Running::start();
+    assert_eq!(
+        server.get("/api/v1/rules?type=alert").data(),
+        json!({"groups": []})
+    );
+    assert_eq!(server.get("/api/v1/alerts").data(), json!({"alerts": []}));
+    assert_eq!(
+        server.get("/api/v1/targets").data()["activeTargets"],
+        json!([])
+    );
+    assert_eq!(
+        server.get("/api/v1/alertmanagers").data()["activeAlertmanagers"],
+        json!([])
+    );
+}
+
+#[test]
+fn flags_are_strings_under_their_dotted_names() {
+    let server = Running::start_with(&[("query.lookback-delta", "3m")]);
+    let data = server.get("/api/v1/status/flags").data();
+    assert_eq!(data["query.lookback-delta"], "3m");
+    assert_eq!(data["storage.durability"], "sync");
+    assert!(
+        data.as_object()
+            .unwrap()
+            .values()
+            .all(serde_json::Value::is_string)
+    );
+}
+
+#[test]
+fn runtime_info_tells_times_and_retention() {
+    let server = Running::start();
+    let data = server.get("/api/v1/status/runtimeinfo").data();
+    assert_eq!(data["storageRetention"], "30d");
+    assert_eq!(data["reloadConfigSuccess"], true);
+    assert!(data["startTime"].as_str().unwrap().ends_with('Z'));
+    assert!(data["corruptionCount"].is_number());
+}
+
+#[test]
+fn tsdb_status_counts_series_by_name_and_label() {
+    let server = Running::start_with(&[("retention.time", "100y")]);
+    let now = 1_700_000_000_000;
+    server.write(&[
+        series(&[("__name__", "a"), ("job", "x")], now, 1.0),
+        series(&[("__name__", "a"), ("job", "y")], now, 1.0),
+        series(&[("__name__", "b"), ("job", "x")], now, 1.0),
+    ]);
+    let data = server.get("/api/v1/status/tsdb").data();
+    assert_eq!(data["headStats"]["numSeries"], 3);
+    assert_eq!(data["headStats"]["numLabelPairs"], 4);
+    assert_eq!(
+        data["seriesCountByMetricName"],
+        json!([{"name": "a", "value": 2}, {"name": "b", "value": 1}])
+    );
+    assert_eq!(data["labelValueCountByLabelName"][0]["value"], 2);
+    assert_eq!(data["seriesCountByLabelValuePair"][0]["value"], 2);
+    assert!(data["memoryInBytesByLabelName"].is_array());
+    let limited = server.get("/api/v1/status/tsdb?limit=1").data();
+    assert_eq!(
+        limited["seriesCountByMetricName"],
+        json!([{"name": "a", "value": 2}])
+    );
+    for (limit, text) in [
+        ("0", "limit must be a positive number"),
+        ("10001", "limit must not exceed 10000"),
+    ] {
+        let answer = server.get(&format!("/api/v1/status/tsdb?limit={limit}"));
+        assert_eq!((answer.status, answer.error().1.as_str()), (400, text));
+    }
+}
