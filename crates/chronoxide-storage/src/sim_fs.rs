@@ -58,6 +58,9 @@ pub enum SimFault {
     NoSpace,
     /// Half of a write takes effect before the device reports an error. Other operations are not affected.
     ShortWrite,
+    /// A sync fails as with [`SimFault::Io`], and what was synced before is damaged where it shares a page with what
+    /// was not. Other operations are not affected.
+    BadPage,
 }
 
 /// What a power cut leaves of writes that were not synced.

@@ -197,8 +197,15 @@ fn a_power_cut_at_any_operation_loses_no_synced_entry() {
 #[test]
 fn an_operation_that_fails_loses_no_synced_entry_and_writes_resume() {
     let mut failures = 0;
-    for fault in [SimFault::Io, SimFault::NoSpace, SimFault::ShortWrite] {
+    for fault in [
+        SimFault::Io,
+        SimFault::NoSpace,
+        SimFault::ShortWrite,
+        SimFault::BadPage,
+    ] {
         for (seed, persists) in [(1, false), (2, true), (3, false), (4, true)] {
+            // A page that is spoilt while nothing else can be written either is a loss that nobody can prevent.
+            let persists = persists && fault != SimFault::BadPage;
             for at in 0.. {
                 let what = format!("{fault:?}, seed {seed}, persists {persists}, from {at}");
                 let mut world = World::new(seed, what);

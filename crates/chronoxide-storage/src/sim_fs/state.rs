@@ -11,6 +11,9 @@ use crate::DirEntry;
 /// The smallest unit that a disk writes whole.
 const SECTOR_BYTES: usize = 512;
 
+/// What the system's cache writes at once.
+const PAGE_BYTES: usize = 4096;
+
 pub(super) type NodeId = usize;
 
 const ROOT: NodeId = 0;
@@ -45,6 +48,8 @@ struct File {
     /// What a power cut leaves for certain.
     synced: Vec<u8>,
     unsynced: Vec<FileChange>,
+    /// Length at the last successful sync.
+    synced_len: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -159,7 +164,12 @@ impl State {
                 self.put(node, &bytes[..bytes.len() / 2]);
                 device_error()
             }
-            (SimFault::NoSpace | SimFault::ShortWrite, _) => return Ok(()),
+            (SimFault::BadPage, Operation::Sync(node)) => {
+                self.lose_unsynced(node);
+                self.spoil_page(node);
+                device_error()
+            }
+            (SimFault::NoSpace | SimFault::ShortWrite | SimFault::BadPage, _) => return Ok(()),
         };
         self.fault_hits += 1;
         Err(error)
@@ -174,6 +184,20 @@ impl State {
             }
             Operation::Sync(node) if !self.is_off => self.lose_unsynced(node),
             _ => {}
+        }
+    }
+
+    /// Makes garbage of a synced stretch in the page that the file's unsynced bytes began in.
+    fn spoil_page(&mut self, node: NodeId) {
+        let Some(Node::File(file)) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let Some(end) = file.synced_len.take() else {
+            return;
+        };
+        let start = end / PAGE_BYTES * PAGE_BYTES;
+        if let Some(page) = file.synced.get_mut(start..end) {
+            page.fill_with(|| self.random.next().to_le_bytes()[0]);
         }
     }
 
@@ -384,6 +408,7 @@ impl State {
         for change in std::mem::take(&mut file.unsynced) {
             change.apply(&mut file.synced);
         }
+        file.synced_len = Some(file.synced.len());
         Ok(())
     }
 
