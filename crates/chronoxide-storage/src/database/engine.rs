@@ -219,19 +219,30 @@ impl Engine {
         let kept = TimeRange::new(self.retention_cut_ms(), i64::MAX).ok()?;
         Some(View {
             range: range.intersection(&kept)?,
-            order: self.label_order(UNRANKED_SERIES_MAX),
+            order: self.label_order(),
             snapshot: self.sink.catalog.snapshot(),
             registry: &self.registry,
         })
     }
 
-    /// The label order of the active series, all but `unranked_max` of them at most.
-    pub(super) fn label_order(&self, unranked_max: usize) -> Arc<LabelOrder> {
+    /// The label order of the active series; some new ones may not be in it.
+    fn label_order(&self) -> Arc<LabelOrder> {
+        let order = Arc::clone(&self.order.lock());
+        let unranked = self
+            .registry
+            .read()
+            .len()
+            .saturating_sub(order.sids().len());
+        if unranked > UNRANKED_SERIES_MAX {
+            return self.label_order_of_all();
+        }
+        order
+    }
+
+    /// The label order of all active series and no others.
+    pub(super) fn label_order_of_all(&self) -> Arc<LabelOrder> {
         let mut order = self.order.lock();
-        let registry = self.registry.read();
-        if registry.len() > order.sids().len() + unranked_max
-            && let Some(updated) = order.updated(&registry)
-        {
+        if let Some(updated) = order.updated(&self.registry.read()) {
             *order = Arc::new(updated);
         }
         Arc::clone(&order)

@@ -159,6 +159,8 @@ impl Engine {
             .registry_log
             .checkpoint(|| canonical_keys(&kept))?;
         *self.registry.write() = kept;
+        // An id must lose its rank before other labels get it.
+        self.label_order_of_all();
         self.counters.series_evicted(idle.len());
         let evicted = idle.len();
         files.retired.push((self.wal.stats().next_seq, idle));

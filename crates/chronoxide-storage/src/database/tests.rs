@@ -1,6 +1,7 @@
 //! The whole database, without its threads: tests say when it flushes and merges.
 
 mod basics;
+mod crash;
 mod model;
 
 use std::path::{Path, PathBuf};
@@ -104,8 +105,11 @@ fn write_one(db: &Database, labels: &Labels, timestamp_ms: i64, value: f64) -> W
     db.write(&batch).expect("the disk works")
 }
 
+/// Series with their float samples.
+type Floats = Vec<(Labels, Vec<(i64, f64)>)>;
+
 /// The float samples of all series, in order.
-fn read_floats(db: &Database) -> Vec<(Labels, Vec<(i64, f64)>)> {
+fn read_floats(db: &Database) -> Floats {
     let selection = Database::select(db, &[], TimeRange::ALL).expect("it can be read");
     let read = |series: Result<crate::Series>| {
         let series = series.expect("it can be read");
