@@ -334,31 +334,39 @@ impl ChunkCursor<'_> {
             self.block_end = block.ranks.end;
             self.end = block.data_offset;
         }
-        while self.next <= rank {
-            self.read_series()?;
-            self.next += 1;
+        while self.next < rank {
+            self.next_series(|_| ())?;
         }
-        Ok(())
+        let mut chunks = std::mem::take(&mut self.chunks);
+        chunks.clear();
+        let read = self.next_series(|chunk| chunks.push(chunk));
+        self.chunks = chunks;
+        read
     }
 
-    fn read_series(&mut self) -> Result<()> {
+    /// Reads the series it stands at.
+    fn next_series(&mut self, mut visit: impl FnMut(Chunk)) -> Result<()> {
         // Every chunk takes at least two bytes.
         let count = self.reader.varint_len(self.reader.remaining() / 2)?;
-        self.chunks.clear();
+        let mut before = None;
         for index in 0..count {
-            let before = self.chunks.last().map(|chunk| chunk.column);
             let expected = expected_column(&self.expected, index, before);
             let chunk = read_chunk(&mut self.reader, self.end, expected)?;
             self.end = chunk.end();
-            self.chunks.push(chunk);
+            before = Some(chunk.column);
+            match self.expected.get_mut(index) {
+                Some(column) => *column = chunk.column,
+                None => self.expected.push(chunk.column),
+            }
+            visit(chunk);
         }
-        self.expected.clear();
-        self.expected
-            .extend(self.chunks.iter().map(|chunk| chunk.column));
+        self.expected.truncate(count);
+        self.next += 1;
         Ok(())
     }
 }
 
+#[inline]
 fn read_chunk(reader: &mut Reader<'_>, end: u64, expected: u32) -> Result<Chunk> {
     let head = reader.varint_len(super::CHUNK_BYTES_MAX * 2 + 1)?;
     let flags = if head & 1 == 0 { 0 } else { reader.u8()? };

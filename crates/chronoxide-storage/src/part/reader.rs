@@ -119,6 +119,7 @@ impl Part {
             part: self,
             cursor: None,
             texts: PairTexts::default(),
+            row: Vec::new(),
         }
     }
 
@@ -407,6 +408,16 @@ pub struct LabelReader<'a> {
     part: &'a Part,
     cursor: Option<RowCursor<'a>>,
     texts: PairTexts,
+    /// The labels read last: neighbours in label order share most of them, at the same places.
+    row: Vec<Label<'a>>,
+}
+
+/// A label whose value is in the texts of the reader.
+#[derive(Debug)]
+struct Label<'a> {
+    pair: u32,
+    name: &'a str,
+    value: Range<usize>,
 }
 
 impl LabelReader<'_> {
@@ -424,49 +435,65 @@ impl LabelReader<'_> {
             Some(cursor) => cursor,
             None => self.cursor.insert(self.part.rows()?.cursor()),
         };
-        let row = cursor.row(rank)?;
+        let pairs = cursor.row(rank)?;
         let symbols = self.part.symbols();
-        self.texts.start();
-        for pair in row {
-            self.texts.load(*pair, &symbols)?;
+        if self.texts.forget_if_many() {
+            self.row.clear();
         }
-        let pair = |id: &u32| (symbols.name_of(*id).unwrap_or(""), self.texts.get(*id));
-        Labels::from_pairs(row.iter().map(pair))
+        self.row.truncate(pairs.len());
+        for (at, pair) in pairs.iter().enumerate() {
+            if self.row.get(at).is_some_and(|label| label.pair == *pair) {
+                continue;
+            }
+            let label = Label {
+                pair: *pair,
+                name: symbols.name_of(*pair).unwrap_or(""),
+                value: self.texts.place(*pair, &symbols)?,
+            };
+            match self.row.get_mut(at) {
+                Some(place) => *place = label,
+                None => self.row.push(label),
+            }
+        }
+        let text = self.texts.text.as_str();
+        let labels = self.row.iter().map(|label| {
+            let value = text.get(label.value.clone()).unwrap_or("");
+            (label.name, value)
+        });
+        Labels::from_pairs(labels)
             .map_err(|_| disorder("a series has labels that cannot stand together"))
     }
 }
 
-/// Values of pairs that were read lately: neighbours in label order share most of theirs.
+/// Values of pairs that were read lately.
 #[derive(Debug, Default)]
 struct PairTexts {
     text: String,
-    places: std::collections::HashMap<u32, Range<usize>>,
+    places: hashbrown::HashMap<u32, Range<usize>>,
 }
 
 /// Texts are forgotten once they take this much.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl PairTexts {
-    fn start(&mut self) {
-        if self.text.len() > TEXT_BYTES_MAX {
+    fn forget_if_many(&mut self) -> bool {
+        let many = self.text.len() > TEXT_BYTES_MAX;
+        if many {
             self.text.clear();
             self.places.clear();
         }
+        many
     }
 
-    fn load(&mut self, pair: u32, symbols: &Symbols<'_>) -> FormatResult<()> {
-        if !self.places.contains_key(&pair) {
-            let start = self.text.len();
-            symbols.value(pair, &mut self.text)?;
-            self.places.insert(pair, start..self.text.len());
+    /// Where the value of `pair` stands.
+    fn place(&mut self, pair: u32, symbols: &Symbols<'_>) -> FormatResult<Range<usize>> {
+        if let Some(place) = self.places.get(&pair) {
+            return Ok(place.clone());
         }
-        Ok(())
-    }
-
-    fn get(&self, pair: u32) -> &str {
-        self.places
-            .get(&pair)
-            .and_then(|place| self.text.get(place.clone()))
-            .unwrap_or("")
+        let start = self.text.len();
+        symbols.value(pair, &mut self.text)?;
+        let place = start..self.text.len();
+        self.places.insert(pair, place.clone());
+        Ok(place)
     }
 }
