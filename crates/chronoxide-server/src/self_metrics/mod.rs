@@ -124,7 +124,7 @@ impl Metrics {
             },
         );
         labelled(
-            "chronoxide_samples_ingested_total",
+            "chronoxide_ingest_samples_total",
             counter,
             "Samples taken in, by protocol; `self` are own metrics.",
             &|family| {
@@ -132,7 +132,7 @@ impl Metrics {
             },
         );
         labelled(
-            "chronoxide_samples_rejected_total",
+            "chronoxide_ingest_rejected_samples_total",
             counter,
             "Samples refused, by reason.",
             &|family| {

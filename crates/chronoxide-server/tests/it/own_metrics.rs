@@ -49,8 +49,8 @@ fn requests_and_samples_are_counted() {
         "chronoxide_http_requests_total{handler=\"/api/v1/write\",code=\"204\"} 1",
         "chronoxide_http_requests_total{handler=\"/api/v1/query\",code=\"200\"} 1",
         "chronoxide_http_request_duration_seconds_count{handler=\"/api/v1/query\"} 1",
-        "chronoxide_samples_ingested_total{protocol=\"remote_write\"} 2",
-        "chronoxide_samples_rejected_total{protocol=\"remote_write\",reason=\"missing_metric_name\"} 1",
+        "chronoxide_ingest_samples_total{protocol=\"remote_write\"} 2",
+        "chronoxide_ingest_rejected_samples_total{protocol=\"remote_write\",reason=\"missing_metric_name\"} 1",
         "chronoxide_series 2",
         "# TYPE process_resident_memory_bytes gauge",
     ] {
