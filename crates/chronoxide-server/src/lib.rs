@@ -30,6 +30,7 @@ mod page;
 mod router;
 mod self_metrics;
 mod server;
+mod stall;
 mod state;
 
 pub use config::{

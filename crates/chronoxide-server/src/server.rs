@@ -18,10 +18,14 @@ use crate::config::{Config, DurabilityMode};
 use crate::error::{Error, Result};
 use crate::router::router;
 use crate::self_metrics::Scraper;
+use crate::stall::StallTimeout;
 use crate::state::ServerState;
 
 /// How long a connection may take to send a request's head, idle time between requests included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long a client may leave an answer untouched.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -255,12 +259,70 @@ fn serve(
         .max_header_list_size(HEAD_BYTES_MAX as u32);
     let service = TowerToHyperService::new(router);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(
+            TokioIo::new(StallTimeout::new(stream, STALL_TIMEOUT)),
+            service,
+        )
         .into_owned();
     let watched = graceful.watch(connection);
     async move {
         if let Err(error) = watched.await {
             tracing::debug!(%error, "a connection ended in an error");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+    use crate::config::Settings;
+
+    fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_server_without_its_data_answers_unavailable_but_is_healthy() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let config = Config::new(&Settings::default()).unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(ServerState::new(config, address.to_string()));
+        let (_stop, stopped) = watch::channel(false);
+        runtime.spawn(accept(listener, Arc::clone(&state), stopped));
+        for (path, status) in [
+            ("/-/healthy", 200),
+            ("/metrics", 200),
+            ("/api/v1/status/walreplay", 200),
+            ("/-/ready", 503),
+            ("/api/v1/query?query=1", 503),
+            ("/api/v1/labels", 503),
+            ("/api/v1/metadata", 503),
+        ] {
+            let answer = get(address, path);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{path}: {answer}"
+            );
+            let retry = answer.contains("retry-after: ");
+            assert_eq!(
+                retry,
+                status == 503 && path.starts_with("/api"),
+                "{path}: {answer}"
+            );
+        }
+        assert!(get(address, "/api/v1/labels").contains("the server is starting up"));
+        state.stop();
+        assert!(get(address, "/-/ready").contains("x-prometheus-stopping: true"));
     }
 }
