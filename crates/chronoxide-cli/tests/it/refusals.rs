@@ -151,3 +151,18 @@ fn a_path_that_is_a_file_is_named() {
     );
     assert_eq!(reason.lines().count(), 1, "{reason}");
 }
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let arguments = [
+        "--http.listen",
+        "127.0.0.1:0",
+        "--log.level",
+        "error",
+        "--storage.path",
+        "/proc/chronoxide-data",
+    ];
+    let reason = refused(&arguments, 1);
+    let expected = "chronoxide: --storage.path: cannot open data directory /proc/chronoxide-data: ";
+    assert!(reason.starts_with(expected), "{reason}");
+}
