@@ -233,16 +233,13 @@ impl fmt::Display for Matcher {
 
 impl Pattern {
     fn compile(text: &str) -> Result<Self, String> {
-        let text = re2::translate(text)?;
+        let text = re2::translate(text, re2::Groups::Plain)?;
         let hir = regex_syntax::ParserBuilder::new()
             .dot_matches_new_line(true)
             .build()
             .parse(&text)
             .map_err(|error| one_line(&error.to_string()))?;
-        let regex = regex::RegexBuilder::new(&format!("^(?s:{text})$"))
-            .size_limit(REGEX_BYTES_MAX)
-            .build()
-            .map_err(|error| one_line(&error.to_string()))?;
+        let regex = anchored(&text)?;
         Ok(Self {
             literals: literals_of(&hir),
             prefix: prefix_of(&hir),
@@ -250,6 +247,22 @@ impl Pattern {
             regex,
         })
     }
+}
+
+/// Compiles `pattern`, in RE2's notation as Prometheus reads it, so that it matches whole texts only and `.` matches
+/// newlines too. Groups keep their numbers and names.
+///
+/// # Errors
+/// What is wrong with the pattern, or that it compiles to more than a matcher may.
+pub fn anchored_regex(pattern: &str) -> Result<Regex, String> {
+    anchored(&re2::translate(pattern, re2::Groups::Capturing)?)
+}
+
+fn anchored(text: &str) -> Result<Regex, String> {
+    regex::RegexBuilder::new(&format!("^(?s:{text})$"))
+        .size_limit(REGEX_BYTES_MAX)
+        .build()
+        .map_err(|error| one_line(&error.to_string()))
 }
 
 /// The last line of a many-line parse error says what is wrong; the others draw where.
@@ -370,6 +383,16 @@ mod tests {
         assert_eq!(weight("(?:ab+){10}[0-9]"), 21);
         assert!(weight("\\pL{100}") > 50_000, "{}", weight("\\pL{100}"));
         assert_eq!(Matcher::equal("a", "abc").weight(), 0);
+    }
+
+    #[test]
+    fn groups_of_an_anchored_regex_capture() {
+        let regex = anchored_regex(r"(a+)-(?P<number>\d+)").unwrap();
+        let found = regex.captures("aa-7").unwrap();
+        assert_eq!((&found[1], &found["number"]), ("aa", "7"));
+        assert!(regex.captures("aa-7 ").is_none());
+        assert!(regex.captures("aa-\u{667}").is_none(), "digits are ASCII");
+        assert!(anchored_regex("a**").is_err());
     }
 
     #[test]

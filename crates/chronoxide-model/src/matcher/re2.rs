@@ -12,13 +12,14 @@ use std::str::CharIndices;
 /// RE2 refuses higher counts, also as the product of nested ones.
 const REPEAT_MAX: u32 = 1000;
 
-/// Writes an expression of RE2 in the notation of the regex crate.
+/// Writes an expression of RE2 in the notation of the regex crate, with its groups as `groups` says.
 ///
 /// # Errors
 /// What is wrong with the expression, as RE2 says it.
-pub(super) fn translate(pattern: &str) -> Result<String, String> {
+pub(super) fn translate(pattern: &str, groups: Groups) -> Result<String, String> {
     let mut translator = Translator {
         pattern,
+        kind: groups,
         rest: pattern.char_indices().peekable(),
         out: String::with_capacity(pattern.len() + 8),
         last: Last::Nothing,
@@ -28,6 +29,15 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     };
     translator.run()?;
     Ok(translator.out)
+}
+
+/// What becomes of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// Nothing asks what they matched, so they do not capture.
+    Plain,
+    /// They capture, by number and by name.
+    Capturing,
 }
 
 /// What the piece read last was.
@@ -42,6 +52,7 @@ enum Last {
 
 struct Translator<'a> {
     pattern: &'a str,
+    kind: Groups,
     rest: Peekable<CharIndices<'a>>,
     out: String,
     last: Last,
@@ -163,11 +174,14 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// A group. Nothing asks what a group matched, so all are written as groups that do not capture.
+    /// A group.
     fn open(&mut self, at: usize) -> Result<(), String> {
         let text = &self.pattern[at..];
         if !text.starts_with("(?") {
-            self.out.push_str("(?:");
+            self.out.push_str(match self.kind {
+                Groups::Plain => "(?:",
+                Groups::Capturing => "(",
+            });
             self.begin_group();
             return Ok(());
         }
@@ -224,7 +238,16 @@ impl<'a> Translator<'a> {
             return Err(format!("duplicate capture group name: `{name}`"));
         }
         self.names.push(name);
-        self.out.push_str("(?:");
+        match self.kind {
+            Groups::Plain => self.out.push_str("(?:"),
+            // Such a name is none to the regex crate; the group has its number only.
+            Groups::Capturing if name.starts_with(|first: char| first.is_ascii_digit()) => {
+                self.out.push('(');
+            }
+            Groups::Capturing => {
+                let _ = write!(self.out, "(?P<{name}>");
+            }
+        }
         self.begin_group();
         self.skip_to(at + end + 1);
         Ok(())
@@ -534,7 +557,8 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        let translated = translate(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+        let translated =
+            translate(pattern, Groups::Plain).unwrap_or_else(|error| panic!("{pattern}: {error}"));
         let anchored = format!("^(?s:{translated})$");
         regex::Regex::new(&anchored)
             .unwrap_or_else(|error| panic!("{pattern} -> {translated}: {error}"))
@@ -640,7 +664,11 @@ mod tests {
             (r"\é", r"invalid escape sequence: `\é`"),
             (r"a\", "trailing backslash at end of expression: ``"),
         ] {
-            assert_eq!(translate(pattern).expect_err(pattern), message, "{pattern}");
+            assert_eq!(
+                translate(pattern, Groups::Plain).expect_err(pattern),
+                message,
+                "{pattern}"
+            );
         }
     }
 
@@ -648,10 +676,10 @@ mod tests {
     fn no_prefix_of_an_expression_panics() {
         let pattern = r"(?i)^a\Q.é\E[[:alpha:]\d\pL\-z-~^]{2,3}?|(?P<n>\x{41}\101)+\b\p{^Greek}.*$";
         for end in (0..=pattern.len()).filter(|end| pattern.is_char_boundary(*end)) {
-            if let Ok(translated) = translate(&pattern[..end]) {
+            if let Ok(translated) = translate(&pattern[..end], Groups::Plain) {
                 assert!(regex_syntax::parse(&translated).is_ok(), "{translated}");
             }
         }
-        assert!(translate(pattern).is_ok());
+        assert!(translate(pattern, Groups::Plain).is_ok());
     }
 }

@@ -2,8 +2,8 @@
 
 mod labels;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chronoxide_model::{Labels, METRIC_NAME, Matcher, MatcherOp};
 
@@ -121,12 +121,26 @@ impl Infos {
             by_signature: BTreeMap::new(),
             names: Vec::new(),
         };
-        let Some(selected) = info_selector(argument, base, matchers)? else {
+        let identities = Identities::of(base, matchers);
+        if identities.are_none() {
             return Ok(infos);
+        }
+        let mut all = identities.matchers()?;
+        all.extend(matchers.data.iter().cloned());
+        all.extend(matchers.names.iter().cloned());
+        let (at_ms, offset_ms) = reference_time(argument).unwrap_or_default();
+        let selected = Selector {
+            matchers: all,
+            offset_ms,
+            at_ms,
+            extension: None,
         };
         let mut newest: BTreeMap<Signature, Vec<f64>> = BTreeMap::new();
         lookback::for_each(evaluation, &selected, Shown::FloatTime, &mut |series| {
-            infos.add(series.labels, &series.column, &mut newest)
+            if identities.may_be_of(&series.labels) {
+                infos.add(series.labels, &series.column, &mut newest)?;
+            }
+            Ok(())
         })?;
         infos.names = infos
             .by_signature
@@ -181,38 +195,53 @@ impl Infos {
     }
 }
 
-/// The selector of the info series that may belong to `base`; none when no series has an identifying label.
-fn info_selector(
-    argument: &Node,
-    base: &[StepSeries],
-    matchers: &InfoMatchers,
-) -> Result<Option<Selector>, Error> {
-    let mut all = Vec::new();
-    for name in IDENTIFYING {
-        let mut values: Vec<String> = base
-            .iter()
-            .filter(|series| !matchers.select_name(series.labels.metric_name().unwrap_or_default()))
-            .filter_map(|series| series.labels.get(name))
-            .map(regex::escape)
-            .collect();
-        values.sort_unstable();
-        values.dedup();
-        if !values.is_empty() {
-            all.push(regex(name, &values.join("|"))?);
+/// The identifying labels that the series to enrich have, with all their values.
+struct Identities([BTreeSet<String>; 2]);
+
+impl Identities {
+    /// Those of the series of `base` that are no info series themselves.
+    fn of(base: &[StepSeries], matchers: &InfoMatchers) -> Self {
+        let mut identities = Self(Default::default());
+        for series in base {
+            if matchers.select_name(series.labels.metric_name().unwrap_or_default()) {
+                continue;
+            }
+            for (name, values) in IDENTIFYING.iter().zip(&mut identities.0) {
+                if let Some(value) = series.labels.get(name)
+                    && !values.contains(value)
+                {
+                    values.insert(value.to_owned());
+                }
+            }
         }
+        identities
     }
-    if all.is_empty() {
-        return Ok(None);
+
+    /// Whether no series can have an info series.
+    fn are_none(&self) -> bool {
+        self.0.iter().all(BTreeSet::is_empty)
     }
-    all.extend(matchers.data.iter().cloned());
-    all.extend(matchers.names.iter().cloned());
-    let (at_ms, offset_ms) = reference_time(argument).unwrap_or_default();
-    Ok(Some(Selector {
-        matchers: all,
-        offset_ms,
-        at_ms,
-        extension: None,
-    }))
+
+    /// Whether an info series with `labels` may belong to one of the series.
+    fn may_be_of(&self, labels: &Labels) -> bool {
+        IDENTIFYING.iter().zip(&self.0).all(|(name, values)| {
+            values.is_empty() || labels.get(name).is_some_and(|value| values.contains(value))
+        })
+    }
+
+    /// Matchers that leave out what [`Identities::may_be_of`] refuses, as far as they are short.
+    fn matchers(&self) -> Result<Vec<Matcher>, Error> {
+        /// Longer lists are no help to the source and a large expression to compile.
+        const VALUES_MAX: usize = 128;
+        let mut matchers = Vec::new();
+        for (name, values) in IDENTIFYING.iter().zip(&self.0) {
+            if (1..=VALUES_MAX).contains(&values.len()) {
+                let values: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();
+                matchers.push(regex(name, &values.join("|"))?);
+            }
+        }
+        Ok(matchers)
+    }
 }
 
 /// The `@` and offset that the first selector in `node` is read with: its own and those of the subqueries around it,

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chronoxide_model::{Labels, METRIC_NAME};
-use regex::Regex;
+use chronoxide_model::{Labels, METRIC_NAME, anchored_regex};
 
 use crate::Error;
 use crate::eval::{Evaluation, Sink, StepSeries};
@@ -38,7 +37,7 @@ pub(crate) fn replace(
     let [destination, replacement, source, pattern] = arguments[..] else {
         return Err(Error::execution("label_replace takes five arguments"));
     };
-    let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
+    let regex = anchored_regex(pattern).map_err(|_| {
         Error::execution(format!(
             "invalid regular expression in label_replace(): {pattern}"
         ))
