@@ -130,7 +130,7 @@ impl Partitions {
                 Err(error) => return Err(error),
             }
         }
-        self.set_unlisted_aside(&dir, &listed)?;
+        self.set_unlisted_aside(&dir, &mut manifest, &listed)?;
         parts.sort_by_key(|part| {
             let header = part.summary().header;
             (header.wal_seq_max, header.wal_seq_min)
@@ -179,7 +179,12 @@ impl Partitions {
     }
 
     /// Sets aside the parts that no manifest lists, and removes what a writer left unfinished.
-    fn set_unlisted_aside(&mut self, dir: &Path, listed: &[PartEntry]) -> Result<()> {
+    fn set_unlisted_aside(
+        &mut self,
+        dir: &Path,
+        manifest: &mut Manifest,
+        listed: &[PartEntry],
+    ) -> Result<()> {
         for entry in self.fs.list(dir)? {
             let path = dir.join(&entry.name);
             self.note_number(&entry.name);
@@ -190,6 +195,8 @@ impl Partitions {
                 && listed.iter().all(|part| part.name != entry.name)
             {
                 tracing::warn!(part = %path.display(), "a part is not listed in its manifest");
+                // The edit that left it out may be in the system's cache only, and vanish with the power.
+                manifest.ensure_durable()?;
                 self.set_aside(dir, &entry.name)?;
             }
         }
