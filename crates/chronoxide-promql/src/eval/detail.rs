@@ -22,18 +22,21 @@ impl HistogramDetail {
             Expr::Vector(_) | Expr::Range { .. } | Expr::Number(_) | Expr::String(_) => true,
             Expr::Negate(inner) => Self::totals_are_enough(inner),
             Expr::Aggregate(aggregate) => {
-                matches!(aggregate.op, AggregateOp::Sum | AggregateOp::Avg)
+                let parameter = aggregate.parameter.as_ref();
+                aggregate.op != AggregateOp::CountValues
+                    && parameter.is_none_or(Self::totals_are_enough)
                     && Self::totals_are_enough(&aggregate.inner)
             }
             Expr::Binary(binary) => {
-                is_of_totals(binary.op)
+                !looks_at_buckets(binary.op)
                     && Self::totals_are_enough(&binary.left)
                     && Self::totals_are_enough(&binary.right)
             }
             Expr::Call(call) => {
-                is_call_of_totals(call.function)
+                !function_looks_at_buckets(call.function)
                     && call.arguments.iter().all(Self::totals_are_enough)
             }
+            // Its steps pick samples that resets have to be looked for between.
             Expr::Subquery(_) => false,
         }
     }
@@ -61,35 +64,21 @@ impl HistogramDetail {
     }
 }
 
-/// Whether `op` gives totals out of totals.
-const fn is_of_totals(op: BinaryOp) -> bool {
-    matches!(
-        op,
-        BinaryOp::Add
-            | BinaryOp::Sub
-            | BinaryOp::Mul
-            | BinaryOp::Div
-            | BinaryOp::And
-            | BinaryOp::Or
-            | BinaryOp::Unless
-    )
+/// Whether `op` trims histograms or compares them.
+const fn looks_at_buckets(op: BinaryOp) -> bool {
+    op.is_comparison() || matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
 }
 
-/// Whether `function` gives totals out of totals.
-const fn is_call_of_totals(function: Function) -> bool {
+/// Whether `function` measures buckets or compares histograms.
+const fn function_looks_at_buckets(function: Function) -> bool {
     matches!(
         function,
-        Function::AvgOverTime
-            | Function::Delta
-            | Function::FirstOverTime
-            | Function::Idelta
-            | Function::Increase
-            | Function::Irate
-            | Function::LabelJoin
-            | Function::LabelReplace
-            | Function::LastOverTime
-            | Function::Rate
-            | Function::SumOverTime
+        Function::Changes
+            | Function::HistogramFraction
+            | Function::HistogramQuantile
+            | Function::HistogramQuantiles
+            | Function::HistogramStddev
+            | Function::HistogramStdvar
     )
 }
 

@@ -136,7 +136,7 @@ pub(crate) fn clamp(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) ->
 }
 
 /// The larger number; NaN when either is, unless the other is infinite.
-pub(super) fn larger(left: f64, right: f64) -> f64 {
+pub(crate) fn larger(left: f64, right: f64) -> f64 {
     if left == f64::INFINITY || right == f64::INFINITY {
         f64::INFINITY
     } else if left.is_nan() || right.is_nan() {
@@ -147,7 +147,7 @@ pub(super) fn larger(left: f64, right: f64) -> f64 {
 }
 
 /// The smaller number; NaN when either is, unless the other is minus infinity.
-pub(super) fn smaller(left: f64, right: f64) -> f64 {
+pub(crate) fn smaller(left: f64, right: f64) -> f64 {
     if left == f64::NEG_INFINITY || right == f64::NEG_INFINITY {
         f64::NEG_INFINITY
     } else if left.is_nan() || right.is_nan() {

@@ -27,13 +27,15 @@ pub(crate) fn for_each(
         Function::SortByLabel | Function::SortByLabelDesc
     );
     if !evaluation.steps.is_instant() {
-        evaluation.annotate(Annotation::SortInRangeQuery, position);
-        return evaluation.for_each(&call.arguments[0], &mut |mut series| {
+        evaluation.for_each(&call.arguments[0], &mut |mut series| {
             if !by_label {
                 series.column.drop_histograms();
             }
             sink(series)
-        });
+        })?;
+        // Last, as of sorts within sorts the outermost is named.
+        evaluation.annotate(Annotation::SortInRangeQuery, position);
+        return Ok(());
     }
     let mut all = evaluation.collect(&call.arguments[0])?;
     if by_label {

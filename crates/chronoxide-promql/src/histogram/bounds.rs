@@ -1,5 +1,6 @@
 //! Where buckets begin and end.
 
+use std::f64::consts::SQRT_2;
 use std::sync::LazyLock;
 
 use chronoxide_model::CUSTOM_BUCKETS_SCHEMA;
@@ -10,8 +11,27 @@ pub(super) const SCHEMA_MAX: i8 = 8;
 pub(super) const SCHEMA_MIN: i8 = -4;
 
 /// `2^(i / 256)` for `i` in `0..256`: the bounds between 1 and 2 in the finest schema; coarser ones use every n-th.
-static FRACTIONS: LazyLock<[f64; 256]> =
-    LazyLock::new(|| std::array::from_fn(|index| (index as f64 / 256.0).exp2()));
+///
+/// Each schema's new bounds are the ones before them times a constant, and that of schema 1 is rounded down. This is how
+/// client libraries and Prometheus come to their bounds, so that ours agree to the last bit.
+static FRACTIONS: LazyLock<[f64; 256]> = LazyLock::new(|| {
+    let mut bounds = [1.0; 256];
+    let mut exponent = 1.0_f64;
+    let mut stride = 256;
+    while stride > 1 {
+        stride /= 2;
+        exponent /= 2.0;
+        let factor = if stride == 128 {
+            SQRT_2.next_down()
+        } else {
+            exponent.exp2()
+        };
+        for index in (stride..256).step_by(stride * 2) {
+            bounds[index] = bounds[index - stride] * factor;
+        }
+    }
+    bounds
+});
 
 /// The upper bound of bucket `index`, by absolute value for buckets below zero.
 ///
@@ -93,8 +113,25 @@ mod tests {
             assert_eq!(upper_bound(index, schema, &[]), expected, "schema {schema}");
             assert_eq!(upper_bound(0, schema, &[]), 1.0);
         }
-        assert_eq!(upper_bound(1, 1, &[]), std::f64::consts::SQRT_2);
-        assert_eq!(upper_bound(-1, 1, &[]), std::f64::consts::FRAC_1_SQRT_2);
+    }
+
+    #[test]
+    fn bounds_are_those_of_prometheus_to_the_last_bit() {
+        for (index, schema, bound) in [
+            (-1, 1, 0.7071067811865475),
+            (-1, 2, 0.8408964152537144),
+            (5, 3, 1.5422108254079407),
+            (-3, 4, 0.8781260801866495),
+            (-9, 6, 0.9071260877501991),
+            (-1, 8, 0.9972960560854698),
+            (-47, 8, 0.8805069215187917),
+        ] {
+            assert_eq!(
+                upper_bound(index, schema, &[]),
+                bound,
+                "{index} of {schema}"
+            );
+        }
     }
 
     #[test]

@@ -168,6 +168,12 @@ impl Trim {
     }
 
     fn zero_bucket(&self, zero: &Bucket) -> Kept {
+        if self.value.is_nan() {
+            return Kept {
+                count: f64::NAN,
+                middle: f64::NAN,
+            };
+        }
         let (lower, upper) = match self.side {
             TrimSide::Upper => (zero.lower, self.value.min(zero.upper)),
             TrimSide::Lower => (self.value.max(zero.lower), zero.upper),
@@ -177,7 +183,7 @@ impl Trim {
             TrimSide::Upper => self.value <= zero.lower,
             TrimSide::Lower => self.value >= zero.upper && self.value > zero.lower,
         };
-        if outside || self.value.is_nan() {
+        if outside {
             return Kept {
                 count: 0.0,
                 middle: 0.0,

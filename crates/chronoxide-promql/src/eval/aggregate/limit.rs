@@ -54,6 +54,15 @@ pub(super) fn ratio(
     if parameter.has_nan() {
         return Err(Error::execution("Ratio value is NaN"));
     }
+    evaluation.for_each(&aggregate.inner, &mut |mut series| {
+        let offset = sampling_offset(&series.labels);
+        for (step, &ratio) in parameter.values.iter().enumerate() {
+            if !is_sampled(offset, ratio.clamp(-1.0, 1.0)) {
+                series.column.clear(step);
+            }
+        }
+        hand_on(series, sink)
+    })?;
     for (faulty, got, capped) in [
         (parameter.max() > 1.0, parameter.max(), 1.0),
         (parameter.min() < -1.0, parameter.min(), -1.0),
@@ -63,15 +72,7 @@ pub(super) fn ratio(
             evaluation.annotate(annotation, parameter.position);
         }
     }
-    evaluation.for_each(&aggregate.inner, &mut |mut series| {
-        let offset = sampling_offset(&series.labels);
-        for (step, &ratio) in parameter.values.iter().enumerate() {
-            if !is_sampled(offset, ratio.clamp(-1.0, 1.0)) {
-                series.column.clear(step);
-            }
-        }
-        hand_on(series, sink)
-    })
+    Ok(())
 }
 
 fn hand_on(series: StepSeries, sink: Sink<'_>) -> Result<(), Error> {

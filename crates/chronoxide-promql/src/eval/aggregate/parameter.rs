@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::annotations::number::go_general;
 use crate::eval::Evaluation;
+use crate::functions::math::{larger, smaller};
 use crate::plan::{Aggregate, Position};
 
 /// A scalar parameter at each step.
@@ -34,17 +35,14 @@ impl Parameter {
         self.values.iter().any(|value| value.is_nan())
     }
 
-    /// The largest value that is not NaN.
+    /// The largest value; NaN if any is, unless another is infinite.
     pub(super) fn max(&self) -> f64 {
-        self.values
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
+        self.values.iter().copied().fold(-f64::MAX, larger)
     }
 
-    /// The smallest value that is not NaN.
+    /// The smallest value; NaN if any is, unless another is minus infinity.
     pub(super) fn min(&self) -> f64 {
-        self.values.iter().copied().fold(f64::INFINITY, f64::min)
+        self.values.iter().copied().fold(f64::MAX, smaller)
     }
 
     /// The parameter as a number of series a step; `None` if it leaves none at any step.

@@ -16,6 +16,12 @@ pub(super) fn for_each(
     sink: Sink<'_>,
 ) -> Result<(), Error> {
     let parameter = Parameter::new(evaluation, aggregate)?;
+    let steps = evaluation.steps.count;
+    let new = || Quantile {
+        quantiles: &parameter.values,
+        values: vec![Vec::new(); steps],
+    };
+    accumulate(evaluation, aggregate, new, sink)?;
     for (faulty, got) in [
         (parameter.has_nan(), f64::NAN),
         (parameter.max() > 1.0, parameter.max()),
@@ -25,12 +31,7 @@ pub(super) fn for_each(
             evaluation.annotate(Annotation::InvalidQuantile(got), parameter.position);
         }
     }
-    let steps = evaluation.steps.count;
-    let new = || Quantile {
-        quantiles: &parameter.values,
-        values: vec![Vec::new(); steps],
-    };
-    accumulate(evaluation, aggregate, new, sink)
+    Ok(())
 }
 
 /// All floats of a group at each step.

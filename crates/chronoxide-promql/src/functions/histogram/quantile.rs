@@ -22,7 +22,9 @@ pub(super) fn histogram_quantile(
 ) -> Result<(), Error> {
     let quantiles = [q];
     let mut measure = Quantiles::new(evaluation, &quantiles, None, node.position)?;
-    gather::for_each(evaluation, node, &mut measure, sink)
+    gather::for_each(evaluation, node, &mut measure, sink)?;
+    measure.tell_faulty();
+    Ok(())
 }
 
 /// `histogram_quantiles(node, label, quantiles...)`
@@ -40,7 +42,9 @@ pub(super) fn histogram_quantiles(
     };
     let quantiles: Vec<&Node> = quantiles.iter().collect();
     let mut measure = Quantiles::new(evaluation, &quantiles, Some(label), node.position)?;
-    gather::for_each(evaluation, node, &mut measure, sink)
+    gather::for_each(evaluation, node, &mut measure, sink)?;
+    measure.tell_faulty();
+    Ok(())
 }
 
 /// Quantiles of histograms.
@@ -49,6 +53,8 @@ struct Quantiles<'m> {
     /// The label that tells them apart, if they have one.
     label: Option<&'m str>,
     outputs: Vec<Output>,
+    /// Quantiles that are none, and where they were written.
+    faulty: Vec<(f64, Position)>,
     /// Where the histograms were written.
     position: Position,
     metric: String,
@@ -71,12 +77,13 @@ impl<'m> Quantiles<'m> {
         position: Position,
     ) -> Result<Self, Error> {
         let mut outputs = Vec::with_capacity(quantiles.len());
+        let mut faulty = Vec::new();
         for node in quantiles {
             let quantile = evaluation.scalar(node)?;
             let different: BTreeSet<u64> = quantile.iter().map(|q| q.to_bits()).collect();
             for q in different.iter().copied().map(f64::from_bits) {
                 if !(0.0..=1.0).contains(&q) {
-                    evaluation.annotate(Annotation::InvalidQuantile(q), node.position);
+                    faulty.push((q, node.position));
                 }
                 if label.is_some() {
                     let wanted = |at: &f64| (at.to_bits() == q.to_bits()).then_some(*at);
@@ -97,11 +104,20 @@ impl<'m> Quantiles<'m> {
             evaluation,
             label,
             outputs,
+            faulty,
             position,
             metric: String::new(),
             nan_result: false,
             nan_skew: false,
         })
+    }
+
+    /// Tells which quantiles are none: last, as of the same ones within each other the outermost is named.
+    fn tell_faulty(&self) {
+        for &(q, position) in &self.faulty {
+            let annotation = Annotation::InvalidQuantile(q);
+            self.evaluation.annotate(annotation, position);
+        }
     }
 
     /// Makes counts rise with their bounds and tells if that took more than rounding.
