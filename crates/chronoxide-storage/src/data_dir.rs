@@ -58,6 +58,22 @@ impl DataDir {
     }
 }
 
+/// What the FORMAT file of `dir` says, without changing anything.
+///
+/// # Errors
+/// As [`DataDir::open`]; a directory without the file is a foreign one.
+pub(crate) fn inspect(fs: &dyn Fs, dir: &Path) -> Result<StoreHeader> {
+    let path = dir.join(FORMAT_FILE);
+    if !fs.exists(&path)? {
+        let found = fs.list(dir)?.into_iter().next();
+        return Err(Error::ForeignDirectory {
+            path: dir.to_owned(),
+            found: found.map(|entry| entry.name).unwrap_or_default(),
+        });
+    }
+    StoreHeader::decode(&fs.read(&path)?).map_err(|source| Error::format(&path, source))
+}
+
 fn create(fs: &dyn Fs, clock: &dyn Clock, dir: &Path) -> Result<StoreHeader> {
     let header = StoreHeader {
         hash_seed: random(),

@@ -16,6 +16,8 @@ use chronoxide_model::{
     WriteOutcome,
 };
 
+pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
+
 use self::engine::Engine;
 use self::worker::Workers;
 use crate::{Clock, Fs, Options, RealFs, Result, Selection, Stats, SystemClock};

@@ -26,6 +26,7 @@
 //! ```
 
 mod catalog;
+mod check;
 mod clock;
 pub mod compaction;
 mod counters;
@@ -52,6 +53,7 @@ mod sim_fs;
 mod stats;
 mod wal;
 
+pub use check::{CheckFinding, CheckReport, check};
 pub use chronoxide_model::{
     Exemplar, Histogram, Labels, LabelsError, Matcher, MatcherError, Metadata, MetricType,
     RejectReason, Rejection, Sample, SampleColumns, SeriesSet, SeriesSource, TimeRange, WriteBatch,

@@ -59,23 +59,7 @@ impl Manifest {
         dir: &Path,
         salt: u64,
     ) -> Result<(Self, ManifestReport)> {
-        let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        let mut manifest = Self {
-            fs,
-            dir: dir.to_owned(),
-            identity: LogIdentity {
-                salt,
-                kind: LogKind::Manifest,
-                // Manifests have no number: the partition's name tells them apart.
-                number: name
-                    .bytes()
-                    .fold(0, |hash: u64, byte| hash.rotate_left(8) ^ u64::from(byte)),
-            },
-            parts: Vec::new(),
-            file: None,
-            bytes: 0,
-            next_seq: 1,
-        };
+        let mut manifest = Self::unread(fs, dir, salt);
         let temp = dir.join(TEMP_FILE);
         if manifest.fs.exists(&temp)? {
             // It was never renamed: nothing counts on it.
@@ -90,6 +74,40 @@ impl Manifest {
             manifest.ensure_durable()?;
         }
         Ok((manifest, report))
+    }
+
+    /// Reads the manifest in `dir` without changing anything.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`].
+    pub(crate) fn inspect(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        salt: u64,
+    ) -> Result<(Vec<PartEntry>, ManifestReport)> {
+        let mut manifest = Self::unread(fs, dir, salt);
+        let (report, _) = manifest.load()?;
+        Ok((manifest.parts, report))
+    }
+
+    fn unread(fs: Arc<dyn Fs>, dir: &Path, salt: u64) -> Self {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            fs,
+            dir: dir.to_owned(),
+            identity: LogIdentity {
+                salt,
+                kind: LogKind::Manifest,
+                // Manifests have no number: the partition's name tells them apart.
+                number: name
+                    .bytes()
+                    .fold(0, |hash: u64, byte| hash.rotate_left(8) ^ u64::from(byte)),
+            },
+            parts: Vec::new(),
+            file: None,
+            bytes: 0,
+            next_seq: 1,
+        }
     }
 
     /// Makes what was read durable, if it is not known to be. A failed sync of an earlier process may have left an

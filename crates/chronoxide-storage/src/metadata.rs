@@ -43,15 +43,7 @@ impl MetadataStore {
         dir: &Path,
         salt: u64,
     ) -> Result<Self> {
-        let store = Self {
-            identity: LogIdentity {
-                salt,
-                kind: LogKind::Metadata,
-                number: 0,
-            },
-            by_name: RwLock::default(),
-            is_changed: AtomicBool::new(false),
-        };
+        let store = Self::empty(salt);
         let path = dir.join(FILE);
         if fs.exists(&path)? {
             let is_whole = store.load(&path, &fs.read(&path)?)?;
@@ -62,6 +54,27 @@ impl MetadataStore {
             store.is_changed.store(!is_whole, Ordering::Release);
         }
         Ok(store)
+    }
+
+    /// Whether the file in `dir`, if there is one, is good; nothing is changed.
+    pub(crate) fn inspect(fs: &dyn Fs, dir: &Path, salt: u64) -> Result<bool> {
+        let path = dir.join(FILE);
+        if !fs.exists(&path)? {
+            return Ok(true);
+        }
+        Self::empty(salt).load(&path, &fs.read(&path)?)
+    }
+
+    fn empty(salt: u64) -> Self {
+        Self {
+            identity: LogIdentity {
+                salt,
+                kind: LogKind::Metadata,
+                number: 0,
+            },
+            by_name: RwLock::default(),
+            is_changed: AtomicBool::new(false),
+        }
     }
 
     /// Reads the content of the file; whether all of it is good.

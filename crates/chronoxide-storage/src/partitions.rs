@@ -17,7 +17,7 @@ use crate::quarantine::Quarantine;
 use crate::{Error, Fs, Result};
 
 /// The directory below the data directory.
-const ROOT: &str = "parts";
+pub(crate) const ROOT: &str = "parts";
 
 /// What the directory of a partition that was dropped is called until it is empty.
 const DROPPED: &str = ".dropped";
@@ -312,7 +312,7 @@ impl Partitions {
 }
 
 /// What names of parts end in.
-const EXTENSION: &str = ".part";
+pub(crate) const EXTENSION: &str = ".part";
 
 fn entry(summary: &PartSummary) -> PartEntry {
     PartEntry {

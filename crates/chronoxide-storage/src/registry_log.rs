@@ -20,7 +20,7 @@ use chronoxide_format::registry::{
 };
 use parking_lot::Mutex;
 
-use crate::log::{Known, LogSpec, LogWriter, ReplayReport, parse_name, recover};
+use crate::log::{Known, LogSpec, LogWriter, ReplayReport, inspect, parse_name, recover};
 use crate::quarantine::Quarantine;
 use crate::{Error, Fs, FsFile, Result};
 
@@ -89,16 +89,9 @@ impl RegistryLog {
         salt: u64,
         mut each: impl FnMut(u32, &[u8]),
     ) -> Result<(Self, RegistryReport)> {
-        let spec = LogSpec {
-            fs,
-            quarantine,
-            dir: dir.to_owned(),
-            kind: LogKind::Registry,
-            salt,
-            extension: LOG_EXTENSION,
-            segment_bytes_max: SEGMENT_BYTES_MAX,
-        };
+        let spec = log_spec(fs, quarantine, dir, salt);
         spec.prepare_dir()?;
+        remove_unfinished(&spec)?;
         let mut report = RegistryReport::default();
         let (checkpoints, covered_seq) = read_checkpoints(&spec, &mut report, &mut each)?;
         let known = Known {
@@ -106,17 +99,7 @@ impl RegistryLog {
             released_seq: covered_seq,
         };
         let (writer, log) = recover(spec.clone(), known)?.replay(|_, kind, plain| {
-            if kind != KIND_ENTRIES {
-                return Err(chronoxide_format::Error::UnknownCodec {
-                    what: "registry log record",
-                    id: kind,
-                }
-                .into());
-            }
-            decode_entries(plain, |sid, key| {
-                report.entries += 1;
-                each(sid, key);
-            })?;
+            report.entries += decode_record(kind, plain, &mut each)?;
             Ok(())
         })?;
         report.log = log;
@@ -131,6 +114,32 @@ impl RegistryLog {
             checkpoints: Mutex::new(checkpoints),
         };
         Ok((opened, report))
+    }
+
+    /// Reads the log in `dir` without changing anything; otherwise as [`RegistryLog::open`].
+    ///
+    /// # Errors
+    /// As [`RegistryLog::open`].
+    pub(crate) fn inspect(
+        fs: Arc<dyn Fs>,
+        quarantine: Arc<Quarantine>,
+        dir: &Path,
+        salt: u64,
+        mut each: impl FnMut(u32, &[u8]),
+    ) -> Result<RegistryReport> {
+        let spec = log_spec(fs, quarantine, dir, salt);
+        let mut report = RegistryReport::default();
+        let (_, covered_seq) = read_checkpoints(&spec, &mut report, &mut each)?;
+        let known = Known {
+            seq_floor: covered_seq,
+            released_seq: covered_seq,
+        };
+        report.log = inspect(&spec, known, |path, _, kind, plain| {
+            let entries = decode_record(kind, plain, &mut each);
+            report.entries += entries.map_err(|source| Error::format(path, source))?;
+            Ok(())
+        })?;
+        Ok(report)
     }
 
     /// Adds that `sid` stands for the canonical label key `key`, in memory.
@@ -340,6 +349,48 @@ fn write_checkpoint<K: AsRef<[u8]>>(
     writer.file.sync_all()
 }
 
+fn log_spec(fs: Arc<dyn Fs>, quarantine: Arc<Quarantine>, dir: &Path, salt: u64) -> LogSpec {
+    LogSpec {
+        fs,
+        quarantine,
+        dir: dir.to_owned(),
+        kind: LogKind::Registry,
+        salt,
+        extension: LOG_EXTENSION,
+        segment_bytes_max: SEGMENT_BYTES_MAX,
+    }
+}
+
+/// Hands out the entries of one record of the log; how many there were.
+fn decode_record(
+    kind: u8,
+    plain: &[u8],
+    each: &mut impl FnMut(u32, &[u8]),
+) -> chronoxide_format::Result<u64> {
+    if kind != KIND_ENTRIES {
+        return Err(chronoxide_format::Error::UnknownCodec {
+            what: "registry log record",
+            id: kind,
+        });
+    }
+    let mut entries = 0;
+    decode_entries(plain, |sid, key| {
+        entries += 1;
+        each(sid, key);
+    })?;
+    Ok(entries)
+}
+
+/// Removes checkpoints that were never finished: nothing refers to them.
+fn remove_unfinished(spec: &LogSpec) -> Result<()> {
+    for entry in spec.fs.list(&spec.dir)? {
+        if parse_name(&entry.name, TEMP_EXTENSION).is_some() {
+            spec.fs.remove(&spec.dir.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Hands out the entries of the newest checkpoint; when it is damaged, of all that exist, oldest first. Returns the
 /// checkpoints and how far up the log they reach.
 fn read_checkpoints(
@@ -349,10 +400,6 @@ fn read_checkpoints(
 ) -> Result<(Checkpoints, u64)> {
     let mut numbers = Vec::new();
     for entry in spec.fs.list(&spec.dir)? {
-        if parse_name(&entry.name, TEMP_EXTENSION).is_some() {
-            // A checkpoint that was never finished: nothing refers to it.
-            spec.fs.remove(&spec.dir.join(&entry.name))?;
-        }
         numbers.extend(parse_name(&entry.name, CHECKPOINT_EXTENSION));
     }
     numbers.sort_unstable();

@@ -120,6 +120,45 @@ pub(crate) struct WalStats {
     pub(crate) failures: u64,
 }
 
+/// Reads the log in `dir` without changing anything, and hands every record that was not released to `each`.
+///
+/// # Errors
+/// When a segment cannot be read, is newer than this build, or holds a record that is not what its type says.
+pub(crate) fn inspect(
+    fs: Arc<dyn Fs>,
+    quarantine: Arc<Quarantine>,
+    dir: &Path,
+    salt: u64,
+    mut each: impl FnMut(WalRecord),
+) -> Result<ReplayReport> {
+    let options = WalOptions {
+        salt,
+        ..WalOptions::default()
+    };
+    let spec = log_spec(fs, quarantine, dir, options);
+    crate::log::inspect(&spec, Known::default(), |path, _, kind, plain| {
+        each(WalRecord::decode(kind, plain).map_err(|source| crate::Error::format(path, source))?);
+        Ok(())
+    })
+}
+
+fn log_spec(
+    fs: Arc<dyn Fs>,
+    quarantine: Arc<Quarantine>,
+    dir: &Path,
+    options: WalOptions,
+) -> LogSpec {
+    LogSpec {
+        fs,
+        quarantine,
+        dir: dir.to_owned(),
+        kind: LogKind::Wal,
+        salt: options.salt,
+        extension: "wal",
+        segment_bytes_max: options.segment_bytes_max,
+    }
+}
+
 impl<T: Send + Debug + 'static> Wal<T> {
     /// Opens the log in `dir`, created if need be, and hands every record that was not released to `replayed`, in the
     /// order of their numbers, before anything new can be committed.
@@ -137,15 +176,7 @@ impl<T: Send + Debug + 'static> Wal<T> {
         sink: Arc<dyn GroupSink<T>>,
         mut replayed: impl FnMut(u64, WalRecord) -> Result<()>,
     ) -> Result<(Self, ReplayReport)> {
-        let spec = LogSpec {
-            fs,
-            quarantine,
-            dir: dir.to_owned(),
-            kind: LogKind::Wal,
-            salt: options.salt,
-            extension: "wal",
-            segment_bytes_max: options.segment_bytes_max,
-        };
+        let spec = log_spec(fs, quarantine, dir, options);
         spec.prepare_dir()?;
         let known = Known {
             seq_floor: options.seq_floor,

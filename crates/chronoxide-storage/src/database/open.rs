@@ -31,8 +31,11 @@ use crate::registry_log::RegistryLog;
 use crate::wal::{Wal, WalOptions};
 use crate::{Clock, Error, Fs, Options, Result};
 
-const REGISTRY_DIR: &str = "registry";
-const WAL_DIR: &str = "wal";
+/// The registry log's directory, below the data directory.
+pub(crate) const REGISTRY_DIR: &str = "registry";
+
+/// The write-ahead log's.
+pub(crate) const WAL_DIR: &str = "wal";
 
 impl Engine {
     pub(super) fn open(

@@ -1,6 +1,8 @@
 //! The whole database, without its threads: tests say when it flushes and merges.
 
 mod basics;
+mod checks;
+mod concurrency;
 mod crash;
 mod model;
 

@@ -5,7 +5,7 @@
 //! proven are the torn end of a write that was never acknowledged.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chronoxide_format::log::{FILE_HEADER_BYTES_MAX, FileHeader, Found, Record, Scan, VOIDS_MAX};
 
@@ -91,12 +91,7 @@ pub(crate) struct Known {
 /// # Errors
 /// When a file cannot be read, or was written by a newer version. Damage is no error: see the report.
 pub(crate) fn recover(spec: LogSpec, known: Known) -> Result<Recovered> {
-    let mut scanned = Scanned::default();
-    for number in spec.numbers()? {
-        scanned.add(&spec, number)?;
-    }
-    scanned.drop_void_and_repeated();
-    let released_seq = scanned.released_seq().max(known.released_seq);
+    let (mut scanned, released_seq) = scan(&spec, known)?;
     let lost = scanned.lost(released_seq);
     let report = scanned.report(&lost);
     let position = scanned.position(&spec, released_seq, known.seq_floor, &report)?;
@@ -117,6 +112,44 @@ pub(crate) fn recover(spec: LogSpec, known: Known) -> Result<Recovered> {
         files: scanned.files,
         entries: scanned.entries,
     })
+}
+
+/// Reads the log of `spec` without changing anything, and hands every record that is still needed to `each`: path of
+/// its segment, number, type, plain payload.
+///
+/// # Errors
+/// As [`recover`]; also when a payload does not decompress, or `each` fails.
+pub(crate) fn inspect(
+    spec: &LogSpec,
+    known: Known,
+    mut each: impl FnMut(&Path, u64, u8, &[u8]) -> Result<()>,
+) -> Result<ReplayReport> {
+    let (mut scanned, released_seq) = scan(spec, known)?;
+    let lost = scanned.lost(released_seq);
+    let mut report = scanned.report(&lost);
+    scanned.entries.retain(|entry| entry.seq > released_seq);
+    let mut contents = Contents::default();
+    for entry in &scanned.entries {
+        let path = &scanned.files[entry.file].path;
+        let record = contents.record(spec, &scanned.files, *entry)?;
+        let plain = record
+            .plain()
+            .map_err(|source| Error::format(path, source))?;
+        each(path, entry.seq, record.kind, &plain)?;
+        report.records += 1;
+    }
+    Ok(report)
+}
+
+/// Scans all segments; also up to which number records are no longer needed.
+fn scan(spec: &LogSpec, known: Known) -> Result<(Scanned, u64)> {
+    let mut scanned = Scanned::default();
+    for number in spec.numbers()? {
+        scanned.add(spec, number)?;
+    }
+    scanned.drop_void_and_repeated();
+    let released_seq = scanned.released_seq().max(known.released_seq);
+    Ok((scanned, released_seq))
 }
 
 #[derive(Debug, Default)]

@@ -1,0 +1,125 @@
+//! What `check` says of good and of damaged directories.
+
+use super::*;
+use crate::CheckReport;
+
+fn check(place: &Place) -> CheckReport {
+    crate::check(place.path(), Arc::new(place.disk.clone())).expect("it can be checked")
+}
+
+/// A directory with parts of two days, a log and a registry.
+fn filled() -> Place {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    for n in 0..50 {
+        let name = format!("m{}", n % 5);
+        write_one(
+            &db,
+            &series(&name),
+            START_MS - (n % 2) * DAY_MS - n * 1000,
+            n as f64,
+        );
+    }
+    db.flush().expect("the disk works");
+    let mut batch = WriteBatch::new();
+    batch.push(series("m0"), START_MS, 1.0);
+    batch.push(series("new"), START_MS, 1.0);
+    batch.push_metadata("m0", Metadata::default());
+    db.write(&batch).expect("the disk works");
+    db.abandon();
+    place
+}
+
+#[test]
+fn a_good_directory_has_no_findings_and_is_not_changed() {
+    let place = filled();
+    let content = |place: &Place| {
+        let files = place.files(|_| true);
+        let read = |path: &PathBuf| place.disk.read(path).expect("it can be read");
+        files
+            .iter()
+            .map(|path| (path.clone(), read(path)))
+            .collect::<Vec<_>>()
+    };
+    let before = content(&place);
+    let report = check(&place);
+    assert_eq!(report.findings, []);
+    assert_eq!(
+        (report.partitions, report.parts, report.parts_samples),
+        (2, 2, 50)
+    );
+    assert_eq!((report.series, report.registered_series), (5, 6));
+    assert!(
+        report.wal_samples >= 2 && report.wal_records >= 1,
+        "{report:?}"
+    );
+    assert!(report.bytes_per_sample() > 0.0);
+    assert_eq!(content(&place), before);
+}
+
+#[test]
+fn a_directory_in_use_or_of_something_else_is_not_checked() {
+    let place = Place::new();
+    place.disk.create_dir_all(place.path()).unwrap();
+    let disk = || Arc::new(place.disk.clone());
+    let foreign = crate::check(place.path(), disk());
+    assert!(matches!(
+        foreign,
+        Err(crate::Error::ForeignDirectory { .. })
+    ));
+    let db = place.open(Options::default());
+    let used = crate::check(place.path(), disk());
+    assert!(matches!(used, Err(crate::Error::InUse { .. })));
+    db.close().unwrap();
+    assert!(check(&place).is_clean());
+}
+
+#[test]
+fn any_changed_byte_of_a_part_is_found() {
+    let place = filled();
+    let part = place.files(|path| path.ends_with(EXTENSION)).remove(0);
+    let good = place.disk.read(&part).unwrap();
+    for at in 0..good.len() {
+        place.disk.damage(&part, |bytes| bytes[at] ^= 0x10).unwrap();
+        let report = check(&place);
+        assert!(!report.is_clean(), "byte {at} of {}", good.len());
+        assert!(
+            report.findings.iter().all(|finding| finding.path == part),
+            "{:?}",
+            report.findings
+        );
+        place.disk.damage(&part, |bytes| bytes[at] ^= 0x10).unwrap();
+    }
+    assert!(check(&place).is_clean());
+}
+
+#[test]
+fn missing_cut_and_unlisted_parts_are_found() {
+    let place = filled();
+    let part = place.files(|path| path.ends_with(EXTENSION)).remove(0);
+    let good = place.disk.read(&part).unwrap();
+    let stray = part.with_file_name("0-000077.part");
+    place
+        .disk
+        .create_new(&stray)
+        .unwrap()
+        .append(&good)
+        .unwrap();
+    assert_eq!(check(&place).findings[0].path, stray);
+    place.disk.remove(&stray).unwrap();
+    place
+        .disk
+        .damage(&part, |bytes| bytes.truncate(good.len() - 1))
+        .unwrap();
+    assert!(!check(&place).is_clean());
+    place.disk.remove(&part).unwrap();
+    let report = check(&place);
+    assert!(
+        report.findings[0].to_string().contains("part"),
+        "{:?}",
+        report.findings
+    );
+    assert_eq!(report.parts, 1);
+}
+
+const EXTENSION: &str = ".part";
