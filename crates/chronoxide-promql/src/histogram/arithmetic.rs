@@ -68,7 +68,10 @@ impl FloatHistogram {
     }
 
     fn map_counts(&mut self, change: impl Fn(f64) -> f64) {
-        for total in [&mut self.zero_count, &mut self.count, &mut self.sum] {
+        if !self.uses_custom_buckets() {
+            self.zero_count = change(self.zero_count);
+        }
+        for total in [&mut self.count, &mut self.sum] {
             *total = change(*total);
         }
         for (_, count) in self.positive.iter_mut().chain(&mut self.negative) {
@@ -216,6 +219,14 @@ mod tests {
         assert!(histogram.positive.is_empty() && histogram.negative.is_empty());
         assert_eq!(histogram.count, f64::INFINITY);
         assert!(histogram.zero_count.is_nan());
+    }
+
+    #[test]
+    fn custom_buckets_get_no_zero_bucket() {
+        let mut histogram = custom(&[1.0], &[(0, 1.0)]);
+        histogram.mul(f64::NAN);
+        assert_eq!(histogram.zero_count, 0.0);
+        assert!(histogram.count.is_nan());
     }
 
     #[test]
