@@ -35,16 +35,21 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
     let series = finish(evaluation.collect(node)?)?;
     let mut matrix: Vec<RangeSeries> = series
         .into_iter()
-        .map(|(labels, column)| RangeSeries {
-            labels,
-            floats: column
-                .floats()
-                .map(|(index, value)| (steps.at(index), value))
-                .collect(),
-            histograms: column
-                .histograms()
-                .map(|(index, histogram)| (steps.at(index), histogram.as_ref().clone()))
-                .collect(),
+        .map(|(labels, column)| {
+            let mut floats = Vec::with_capacity(column.float_count());
+            floats.extend(
+                column
+                    .floats()
+                    .map(|(index, value)| (steps.at(index), value)),
+            );
+            RangeSeries {
+                labels,
+                floats,
+                histograms: column
+                    .histograms()
+                    .map(|(index, histogram)| (steps.at(index), histogram.as_ref().clone()))
+                    .collect(),
+            }
         })
         .collect();
     matrix.sort_by(|left, right| left.labels.cmp(&right.labels));

@@ -289,6 +289,78 @@ fn threads_do_not_change_the_answer() {
 }
 
 #[test]
+fn times_at_the_ends_of_time_are_answered() {
+    let ends = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
+    let mut source = MemorySource::default();
+    let columns = source.series(&[("__name__", "x_total")]);
+    for (at_ms, value) in ends
+        .into_iter()
+        .zip([1.0, 2.0, 3.0, f64::MAX, f64::INFINITY, 0.0, 1.0])
+    {
+        columns.timestamps_ms.push(at_ms);
+        columns.values.push(value);
+        columns.start_timestamps_ms.push(i64::MIN);
+    }
+    let mut texts: Vec<String> = crate::Function::ALL
+        .iter()
+        .filter(|function| function.arguments() == [crate::plan::ValueType::RangeVector])
+        .flat_map(|function| {
+            [
+                "x_total[5m]",
+                "x_total[292y]",
+                "x_total[292y:100y]",
+                "x_total[1m:1m] offset -292y",
+            ]
+            .map(|range| format!("{}({range})", function.name()))
+        })
+        .collect();
+    texts.extend(
+        [
+            "x_total",
+            "x_total offset 292y",
+            "x_total offset -292y",
+            "x_total @ 0 offset 292y",
+            "timestamp(x_total)",
+            "start_timestamp(x_total)",
+            "predict_linear(x_total[292y], 1e300)",
+            "quantile_over_time(0.5, x_total[292y])",
+            "double_exponential_smoothing(x_total[292y], 0.5, 0.5)",
+            "rate(x_total[292y] smoothed)",
+            "increase(x_total[292y] anchored)",
+            "changes(x_total[1m] anchored)",
+            "x_total smoothed",
+            "x_total[292y] smoothed",
+            "x_total[292y]",
+            "range() + step() + start() + end() + time()",
+            "year() + day_of_year() + days_in_month()",
+            "year(x_total * 1e30)",
+        ]
+        .map(str::to_owned),
+    );
+    for text in &texts {
+        for at_ms in ends {
+            let engine = Engine::new(EngineOptions {
+                samples_max: 10_000,
+                ..EngineOptions::default()
+            });
+            let _ = engine.instant(&source, text, at_ms, &QueryOptions::default());
+            let times = RangeTimes {
+                start_ms: at_ms,
+                end_ms: i64::MAX,
+                step_ms: i64::MAX / 2,
+            };
+            let answer = engine.range(&source, text, times, &QueryOptions::default());
+            let is_answered = match &answer {
+                Ok(_) | Err(Error::TooManySamples { .. }) => true,
+                Err(Error::RangeType { .. }) => text.starts_with("x_total["),
+                Err(_) => false,
+            };
+            assert!(is_answered, "{text} from {at_ms}: {answer:?}");
+        }
+    }
+}
+
+#[test]
 fn absence_has_the_labels_asked_for() {
     assert_eq!(
         instant("absent(nothing{a=\"1\", b=~\"x\", c!=\"y\"})", 0).unwrap(),

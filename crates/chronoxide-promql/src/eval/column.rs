@@ -167,6 +167,11 @@ impl Column {
         self.histograms.iter().any(Option::is_some)
     }
 
+    /// How many cells hold a float.
+    pub(crate) fn float_count(&self) -> usize {
+        self.present.count()
+    }
+
     /// How many cells hold a value.
     pub(crate) fn sample_count(&self) -> usize {
         self.present.count() + self.histograms.iter().flatten().count()

@@ -70,9 +70,12 @@ impl<'q> Selection<'q> {
         const SAMPLE_MS: u64 = 30_000;
         /// Reading and computing so many cells takes about a millisecond, many times what a thread takes to start.
         const CELLS_MIN: u64 = 100_000;
+        /// Threads have dozens of series ready; longer ones would take too much memory.
+        const STEPS_MAX: usize = 20_000;
         let span_ms = self.times.max_ms().abs_diff(self.times.min_ms());
         let cells = evaluation.steps.count as u64 + span_ms / SAMPLE_MS;
-        if cells.saturating_mul(self.set.len() as u64) < CELLS_MIN {
+        let is_small = cells.saturating_mul(self.set.len() as u64) < CELLS_MIN;
+        if is_small || evaluation.steps.count > STEPS_MAX {
             1
         } else {
             evaluation.query.threads

@@ -53,7 +53,7 @@ fn regression(window: &Window<'_>, origin_ms: i64) -> Line {
     let (mut sum_x, mut sum_y) = (KahanSum::default(), KahanSum::default());
     let (mut sum_xy, mut sum_xx) = (KahanSum::default(), KahanSum::default());
     for (at_ms, y) in window.times.iter().zip(values) {
-        let x = (at_ms - origin_ms) as f64 / 1000.0;
+        let x = at_ms.saturating_sub(origin_ms) as f64 / 1000.0;
         sum_x.add(x);
         sum_y.add(*y);
         sum_xy.add(x * y);

@@ -15,7 +15,9 @@ pub(crate) fn scalar(evaluation: &Evaluation<'_>, call: &Call) -> Result<Vec<f64
         (Function::Time, []) => Ok(evaluation.steps.iter().map(seconds).collect()),
         (Function::Start, []) => constant(seconds(query.steps.start_ms)),
         (Function::End, []) => constant(seconds(query.end_ms)),
-        (Function::Range, []) => constant(seconds(query.end_ms - query.steps.start_ms)),
+        (Function::Range, []) => {
+            constant(seconds(query.end_ms.saturating_sub(query.steps.start_ms)))
+        }
         (Function::Step, []) => constant(seconds(query.step_ms)),
         (Function::MaxOf, [left, right]) => pairwise(evaluation, left, right, larger),
         (Function::MinOf, [left, right]) => pairwise(evaluation, left, right, smaller),
