@@ -7,10 +7,20 @@ use parking_lot::Mutex;
 
 /// A bounded cache of decoded timestamp columns, for one part or for many.
 ///
-/// Each column has one place, which the next column of that place takes over.
+/// Each column has a few places; the column that came there first makes room for the next.
 #[derive(Debug)]
 pub struct ColumnCache {
-    places: Box<[Mutex<Option<Entry>>]>,
+    sets: Box<[Mutex<Set>]>,
+}
+
+/// Columns that compete for the same places.
+const SET_COLUMNS: usize = 4;
+
+#[derive(Debug, Default)]
+struct Set {
+    entries: [Option<Entry>; SET_COLUMNS],
+    /// The place that is given away next.
+    oldest: usize,
 }
 
 #[derive(Debug)]
@@ -32,30 +42,38 @@ impl PartId {
 }
 
 impl ColumnCache {
-    /// A cache of `columns` columns at most, at least one; a column of the writer takes up to 16 KiB.
+    /// A cache of about this many columns at most, at least four; a column of the writer takes up to 16 KiB.
     #[must_use]
     pub fn new(columns: usize) -> Self {
         Self {
-            places: (0..columns.max(1)).map(|_| Mutex::new(None)).collect(),
+            sets: (0..columns.div_ceil(SET_COLUMNS).max(1))
+                .map(|_| Mutex::default())
+                .collect(),
         }
     }
 
-    fn place(&self, part: PartId, column: u32) -> &Mutex<Option<Entry>> {
-        let spread = part.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(column);
-        let places = self.places.len() as u64;
-        &self.places[usize::try_from(spread % places).expect("the remainder is an index")]
+    fn set(&self, part: PartId, column: u32) -> &Mutex<Set> {
+        // Neighbouring columns of a part get neighbouring sets, other parts start elsewhere.
+        let start = part.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let sets = self.sets.len() as u64;
+        let at = (start + u64::from(column)) % sets;
+        &self.sets[usize::try_from(at).expect("the remainder is an index")]
     }
 
     /// The column, if it is here.
     pub(super) fn get(&self, part: PartId, column: u32) -> Option<Arc<[i64]>> {
-        let place = self.place(part, column).lock();
-        let entry = place.as_ref()?;
-        (entry.part == part && entry.column == column).then(|| Arc::clone(&entry.timestamps_ms))
+        let set = self.set(part, column).lock();
+        let is_it = |entry: &&Entry| entry.part == part && entry.column == column;
+        let entry = set.entries.iter().flatten().find(is_it)?;
+        Some(Arc::clone(&entry.timestamps_ms))
     }
 
     /// Keeps a column.
     pub(super) fn put(&self, part: PartId, column: u32, timestamps_ms: Arc<[i64]>) {
-        *self.place(part, column).lock() = Some(Entry {
+        let mut set = self.set(part, column).lock();
+        let at = set.oldest;
+        set.oldest = (at + 1) % SET_COLUMNS;
+        set.entries[at] = Some(Entry {
             part,
             column,
             timestamps_ms,
@@ -82,7 +100,19 @@ mod tests {
         assert_eq!(cache.get(a, 3).as_deref(), Some(&[1, 2][..]));
         assert_eq!(cache.get(a, 4), None);
         assert_eq!(cache.get(b, 3), None);
-        cache.put(b, 3, Arc::from([9]));
-        assert_eq!(cache.get(a, 3), None);
+    }
+
+    #[test]
+    fn the_first_column_of_a_full_set_goes() {
+        let cache = ColumnCache::new(SET_COLUMNS);
+        let part = PartId::next();
+        for column in 0..=4 {
+            cache.put(part, column, Arc::from([i64::from(column)]));
+        }
+        assert_eq!(cache.get(part, 0), None);
+        for column in 1..=4 {
+            let times = cache.get(part, column);
+            assert_eq!(times.as_deref(), Some(&[i64::from(column)][..]));
+        }
     }
 }

@@ -147,32 +147,32 @@ impl<'a> PartWriter<'a> {
     /// Numbers the pairs of `labels`, most of which stand at the same place in the series before, and checks the order.
     fn set_row(&mut self, labels: &Labels) -> Result<()> {
         let last = self.last.take().unwrap_or_default();
-        let same = last
-            .iter()
-            .zip(labels.iter())
-            .take_while(|(a, b)| a == b)
-            .count();
-        let (pair, last_pair) = (labels.iter().nth(same), last.iter().nth(same));
-        // The sets compare as their first different pairs do; one that ends is the lesser.
-        if self.rows.series() > 0 && pair <= last_pair {
-            return Err(Error::InvalidArgument {
-                what: "series order",
-                reason: format!("{labels} does not come after {last}"),
-            });
-        }
+        let mut last_pairs = last.iter();
+        // The sets compare as their first different pairs do; one that ends there is the lesser.
+        let mut follows = self.rows.series() == 0 && labels.is_empty();
         self.row.truncate(labels.len());
-        let mut last_pairs = last.iter().skip(same);
-        for (at, (name, value)) in labels.iter().enumerate().skip(same) {
-            if last_pairs.next() == Some((name, value)) {
+        for (at, pair) in labels.iter().enumerate() {
+            let last_pair = last_pairs.next();
+            if last_pair == Some(pair) {
                 continue;
             }
-            let id = self.pairs.intern(name, value)?;
+            if !follows && last_pair > Some(pair) {
+                break;
+            }
+            follows = true;
+            let id = self.pairs.intern(pair.0, pair.1)?;
             match self.row.get_mut(at) {
                 Some(place) => *place = id,
                 None => self.row.push(id),
             }
         }
-        Ok(())
+        if follows {
+            return Ok(());
+        }
+        Err(Error::InvalidArgument {
+            what: "series order",
+            reason: format!("{labels} does not come after {last}"),
+        })
     }
 
     /// Numbers a pair that is new to the part; for callers that know all pairs before the first series.
@@ -180,7 +180,8 @@ impl<'a> PartWriter<'a> {
         self.pairs.push(name, value)
     }
 
-    /// Adds a series by the numbers of its pairs.
+    /// Adds a series by the numbers of its pairs, which are in label order, as the series are. With pairs that were
+    /// added in another order `finish` checks that.
     pub(crate) fn push_row(&mut self, row: &[u32], samples: Samples<'_>) -> Result<()> {
         if samples.is_empty() {
             return Ok(());
@@ -405,11 +406,19 @@ fn renumber(rows: SeriesRowsBuilder, ranks: &[u32]) -> chronoxide_format::Result
     }
     let mut cursor = SeriesRows::new(&payload, series)?.cursor();
     let mut renumbered = SeriesRowsBuilder::default();
-    let mut row = Vec::new();
+    let (mut row, mut before) = (Vec::new(), Vec::new());
     for rank in 0..series {
         row.clear();
         row.extend(cursor.row(rank)?.iter().map(|id| ranks[*id as usize]));
+        if !row.is_sorted_by(|a, b| a < b) || (rank > 0 && row <= before) {
+            return Err(chronoxide_format::Error::Corrupt {
+                what: "series of a part",
+                offset: rank as usize,
+                reason: "the series did not come in label order",
+            });
+        }
         renumbered.push(&row)?;
+        std::mem::swap(&mut row, &mut before);
     }
     Ok(renumbered.finish())
 }
