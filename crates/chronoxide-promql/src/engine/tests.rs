@@ -303,7 +303,7 @@ fn times_at_the_ends_of_time_are_answered() {
     }
     let mut texts: Vec<String> = crate::Function::ALL
         .iter()
-        .filter(|function| function.arguments() == [crate::plan::ValueType::RangeVector])
+        .filter(|function| function.arguments() == [ValueType::RangeVector])
         .flat_map(|function| {
             [
                 "x_total[5m]",
