@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use chronoxide_storage::{Database, Durability, Options};
@@ -26,6 +26,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long a client may leave an answer untouched.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long shutdown waits for a query whose client is gone.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -119,19 +122,24 @@ impl Server {
         self.state.stop();
         self.end_tasks().await;
         let path = self.state.config.storage_path.clone();
-        let Some(state) = sole_owner(self.state).await else {
-            tracing::warn!(
-                "requests were still under way at the end; the write-ahead log is replayed at the next start"
-            );
+        let Some(mut database) = self.state.last_database() else {
             return Ok(());
         };
-        let Some(database) = state.into_database() else {
-            return Ok(());
-        };
-        let closing = tokio::task::spawn_blocking(move || match Arc::try_unwrap(database) {
-            Ok(database) => database.close(),
-            // A query outlives its client for a moment; what it holds is closed when it ends.
-            Err(shared) => shared.flush(),
+        drop(self.state);
+        let closing = tokio::task::spawn_blocking(move || {
+            let deadline = Instant::now() + RELEASE_TIMEOUT;
+            loop {
+                match Arc::try_unwrap(database) {
+                    Ok(database) => return database.close(),
+                    // A query may outlive its client for a moment.
+                    Err(shared) if Instant::now() < deadline => database = shared,
+                    Err(shared) => {
+                        tracing::warn!("a query is still being evaluated; it is cut off");
+                        return shared.flush();
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
         });
         match closing.await {
             Ok(closed) => closed.map_err(|source| Error::Close {
@@ -156,18 +164,6 @@ impl Server {
             }
         }
     }
-}
-
-/// The state, once the last connection has let go of it; `None` if one does not.
-async fn sole_owner(mut state: Arc<ServerState>) -> Option<ServerState> {
-    for _ in 0..100 {
-        match Arc::try_unwrap(state) {
-            Ok(alone) => return Some(alone),
-            Err(shared) => state = shared,
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    None
 }
 
 /// What the configuration means to storage.

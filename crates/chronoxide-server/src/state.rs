@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chronoxide_promql::{Cancellation, Engine, EngineOptions};
 use chronoxide_storage::Database;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::error::ApiError;
@@ -34,7 +34,7 @@ pub(crate) struct ServerState {
     pub(crate) writes: Semaphore,
     /// Log lines about writes that storage refused.
     pub(crate) write_failures: LogLimit,
-    queries: Semaphore,
+    queries: Arc<Semaphore>,
     queue: Semaphore,
     /// Set when the data directory is open.
     database: OnceLock<Arc<Database>>,
@@ -62,7 +62,9 @@ impl ServerState {
             // Most of a write is waiting for the disk, together with the others of its group.
             writes: Semaphore::new((2 * cores).max(16)),
             write_failures: LogLimit::default(),
-            queries: Semaphore::new(config.query_concurrency.min(Semaphore::MAX_PERMITS)),
+            queries: Arc::new(Semaphore::new(
+                config.query_concurrency.min(Semaphore::MAX_PERMITS),
+            )),
             queue: Semaphore::new(QUEUE_MAX),
             database: OnceLock::new(),
             stopping: AtomicBool::new(false),
@@ -109,9 +111,9 @@ impl ServerState {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Takes the database out; nothing else must hold the state any more.
-    pub(crate) fn into_database(self) -> Option<Arc<Database>> {
-        self.database.into_inner()
+    /// The database, whether the server is stopping or not.
+    pub(crate) fn last_database(&self) -> Option<Arc<Database>> {
+        self.database.get().cloned()
     }
 
     /// The address that own series carry as `instance`.
@@ -130,8 +132,8 @@ impl ServerState {
     }
 
     /// Waits for the turn of a query, at most `timeout` and never long.
-    pub(crate) async fn query_turn(&self, timeout: Duration) -> Result<QueryTurn<'_>, ApiError> {
-        if let Ok(permit) = self.queries.try_acquire() {
+    pub(crate) async fn query_turn(&self, timeout: Duration) -> Result<QueryTurn, ApiError> {
+        if let Ok(permit) = Arc::clone(&self.queries).try_acquire_owned() {
             return Ok(QueryTurn { _permit: permit });
         }
         let Ok(_place) = self.queue.try_acquire() else {
@@ -140,17 +142,22 @@ impl ServerState {
             ));
         };
         let _waiting = self.metrics.queries_waiting.raise();
-        match tokio::time::timeout(timeout.min(QUEUE_WAIT_MAX), self.queries.acquire()).await {
+        match tokio::time::timeout(
+            timeout.min(QUEUE_WAIT_MAX),
+            Arc::clone(&self.queries).acquire_owned(),
+        )
+        .await
+        {
             Ok(Ok(permit)) => Ok(QueryTurn { _permit: permit }),
             _ => Err(ApiError::timeout("query timed out in query queue")),
         }
     }
 }
 
-/// Lets one query run until dropped.
+/// Lets one query run until dropped; it goes with the query, which may outlive its client for a moment.
 #[derive(Debug)]
-pub(crate) struct QueryTurn<'a> {
-    _permit: SemaphorePermit<'a>,
+pub(crate) struct QueryTurn {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Stops a query when the request that asked for it is dropped, because the client went away.
@@ -188,4 +195,55 @@ fn unix_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    fn state(concurrency: &str) -> ServerState {
+        let mut settings = Settings::default();
+        settings.set("query.max-concurrency", concurrency).unwrap();
+        ServerState::new(Config::new(&settings).unwrap(), "here".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_query_beyond_the_limit_waits_its_turn_and_no_longer_than_its_timeout() {
+        let state = state("1");
+        let first = state.query_turn(Duration::ZERO).await.unwrap();
+        let refused = state
+            .query_turn(Duration::from_millis(1))
+            .await
+            .unwrap_err();
+        assert_eq!(refused, ApiError::timeout("query timed out in query queue"));
+        let (second, ()) = tokio::join!(state.query_turn(Duration::from_secs(60)), async {
+            drop(first)
+        });
+        assert!(second.is_ok());
+        assert_eq!(state.metrics.queries_waiting.value(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let state = state("1");
+        let _running = state.query_turn(Duration::ZERO).await.unwrap();
+        let _places: Vec<_> = (0..QUEUE_MAX)
+            .map(|_| state.queue.try_acquire().unwrap())
+            .collect();
+        let refused = state.query_turn(Duration::from_secs(60)).await.unwrap_err();
+        assert_eq!(
+            refused,
+            ApiError::unavailable("too many queries are waiting; try again")
+        );
+    }
+
+    #[test]
+    fn a_dropped_request_cancels_its_query() {
+        let cancel = CancelOnDrop::default();
+        let seen = cancel.0.clone();
+        assert!(!seen.is_cancelled());
+        drop(cancel);
+        assert!(seen.is_cancelled());
+    }
 }

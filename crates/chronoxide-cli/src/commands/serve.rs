@@ -17,7 +17,10 @@ pub(crate) fn serve(config: Config) -> Result<ExitCode, String> {
         .thread_name("chronoxide")
         .build()
         .map_err(|error| format!("threads cannot be started: {error}"))?;
-    runtime.block_on(run(config))
+    let ended = runtime.block_on(run(config));
+    // A query that is still being evaluated must not hold up the end; it only reads.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run(config: Config) -> Result<ExitCode, String> {

@@ -102,8 +102,7 @@ impl Query {
         let database = state.ready_database()?;
         let deadline = Deadline::new(self.timeout);
         let cancel = CancelOnDrop::default();
-        let _turn = state.query_turn(deadline.left()).await?;
-        let _running = state.metrics.queries_running.raise();
+        let turn = state.query_turn(deadline.left()).await?;
         let queue = self.timeout.saturating_sub(deadline.left());
         let options = QueryOptions {
             lookback: self.lookback,
@@ -112,6 +111,8 @@ impl Query {
         };
         let shared = Arc::clone(state);
         let body = blocking(state, move || {
+            let _turn = turn;
+            let _running = shared.metrics.queries_running.raise();
             self.evaluate(&shared, &database, &options, queue)
         })
         .await?;

@@ -69,10 +69,12 @@ pub(crate) async fn look_up(
     look_up: impl FnOnce(&Database) -> Result<Vec<u8>, ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let database = state.ready_database()?;
-    let _turn = state.query_turn(state.config.query_timeout).await?;
-    blocking(state, move || look_up(&database))
-        .await
-        .map(json_response)
+    let turn = state.query_turn(state.config.query_timeout).await?;
+    let work = move || {
+        let _turn = turn;
+        look_up(&database)
+    };
+    blocking(state, work).await.map(json_response)
 }
 
 /// Runs `work` on a thread that may block; a panic of it becomes an answer.
