@@ -13,6 +13,9 @@ pub(crate) enum HistogramDetail {
     /// Count and sum. Counter resets, which only buckets tell for certain, are looked for as samples are read, and the
     /// hints of the samples say what was found.
     Totals,
+    /// Everything, even for someone who would do with totals. Inside a subquery it is so: what stands around it looks for
+    /// resets between the values that its steps pick.
+    Always,
 }
 
 impl HistogramDetail {
@@ -43,7 +46,7 @@ impl HistogramDetail {
 
     /// Takes what is not looked at from the samples of one series.
     pub(crate) fn apply(self, histograms: &mut [Histogram]) {
-        if self == Self::Full {
+        if self != Self::Totals {
             return;
         }
         let mut previous: Option<FloatHistogram> = None;

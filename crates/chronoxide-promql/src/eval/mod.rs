@@ -53,8 +53,21 @@ impl<'q> Evaluation<'q> {
 
     /// The same part for someone who looks at no buckets.
     pub(crate) const fn without_buckets(&self) -> Self {
+        let histograms = match self.histograms {
+            HistogramDetail::Always => HistogramDetail::Always,
+            HistogramDetail::Full | HistogramDetail::Totals => HistogramDetail::Totals,
+        };
         Self {
-            histograms: HistogramDetail::Totals,
+            histograms,
+            ..*self
+        }
+    }
+
+    /// The inside of a subquery, at its own steps.
+    pub(crate) const fn inside_subquery(&self, steps: Steps) -> Self {
+        Self {
+            steps,
+            histograms: HistogramDetail::Always,
             ..*self
         }
     }

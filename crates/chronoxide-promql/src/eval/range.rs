@@ -151,7 +151,7 @@ fn map_subquery<S: Default, T>(
     let mut samples = Samples::default();
     let mut state = S::default();
     evaluation
-        .at(steps)
+        .inside_subquery(steps)
         .for_each(&subquery.inner, &mut |series| {
             samples.take_column(&series.column, steps);
             if samples.len() == 0 {
