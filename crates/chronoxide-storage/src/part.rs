@@ -8,6 +8,7 @@ mod column_cache;
 mod column_table;
 mod cut;
 mod data_writer;
+mod labels;
 mod pairs;
 mod reader;
 mod samples;
@@ -16,8 +17,9 @@ mod verify;
 mod writer;
 
 pub use column_cache::ColumnCache;
+pub use labels::LabelReader;
 pub(crate) use reader::ChunkTimes;
-pub use reader::{LabelReader, Part};
+pub use reader::Part;
 pub use samples::Samples;
 pub use summary::{PartHeader, PartSummary};
 pub use verify::Finding;

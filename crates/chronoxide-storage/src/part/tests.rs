@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chronoxide_model::{Labels, SampleColumns, TimeRange};
+use chronoxide_model::{Labels, Matcher, STALE_MARKER, SampleColumns, TimeRange};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -187,6 +187,73 @@ fn an_unfinished_part_leaves_nothing_and_is_written_again() {
         PartWriter::create(&RealFs, dir.path(), "p", HEADER).is_err(),
         "a part is never replaced"
     );
+}
+
+/// Series of every kind of chunk, the same in every version.
+fn golden_series() -> Series {
+    use chronoxide_model::{
+        BucketCounts, BucketSpan, CounterResetHint, Histogram, HistogramCounts,
+    };
+    let times = scrapes(40);
+    let histogram = |id: i64| Histogram {
+        counter_reset_hint: CounterResetHint::NotReset,
+        schema: 2,
+        zero_threshold: 0.001,
+        sum: id as f64 * 1.5,
+        positive_spans: vec![BucketSpan {
+            offset: -1,
+            length: 3,
+        }],
+        negative_spans: vec![],
+        counts: HistogramCounts::Integer(BucketCounts {
+            count: id as u64 * 6,
+            zero_count: 0,
+            positive: [1, 2, 3].map(|count| count * id as u64).to_vec(),
+            negative: vec![],
+        }),
+        custom_bounds: Arc::from([]),
+    };
+    let late = SampleColumns {
+        values: (10..40).map(|i| f64::from(i) * 0.25).collect(),
+        start_timestamps_ms: vec![DAY_START_MS - 1; 30],
+        ..floats(times[10..].to_vec(), 0.0)
+    };
+    let odd = SampleColumns {
+        values: vec![1.0, f64::NAN, f64::INFINITY, -0.0, 1e-300, STALE_MARKER],
+        ..floats(vec![i64::MIN, -1, 0, 1, 500, i64::MAX], 0.0)
+    };
+    let histograms = SampleColumns {
+        histogram_timestamps_ms: times.clone(),
+        histograms: (1..=40).map(histogram).collect(),
+        ..SampleColumns::default()
+    };
+    [
+        (labels("counter", 1), floats(times.clone(), 3.0)),
+        (labels("counter", 2), late),
+        (labels("latency", 1), histograms),
+        (Labels::from_pairs([("é.x", "a\nb")]).unwrap(), odd),
+    ]
+    .into()
+}
+
+/// To make the fixture of a new version, write `golden_series` to it, and keep those of the versions before.
+#[test]
+fn a_part_of_version_1_is_read() {
+    let bytes = include_bytes!("../../fixtures/part-v1.part");
+    let part = open(bytes).unwrap();
+    assert_eq!(part.verify(), []);
+    assert_eq!(part.summary().header, HEADER);
+    let series = golden_series();
+    assert_eq!(part.series_count() as usize, series.len());
+    for (rank, (labels, columns)) in (0..).zip(&series) {
+        assert_eq!(&part.labels(rank).unwrap(), labels);
+        assert!(
+            same(&read(&part, rank, TimeRange::ALL), columns),
+            "{labels}"
+        );
+    }
+    let matchers = [Matcher::equal("__name__", "counter")];
+    assert_eq!(part.series_matching(&matchers).unwrap(), [0, 1]);
 }
 
 /// Writes a part on `disk`; whether it was acknowledged.
@@ -398,8 +465,8 @@ fn read_everything(bytes: &[u8]) {
     };
     let _ = part.verify();
     let matchers = [
-        chronoxide_model::Matcher::regex("__name__", "metric.*1|metric_0.*").unwrap(),
-        chronoxide_model::Matcher::not_equal("job", "api"),
+        Matcher::regex("__name__", "metric.*1|metric_0.*").unwrap(),
+        Matcher::not_equal("job", "api"),
     ];
     let _ = part.series_matching(&matchers);
     let _ = part.label_values("instance", &matchers);
