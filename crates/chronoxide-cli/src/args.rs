@@ -16,6 +16,7 @@ pub(crate) struct Arguments {
 #[derive(Debug)]
 pub(crate) enum Task {
     Serve(Box<Config>),
+    Check(PathBuf),
     HealthCheck(Box<Config>),
 }
 
@@ -51,6 +52,10 @@ impl Arguments {
     ) -> Result<Self, Error> {
         let matches = command().try_get_matches_from(arguments)?;
         let task = match matches.subcommand() {
+            Some(("check", check)) => {
+                let directory: Option<&PathBuf> = check.get_one("DIR");
+                Task::Check(directory.cloned().expect("clap demands the argument"))
+            }
             Some(("healthcheck", given)) => {
                 Task::HealthCheck(Box::new(configure(given, variables)?))
             }
@@ -134,6 +139,10 @@ fn command() -> Command {
         .help(format!(
             "TOML file with the same keys [env: {CONFIG_FILE_VARIABLE}]"
         ));
+    let directory = Arg::new("DIR")
+        .required(true)
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Data directory; no server may have it open");
     Command::new("chronoxide")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Time-series database: Prometheus remote write in, PromQL out")
@@ -143,6 +152,7 @@ fn command() -> Command {
         .args(settings)
         .args(unavailable)
         .subcommand(Command::new("serve").about("Serve (what happens without a command, too)"))
+        .subcommand(Command::new("check").about("Verify every file and checksum of a data directory").arg(directory))
         .subcommand(Command::new("healthcheck").about("Ask a running server whether it is healthy"))
 }
 
@@ -180,6 +190,15 @@ mod tests {
             panic!()
         };
         assert_eq!(config.log_level, "debug");
+    }
+
+    #[test]
+    fn check_needs_a_directory() {
+        let Task::Check(directory) = parse(&["check", "data"], &[]).unwrap() else {
+            panic!()
+        };
+        assert_eq!(directory, PathBuf::from("data"));
+        assert!(matches!(parse(&["check"], &[]), Err(Error::Usage(_))));
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     };
     let done = match arguments.task {
         Task::Serve(config) => commands::serve(*config),
+        Task::Check(directory) => commands::check(&directory),
         Task::HealthCheck(config) => commands::health_check(&config),
     };
     match done {

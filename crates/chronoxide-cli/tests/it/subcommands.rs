@@ -1,6 +1,8 @@
 //! Version, help, healthcheck, check.
 
-use crate::process::{Process, free_port, run, texts};
+use std::fs;
+
+use crate::process::{Process, free_port, now_ms, run, texts};
 
 #[test]
 fn version_and_help_go_to_standard_output() {
@@ -20,6 +22,7 @@ fn version_and_help_go_to_standard_output() {
         "CHRONOXIDE_STORAGE_PATH",
         "127.0.0.1:8490",
         "healthcheck",
+        "check",
         "--config",
     ] {
         assert!(help.contains(text), "{text}\n{help}");
@@ -41,4 +44,74 @@ fn a_health_check_asks_the_configured_address() {
             .1
             .contains(&format!("no answer from http://{nobody}/-/healthy"))
     );
+}
+
+#[test]
+fn check_finds_a_sound_directory_sound() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let server = Process::start(&data, &[]);
+    assert!(server.write("checked", now_ms(), 1.0));
+    let output = run(&["check", data.to_str().unwrap()]);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "a directory in use cannot be checked"
+    );
+    server.signal("TERM");
+    server.wait();
+    let output = run(&["check", data.to_str().unwrap()]);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("sound"), "{stdout}");
+}
+
+#[test]
+fn check_names_a_damaged_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let server = Process::start(&data, &[]);
+    for sample in 0..100 {
+        assert!(server.write("checked", now_ms() - sample, sample as f64));
+    }
+    server.signal("TERM");
+    server.wait();
+    let part = files_below(&data.join("parts"))
+        .into_iter()
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    let mut bytes = fs::read(&part).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(&part, bytes).unwrap();
+    let output = run(&["check", data.to_str().unwrap()]);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+    assert!(
+        stdout.contains(part.file_name().unwrap().to_str().unwrap()),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn check_of_nothing_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let output = run(&["check", missing.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(texts(&output).1.contains("missing"));
+    assert!(!missing.exists());
+}
+
+fn files_below(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path))
+        } else {
+            files.push(path)
+        }
+    }
+    files
 }
