@@ -279,6 +279,11 @@ impl Annotations {
         }
     }
 
+    /// How often anything was noted.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.values().map(|entry| entry.count).sum()
+    }
+
     /// Warnings and infos about `query`, each sorted.
     pub(crate) fn texts(&self, query: &str) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chronoxide_model::SeriesSource;
 
-use crate::eval::{Evaluation, HistogramDetail, Meter, Query, Steps};
+use crate::eval::{Evaluation, HistogramDetail, Meter, Query, Shared, Steps};
 use crate::lower::{LowerOptions, lower};
 use crate::plan::{Node, ValueType};
 use crate::{Answer, Error};
@@ -144,6 +144,7 @@ impl Engine {
             meter: Arc::new(meter),
             cancellation: options.cancellation.clone(),
             deadline: self.deadline(options),
+            shared: Shared::of(node),
             annotations: Mutex::default(),
         };
         let evaluation = Evaluation {

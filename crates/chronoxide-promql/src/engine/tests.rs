@@ -361,6 +361,31 @@ fn times_at_the_ends_of_time_are_answered() {
 }
 
 #[test]
+fn a_repeated_expression_is_read_once() {
+    let run = |text: &str| {
+        let answer = Engine::default()
+            .instant(&source(), text, 4 * MINUTE, &QueryOptions::default())
+            .unwrap();
+        (answer.stats.series, answer)
+    };
+    let (selected, answer) = run("requests_total / (requests_total + requests_total)");
+    assert_eq!(selected, 2);
+    let Value::Vector(samples) = answer.value else {
+        panic!("no vector");
+    };
+    assert_eq!(samples.len(), 2);
+    assert!(
+        samples
+            .iter()
+            .all(|sample| sample.point == Point::Float(0.5))
+    );
+    let (selected, _) = run("requests_total / requests_total offset 1m");
+    assert_eq!(selected, 4);
+    let (_, answer) = run("rate(temperature[3m]) + rate(temperature[3m])");
+    assert!(answer.infos[0].ends_with("(1:30)"), "{:?}", answer.infos);
+}
+
+#[test]
 fn absence_has_the_labels_asked_for() {
     assert_eq!(
         instant("absent(nothing{a=\"1\", b=~\"x\", c!=\"y\"})", 0).unwrap(),

@@ -16,6 +16,7 @@ pub(crate) mod samples;
 mod scalar;
 mod selector;
 mod series;
+mod shared;
 mod smoothed;
 mod steps;
 pub(crate) mod window;
@@ -24,6 +25,7 @@ pub(crate) use column::{Cell, CellValue, Column};
 pub(crate) use detail::HistogramDetail;
 pub(crate) use query::{Meter, Query};
 pub(crate) use series::{Charge, StepSeries};
+pub(crate) use shared::Shared;
 pub(crate) use steps::Steps;
 
 use crate::Error;
@@ -86,6 +88,13 @@ impl<'q> Evaluation<'q> {
         if self.steps.count > 1 && invariant::is_step_invariant(node) {
             return self.repeat_first_step(node, sink);
         }
+        match self.query.shared.index_of(&node.expr) {
+            Some(index) => shared::for_each(self, index, sink, |sink| self.evaluate(node, sink)),
+            None => self.evaluate(node, sink),
+        }
+    }
+
+    fn evaluate(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         match &node.expr {
             _ if node.expr.value_type() == ValueType::Scalar => sink(StepSeries::new(
                 chronoxide_model::Labels::empty(),

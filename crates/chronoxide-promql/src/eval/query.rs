@@ -9,7 +9,7 @@ use chronoxide_model::SeriesSource;
 
 use crate::annotations::{Annotation, Annotations};
 use crate::engine::Cancellation;
-use crate::eval::Steps;
+use crate::eval::{Shared, Steps};
 use crate::plan::Position;
 use crate::{Error, QueryStats};
 
@@ -33,6 +33,8 @@ pub(crate) struct Query<'q> {
     pub(crate) cancellation: Cancellation,
     /// How long the query may run, and until when that is.
     pub(crate) deadline: Option<(Duration, Instant)>,
+    /// Expressions that stand more than once.
+    pub(crate) shared: Shared<'q>,
     /// Warnings and infos so far.
     pub(crate) annotations: Mutex<Annotations>,
 }
@@ -59,6 +61,14 @@ impl Query<'_> {
             Some((limit, deadline)) if Instant::now() >= deadline => Err(Error::Timeout { limit }),
             _ => Ok(()),
         }
+    }
+
+    /// How often anything was noted.
+    pub(crate) fn annotation_count(&self) -> u64 {
+        self.annotations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .count()
     }
 
     /// Notes `annotation` about the expression at `position`.
