@@ -147,6 +147,12 @@ mod tests {
             encoder.push(sid, &key).unwrap();
         }
         let bytes = encoder.bytes.clone();
+        assert_eq!(
+            bytes,
+            b"\x0e\x00\x15\x08__name__\x02up\x03job\x04node\x02\x10\x06\x05nodes\x0f\x00\x00\
+              \xfe\xff\xff\xff\x1f\x00\x0c\x08__name__\x02up",
+            "version 1 is these bytes"
+        );
         let mut found = Vec::new();
         decode_entries(&bytes, |sid, key| found.push((sid, key.to_vec()))).unwrap();
         assert_eq!(found, entries());

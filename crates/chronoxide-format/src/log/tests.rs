@@ -49,6 +49,28 @@ fn seqs(bytes: &[u8]) -> Vec<u64> {
         .collect()
 }
 
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn version_1_is_these_bytes() {
+    let (bytes, ends) = file(&[b"one".to_vec()]);
+    let header = header().encoded_len();
+    assert_eq!(
+        hex(&bytes[..header]),
+        concat!(
+            "43584c470100010003000000000000000a00000000000000070000000000000004000000000000000100000008000000",
+            "00000000090000000000000001955556",
+        )
+    );
+    assert_eq!(
+        hex(&bytes[header..ends[0]]),
+        "43585244030000000a000000000000000100000001000000f1866c7a7d313a2b6f6e65"
+    );
+}
+
 #[test]
 fn records_come_back() {
     let (bytes, _) = file(&payloads());

@@ -106,6 +106,24 @@ fn a_batch_comes_back() {
 }
 
 #[test]
+fn version_1_is_these_bytes() {
+    let bytes = encoded(&batch());
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        concat!(
+            "015100000005000000000000f03f0000000000000080000000000000f07f2be6708b6812000000000000000045400a02",
+            "020dfeffffff1f80a0abfef9620180e0d481869dffffff01000100fdffffffffffffffff0100021200000000018080f4",
+            "f6905d00fffff3f6905d000a00039800000002120002000200010000020002fcfca9f1d24d62503f0000000000002940",
+            "020502080101ffffffff0f01ffffffffffffffffff0103030102ac0201000083cbfca9f1d24d62503f00000000000000",
+            "40020502080100000000000000f83f000000000000000003000000000000e03f0000000000000080000000000000f03f",
+            "00039a9999999999b93f000000000000f03f0000000000002440040d00000001027570020649732069743f0005190000",
+            "00010701000000000000d03f0d0874726163655f696403616263",
+        )
+    );
+}
+
+#[test]
 fn not_a_number_keeps_its_bits() {
     let mut batch = batch();
     batch.values = vec![STALE_MARKER; 5];
