@@ -7,11 +7,25 @@ use crate::functions::rate::is_start_reset;
 use crate::{Error, FloatHistogram};
 
 pub(super) fn changes(window: &Window<'_>, _: &mut Workspace) -> Result<Option<CellValue>, Error> {
-    Ok(Some(count(window, 0, 0, is_change)))
+    if !window.histogram_times.is_empty() {
+        return Ok(Some(count(window, 0, 0, is_change)));
+    }
+    let pairs = window.values.windows(2);
+    let changed = pairs.filter(|pair| is_float_change(pair[0], pair[1]));
+    Ok(Some(CellValue::Float(changed.count() as f64)))
 }
 
-pub(super) fn resets(window: &Window<'_>, _: &mut Workspace) -> Result<Option<CellValue>, Error> {
-    Ok(Some(count(window, 0, 0, is_reset)))
+pub(super) fn resets(
+    window: &Window<'_>,
+    workspace: &mut Workspace,
+) -> Result<Option<CellValue>, Error> {
+    if !window.histogram_times.is_empty() {
+        return Ok(Some(count(window, 0, 0, is_reset)));
+    }
+    let resets = &workspace.resets;
+    let first = resets.partition_point(|at| *at <= window.before);
+    let end = resets.partition_point(|at| *at < window.before + window.values.len());
+    Ok(Some(CellValue::Float(end.saturating_sub(first) as f64)))
 }
 
 /// One sample of either kind.
@@ -70,11 +84,14 @@ pub(super) fn count(
     CellValue::Float(total as f64)
 }
 
+/// NaN is no change from NaN.
+fn is_float_change(previous: f64, current: f64) -> bool {
+    current != previous && !(current.is_nan() && previous.is_nan())
+}
+
 pub(super) fn is_change(previous: &Step<'_>, current: &Step<'_>) -> bool {
     match (previous.histogram, current.histogram) {
-        (None, None) => {
-            current.value != previous.value && !(current.value.is_nan() && previous.value.is_nan())
-        }
+        (None, None) => is_float_change(previous.value, current.value),
         (Some(previous), Some(current)) => !current.same_data(previous),
         _ => true,
     }

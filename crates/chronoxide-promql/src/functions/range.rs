@@ -187,7 +187,7 @@ impl<'r> Run<'r> {
         workspace.extremes.clear();
         workspace.blocks.clear();
         match self.function {
-            Function::Rate | Function::Increase => {
+            Function::Rate | Function::Increase | Function::Resets => {
                 rate::find_resets(input.samples, &mut workspace.resets);
             }
             Function::SumOverTime | Function::AvgOverTime
