@@ -13,6 +13,12 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Slowest rate at which a body may come in after that, in bytes a second.
 const BYTES_PER_SECOND_MIN: u64 = 1024;
 
+/// Longest pause between two pieces of a body.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Memory is held in steps of at least this many bytes.
+const STEP_BYTES: u64 = 64 << 10;
+
 /// Why a body was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
@@ -88,20 +94,17 @@ pub(crate) async fn read(
     held: &mut HeldMemory,
 ) -> Result<Bytes, BodyError> {
     let started = Instant::now();
-    let declared = axum::body::HttpBody::size_hint(&body);
-    if declared.lower() > limit as u64 {
+    let declared = axum::body::HttpBody::size_hint(&body).lower();
+    if declared > limit as u64 {
         return Err(BodyError::TooLarge { limit });
     }
-    memory.hold(held, declared.lower()).await?;
-    let mut held_bytes = declared.lower();
     let mut whole = Vec::new();
+    let mut held_bytes = 0;
     loop {
         let allowed = GRACE + Duration::from_secs(whole.len() as u64 / BYTES_PER_SECOND_MIN);
-        let left = allowed.saturating_sub(started.elapsed());
-        let frame = tokio::time::timeout(left, body.frame())
-            .await
-            .map_err(|_| BodyError::TooSlow)?;
-        let Some(frame) = frame else {
+        let left = allowed.saturating_sub(started.elapsed()).min(PAUSE_MAX);
+        let frame = tokio::time::timeout(left, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| BodyError::TooSlow)? else {
             return Ok(Bytes::from(whole));
         };
         let frame = frame.map_err(|error| BodyError::Broken {
@@ -110,15 +113,15 @@ pub(crate) async fn read(
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if whole.len() + data.len() > limit {
+        let length = whole.len() + data.len();
+        if length > limit {
             return Err(BodyError::TooLarge { limit });
         }
-        if (whole.len() + data.len()) as u64 > held_bytes {
-            memory.hold(held, data.len() as u64).await?;
-            held_bytes += data.len() as u64;
-        }
-        if whole.is_empty() {
-            whole.reserve(usize::try_from(declared.lower()).unwrap_or(0));
+        if length as u64 > held_bytes {
+            // Memory is held for what has come, not for what was promised: promises are free.
+            let step = (length as u64 - held_bytes).max(STEP_BYTES);
+            memory.hold(held, step).await?;
+            held_bytes += step;
         }
         whole.extend_from_slice(&data);
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 
-use crate::running::Running;
+use crate::running::{Running, now_ms};
+use crate::wire::series;
 
 #[test]
 fn unknown_paths_are_not_found_in_the_words_clients_look_for() {
@@ -231,4 +232,21 @@ fn a_stopped_server_frees_its_port_and_its_directory() {
     assert!(TcpStream::connect(&address).is_err());
     let again = Running::start_in(directory, &[]);
     assert_eq!(again.get("/-/ready").status, 200);
+}
+
+#[test]
+fn promised_bytes_that_do_not_come_hold_up_nobody() {
+    let server = Running::start_with(&[("memory.limit", "1MiB")]);
+    // Together they promise three times the memory that requests may hold.
+    let promises: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            let head = "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
+                        Content-Length: 33554432\r\n\r\n1";
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    server.write(&[series(&[("__name__", "x")], now_ms(), 1.0)]);
+    drop(promises);
 }
