@@ -34,6 +34,8 @@ pub(crate) struct ServerState {
     pub(crate) writes: Semaphore,
     /// Log lines about writes that storage refused.
     pub(crate) write_failures: LogLimit,
+    /// Log lines about samples that were refused for good.
+    pub(crate) write_rejections: LogLimit,
     queries: Arc<Semaphore>,
     queue: Semaphore,
     /// Set when the data directory is open.
@@ -62,6 +64,7 @@ impl ServerState {
             // Most of a write is waiting for the disk, together with the others of its group.
             writes: Semaphore::new((2 * cores).max(16)),
             write_failures: LogLimit::default(),
+            write_rejections: LogLimit::default(),
             queries: Arc::new(Semaphore::new(
                 config.query_concurrency.min(Semaphore::MAX_PERMITS),
             )),

@@ -58,6 +58,7 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
     let mut response = match take_in(&state, version, request).await {
         Ok(outcome) => {
             state.metrics.count_outcome(PROTOCOL, &outcome);
+            log_rejections(&state, &outcome);
             answer(version, &outcome)
         }
         Err(error) => {
@@ -284,6 +285,22 @@ fn text(status: StatusCode, reason: &str) -> Response {
         HeaderValue::from_static("text/plain; charset=utf-8"),
     )];
     (status, plain, format!("{}\n", shortened(reason))).into_response()
+}
+
+fn log_rejections(state: &ServerState, outcome: &WriteOutcome) {
+    let Some(first) = outcome.rejections.first() else {
+        return;
+    };
+    if let Some(held_back) = state.write_rejections.pass(Instant::now()) {
+        tracing::warn!(
+            series = first.series,
+            reason = %first.reason,
+            detail = first.detail,
+            samples = outcome.samples_rejected,
+            held_back,
+            "samples were refused for good"
+        );
+    }
 }
 
 fn log_failure(state: &ServerState, error: &WriteError) {

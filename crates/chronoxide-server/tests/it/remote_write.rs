@@ -377,3 +377,46 @@ fn metadata_alone_is_taken_and_answered() {
         ("bad_data", "limit must be a number")
     );
 }
+
+#[test]
+fn a_full_disk_asks_senders_to_come_back_and_answers_queries() {
+    let server = Running::start_with(&[("storage.min-free", "1000TiB")]);
+    let body = v1_body(&[series(&[("__name__", "x")], now_ms(), 1.0)]);
+    let answer = server.post("/api/v1/write", &V1_HEADERS, &body);
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, "5"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(server.query("x", now_ms())["result"], json!([]));
+    assert!(
+        server
+            .get("/metrics")
+            .body
+            .contains("chronoxide_out_of_space 1")
+    );
+    assert_eq!(server.get("/-/ready").status, 200);
+}
+
+#[test]
+fn new_series_beyond_the_limit_are_refused_and_known_ones_go_on() {
+    let server = Running::start_with(&[("series.limit", "1")]);
+    let now = now_ms();
+    server.write(&[series(&[("__name__", "known")], now, 1.0)]);
+    let body = v1_body(&[
+        series(&[("__name__", "known")], now + 1000, 2.0),
+        series(&[("__name__", "one_too_many")], now, 1.0),
+    ]);
+    let answer = server.post("/api/v1/write", &V1_HEADERS, &body);
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.contains("one_too_many: series_limit") && answer.body.contains("1 stored"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(
+        server.query("known", now + 1000)["result"][0]["value"][1],
+        "2"
+    );
+}
