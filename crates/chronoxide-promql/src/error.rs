@@ -84,6 +84,11 @@ impl Error {
         }
     }
 
+    /// The error of two series that became the same.
+    pub(crate) fn same_labels() -> Self {
+        Self::execution("vector cannot contain metrics with the same labelset")
+    }
+
     /// The error of labels that the query made and that cannot stand together.
     pub(crate) fn labels(error: chronoxide_model::LabelsError) -> Self {
         Self::execution(error.to_string())

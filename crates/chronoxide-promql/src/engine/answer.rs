@@ -7,7 +7,7 @@ use chronoxide_model::Labels;
 
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
-use crate::eval::{CellValue, Charge, Column, Evaluation, StepSeries, reserved};
+use crate::eval::{CellValue, Charge, Evaluation, Merged, StepSeries, reserved};
 use crate::functions::Edges;
 use crate::plan::{AggregateOp, Expr, Node, RangeExtension, ValueType};
 use crate::{Error, FloatHistogram, Function, InstantSample, Point, RangeSeries, Value};
@@ -35,7 +35,7 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
     let series = finish(evaluation.collect(node)?)?;
     let mut matrix: Vec<RangeSeries> = series
         .into_iter()
-        .map(|(labels, column)| {
+        .map(|StepSeries { labels, column, .. }| {
             let mut floats = Vec::with_capacity(column.float_count());
             floats.extend(
                 column
@@ -91,7 +91,7 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
     range::map(evaluation, node, &work, &mut |(series, charge)| {
         held.push(charge);
         match found.insert(series.labels.clone(), series) {
-            Some(_) => Err(same_labels()),
+            Some(_) => Err(Error::same_labels()),
             None => Ok(()),
         }
     })?;
@@ -127,17 +127,12 @@ fn extended_floats(
     Ok(floats)
 }
 
-/// Two series became the same.
-fn same_labels() -> Error {
-    Error::execution("vector cannot contain metrics with the same labelset")
-}
-
 fn vector(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<InstantSample>, Error> {
     let timestamp_ms = evaluation.steps.start_ms;
     let series = finish(evaluation.collect(node)?)?;
     let mut samples: Vec<InstantSample> = series
         .into_iter()
-        .filter_map(|(labels, column)| {
+        .filter_map(|StepSeries { labels, column, .. }| {
             let point = match column.value(0)? {
                 CellValue::Float(value) => Point::Float(value),
                 CellValue::Histogram(histogram) => {
@@ -182,26 +177,13 @@ fn is_ordered(node: &Node) -> bool {
 ///
 /// # Errors
 /// When two such series have a value at the same step.
-pub(super) fn finish(series: Vec<StepSeries>) -> Result<Vec<(Labels, Column)>, Error> {
-    let mut finished: Vec<(Labels, Column)> = Vec::with_capacity(series.len());
-    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
-    for one in series {
-        let labels = if one.drop_name {
-            reserved::without(&one.labels)
-        } else {
-            one.labels
-        };
-        match places.get(&labels) {
-            Some(place) => {
-                if !finished[*place].1.merge(&one.column) {
-                    return Err(same_labels());
-                }
-            }
-            None => {
-                places.insert(labels.clone(), finished.len());
-                finished.push((labels, one.column));
-            }
+fn finish(series: Vec<StepSeries>) -> Result<Vec<StepSeries>, Error> {
+    let mut merged = Merged::default();
+    for mut one in series {
+        if one.drop_name {
+            one.labels = reserved::without(&one.labels);
         }
+        merged.add(one)?;
     }
-    Ok(finished)
+    Ok(merged.into_series())
 }

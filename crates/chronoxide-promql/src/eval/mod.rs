@@ -7,6 +7,7 @@ mod column;
 mod detail;
 mod invariant;
 pub(crate) mod lookback;
+mod merged;
 mod negate;
 mod parallel;
 pub(crate) mod query;
@@ -23,6 +24,7 @@ pub(crate) mod window;
 
 pub(crate) use column::{Cell, CellValue, Column};
 pub(crate) use detail::HistogramDetail;
+pub(crate) use merged::Merged;
 pub(crate) use query::{Meter, Query};
 pub(crate) use series::{Charge, StepSeries};
 pub(crate) use shared::Shared;

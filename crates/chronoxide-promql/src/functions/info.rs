@@ -9,8 +9,7 @@ use chronoxide_model::{Labels, METRIC_NAME, Matcher, MatcherOp};
 
 use crate::Error;
 use crate::eval::lookback::{self, Shown};
-use crate::eval::{Column, Evaluation, Sink, StepSeries};
-use crate::functions::label::merge_equal;
+use crate::eval::{Column, Evaluation, Merged, Sink, StepSeries};
 use crate::plan::{Call, Expr, Node, Selector};
 use labels::Enrichment;
 
@@ -34,17 +33,17 @@ pub(crate) fn for_each(
         data: &matchers.data,
         infos: &infos,
     };
-    let mut all = Vec::with_capacity(base.len());
+    let mut merged = Merged::default();
     for series in base {
         evaluation.check()?;
         if matchers.select_name(series.labels.metric_name().unwrap_or_default()) {
             // An info series itself.
-            all.push(series);
+            merged.add(series)?;
         } else {
-            enrichment.enrich(&series, &mut all)?;
+            enrichment.enrich(&series, &mut merged)?;
         }
     }
-    merge_equal(all)?.into_iter().try_for_each(sink)
+    merged.into_series().into_iter().try_for_each(sink)
 }
 
 /// What the second argument asks for.

@@ -1,11 +1,9 @@
 //! `label_replace` and `label_join`.
 
-use std::collections::BTreeMap;
-
-use chronoxide_model::{Labels, METRIC_NAME, anchored_regex};
+use chronoxide_model::{METRIC_NAME, anchored_regex};
 
 use crate::Error;
-use crate::eval::{Evaluation, Sink, StepSeries};
+use crate::eval::{Evaluation, Merged, Sink, StepSeries};
 use crate::plan::{Call, Expr, Node};
 
 /// The text of a string argument.
@@ -107,37 +105,10 @@ fn relabel(
     sink: Sink<'_>,
     mut change: impl FnMut(&mut StepSeries) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut all = evaluation.collect(argument)?;
-    for series in &mut all {
-        change(series)?;
+    let mut merged = Merged::default();
+    for mut series in evaluation.collect(argument)? {
+        change(&mut series)?;
+        merged.add(series)?;
     }
-    for series in merge_equal(all)? {
-        sink(series)?;
-    }
-    Ok(())
-}
-
-/// Joins series that have the same labels, where their values do not overlap.
-///
-/// # Errors
-/// When two have a value at the same step.
-pub(crate) fn merge_equal(all: Vec<StepSeries>) -> Result<Vec<StepSeries>, Error> {
-    let mut merged: Vec<StepSeries> = Vec::with_capacity(all.len());
-    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
-    for series in all {
-        match places.get(&series.labels) {
-            Some(place) => {
-                if !merged[*place].column.merge(&series.column) {
-                    return Err(Error::execution(
-                        "vector cannot contain metrics with the same labelset",
-                    ));
-                }
-            }
-            None => {
-                places.insert(series.labels.clone(), merged.len());
-                merged.push(series);
-            }
-        }
-    }
-    Ok(merged)
+    merged.into_series().into_iter().try_for_each(sink)
 }

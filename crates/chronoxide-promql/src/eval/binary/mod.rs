@@ -7,7 +7,6 @@
 mod cells;
 mod matching;
 mod notes;
-mod output;
 mod set;
 mod vector_scalar;
 mod vectors;

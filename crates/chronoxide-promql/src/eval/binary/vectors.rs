@@ -12,10 +12,9 @@ use chronoxide_model::{Labels, METRIC_NAME};
 use super::cells::{Operand, Operator, Outcome};
 use super::matching::{MatchGroup, match_groups, present_steps};
 use super::notes::Notes;
-use super::output::Output;
 use super::scalar;
 use crate::Error;
-use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries, reserved};
+use crate::eval::{CellValue, Column, Evaluation, Merged, Sink, StepSeries, reserved};
 use crate::plan::{Binary, Cardinality, Grouping, Position};
 
 /// Hands on the series of `binary`, written at `position`: an operator other than those of sets between two vectors.
@@ -44,7 +43,7 @@ pub(super) fn for_each(
         steps: evaluation.steps.count,
     };
     let mut notes = Notes::default();
-    let mut output = Output::default();
+    let mut output = Merged::default();
     let joined = groups.iter().try_for_each(|group| {
         evaluation.check()?;
         join.group(group, &mut output, &mut notes)
@@ -107,7 +106,7 @@ impl Join<'_> {
     fn group(
         &self,
         group: &MatchGroup,
-        output: &mut Output,
+        output: &mut Merged,
         notes: &mut Notes,
     ) -> Result<(), Error> {
         let (many, one) = if self.swapped {
@@ -222,7 +221,7 @@ impl Join<'_> {
         one: Partner<'_>,
         steps: impl Fn(usize) -> bool,
         paired: &mut Paired,
-        output: &mut Output,
+        output: &mut Merged,
         notes: &mut Notes,
     ) -> Result<(), Error> {
         let labels = self.result_labels(many.labels, one.labels);

@@ -6,7 +6,7 @@ use chronoxide_model::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
 
 use super::{Infos, signature};
 use crate::Error;
-use crate::eval::{Column, StepSeries};
+use crate::eval::{Column, Merged, StepSeries};
 
 /// What `info` does to one series.
 pub(super) struct Enrichment<'e> {
@@ -18,11 +18,7 @@ pub(super) struct Enrichment<'e> {
 
 impl Enrichment<'_> {
     /// Adds to `out` one series for each set of labels that `series` gets over the steps.
-    pub(super) fn enrich(
-        &self,
-        series: &StepSeries,
-        out: &mut Vec<StepSeries>,
-    ) -> Result<(), Error> {
+    pub(super) fn enrich(&self, series: &StepSeries, out: &mut Merged) -> Result<(), Error> {
         let candidates: Vec<&Vec<Option<usize>>> = self
             .infos
             .names
@@ -50,7 +46,7 @@ impl Enrichment<'_> {
             }
         }
         for (labels, column) in columns.into_values().flatten() {
-            out.push(StepSeries::new(labels, column, series.drop_name));
+            out.add(StepSeries::new(labels, column, series.drop_name))?;
         }
         Ok(())
     }

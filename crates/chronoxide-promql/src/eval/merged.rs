@@ -1,4 +1,4 @@
-//! The result of joining vectors: series of different pairs may turn out to be one.
+//! Results whose series may turn out to be one: those of vectors that were joined, relabelled, or lost their names.
 
 use std::collections::HashMap;
 
@@ -7,19 +7,19 @@ use chronoxide_model::Labels;
 use crate::Error;
 use crate::eval::StepSeries;
 
-/// Result series by their labels.
+/// Series by their labels, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Merged {
     series: Vec<StepSeries>,
     places: HashMap<Labels, usize>,
 }
 
-impl Output {
-    /// Adds a series, or its values to the one with the same labels.
+impl Merged {
+    /// Adds a series, or its values to the one with the same labels; one without values is left out.
     ///
     /// # Errors
     /// When both have a value at the same step.
-    pub(super) fn add(&mut self, series: StepSeries) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, series: StepSeries) -> Result<(), Error> {
         if series.column.is_empty() {
             return Ok(());
         }
@@ -29,20 +29,16 @@ impl Output {
                 self.series.push(series);
             }
             Some(&place) => {
-                let same = &mut self.series[place];
-                if !same.column.merge(&series.column) {
-                    return Err(Error::execution(
-                        "vector cannot contain metrics with the same labelset",
-                    ));
+                if !self.series[place].column.merge(&series.column) {
+                    return Err(Error::same_labels());
                 }
-                same.drop_name |= series.drop_name;
             }
         }
         Ok(())
     }
 
     /// All series.
-    pub(super) fn into_series(self) -> Vec<StepSeries> {
+    pub(crate) fn into_series(self) -> Vec<StepSeries> {
         self.series
     }
 }
