@@ -63,19 +63,36 @@ impl CanonicalKey {
     }
 }
 
+impl CanonicalKey {
+    /// The pairs of name and value in `key`, as they stand in it; they are checked to be UTF-8, and no more.
+    pub fn pairs(key: &[u8]) -> impl Iterator<Item = Result<(&str, &str), LabelsError>> {
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            if offset >= key.len() {
+                return None;
+            }
+            let mut pair = || {
+                Ok((
+                    decode_text(key, &mut offset)?,
+                    decode_text(key, &mut offset)?,
+                ))
+            };
+            let pair = pair();
+            if pair.is_err() {
+                offset = key.len();
+            }
+            Some(pair)
+        })
+    }
+}
+
 impl KeyEncoding for CanonicalKey {
     fn id(&self) -> u8 {
         0
     }
 
     fn decode(&self, key: &[u8]) -> Result<Labels, LabelsError> {
-        let mut pairs = Vec::new();
-        let mut offset = 0;
-        while offset < key.len() {
-            let name = decode_text(key, &mut offset)?;
-            let value = decode_text(key, &mut offset)?;
-            pairs.push((name, value));
-        }
+        let pairs: Vec<(&str, &str)> = Self::pairs(key).collect::<Result<_, _>>()?;
         Labels::from_pairs(pairs)
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Registry {
     rows: Vec<Row>,
     pair_ids: Vec<u32>,
     live: RoaringBitmap,
+    /// How many of the last `pair_ids` belong to the series inserted last.
+    last_labels: usize,
     /// Ids below `rows.len()` that are not in use.
     free: Vec<u32>,
 }
@@ -55,6 +57,7 @@ impl Registry {
             rows: Vec::new(),
             pair_ids: Vec::new(),
             live: RoaringBitmap::new(),
+            last_labels: 0,
             free: Vec::new(),
         }
     }
@@ -89,6 +92,16 @@ impl Registry {
 
     /// Adds a series under an id from [`Registry::free_ids`], known by its canonical key.
     pub(crate) fn insert(&mut self, sid: u32, labels: &Labels, canonical: KeyHash) {
+        self.insert_pairs(sid, labels.iter(), canonical);
+    }
+
+    /// Adds a series by its pairs, which are in order, none of them empty.
+    fn insert_pairs<'a>(
+        &mut self,
+        sid: u32,
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+        canonical: KeyHash,
+    ) {
         if self.free.last() == Some(&sid) {
             self.free.pop();
         }
@@ -98,16 +111,47 @@ impl Registry {
             self.free.extend(skipped.rev());
             self.rows.resize(index + 1, Row::default());
         }
-        self.rows[index] = Row {
-            start: self.pair_ids.len() as u32,
-            labels: labels.len() as u32,
-        };
-        for (name, value) in labels.iter() {
-            let pair = self.pairs.add(name, value, sid);
+        self.insert_row(sid, pairs);
+        self.keys.insert(canonical, sid);
+    }
+
+    fn insert_row<'a>(&mut self, sid: u32, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+        let start = self.pair_ids.len();
+        let previous = start - self.last_labels;
+        for (at, (name, value)) in pairs.enumerate() {
+            let guess = (previous + at < start).then(|| self.pair_ids[previous + at]);
+            let pair = self.pairs.add_guessed(name, value, sid, guess);
             self.pair_ids.push(pair);
         }
+        self.last_labels = self.pair_ids.len() - start;
+        self.rows[sid as usize] = Row {
+            start: start as u32,
+            labels: self.last_labels as u32,
+        };
         self.live.insert(sid);
-        self.keys.insert(canonical, sid);
+    }
+
+    /// The hash of `key` under the canonical encoding.
+    pub(crate) fn key_hash(&self, key: &[u8]) -> KeyHash {
+        KeyHash::of_bytes(key, CANONICAL, self.seed)
+    }
+
+    /// Adds a series by its canonical key without building its labels; `false` when the key is not canonical.
+    pub(crate) fn insert_key(&mut self, sid: u32, key: &[u8], hash: KeyHash) -> bool {
+        let mut last_name = "";
+        let is_canonical = CanonicalKey::pairs(key).all(|pair| match pair {
+            Ok((name, value)) => {
+                let follows = last_name < name && !value.is_empty();
+                last_name = name;
+                follows
+            }
+            Err(_) => false,
+        });
+        if is_canonical {
+            let pairs = CanonicalKey::pairs(key).filter_map(Result::ok);
+            self.insert_pairs(sid, pairs, hash);
+        }
+        is_canonical
     }
 
     /// Makes a further key stand for a series. Beyond a bound the key is not kept, and costs a decoding each time:
@@ -196,15 +240,10 @@ impl Registry {
             if !keep(sid) {
                 continue;
             }
-            let start = kept.pair_ids.len() as u32;
-            for pair in self.pair_ids(sid) {
-                let (name, value) = self.pairs.text(*pair);
-                let pair = kept.pairs.add(name, value, sid);
-                kept.pair_ids.push(pair);
-            }
-            let labels = kept.pair_ids.len() as u32 - start;
-            kept.rows[sid as usize] = Row { start, labels };
-            kept.live.insert(sid);
+            kept.insert_row(
+                sid,
+                self.pair_ids(sid).iter().map(|pair| self.pairs.text(*pair)),
+            );
         }
         kept.free.clone_from(&self.free);
         kept.keys = self.keys.retained(|sid| kept.live.contains(sid));
@@ -348,6 +387,25 @@ mod tests {
             registry.free_ids().take(4).collect::<Vec<_>>(),
             [0, 1, 2, 4]
         );
+    }
+
+    #[test]
+    fn a_series_inserted_by_its_key_is_the_same() {
+        let (by_labels, all) = filled(20);
+        let mut by_key = Registry::new(11);
+        for (sid, labels) in (0..).zip(&all) {
+            let mut key = Vec::new();
+            CanonicalKey::encode(labels, &mut key);
+            let hash = by_key.key_hash(&key);
+            assert!(by_key.insert_key(sid, &key, hash));
+            assert_eq!(by_key.labels(sid), by_labels.labels(sid));
+            assert_eq!(by_labels.find_alone(hash), Some(sid));
+        }
+        // Out of order, empty value, cut short.
+        for bad in [&b"\x01b\x011\x01a\x011"[..], b"\x01a\x00", b"\x01a\x05x"] {
+            assert!(!by_key.insert_key(99, bad, by_key.key_hash(bad)));
+        }
+        assert_eq!(by_key.len(), 20);
     }
 
     #[test]

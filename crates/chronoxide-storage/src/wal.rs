@@ -16,6 +16,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use chronoxide_format::log::{LogKind, Payload};
 use chronoxide_format::wal_record::WalRecord;
@@ -25,6 +26,7 @@ use self::group::Queue;
 use self::syncer::Syncer;
 use crate::log::{Known, LogSpec, LogWriter, ReplayReport, recover};
 use crate::quarantine::Quarantine;
+use crate::stats::{TimingCounter, Timings};
 use crate::{Durability, Fs, Result};
 
 /// How the write-ahead log works.
@@ -94,6 +96,7 @@ struct Shared<T> {
     durability: Durability,
     groups: AtomicU64,
     refused_groups: AtomicU64,
+    syncs: TimingCounter,
 }
 
 /// Figures of the log since it was opened.
@@ -112,6 +115,8 @@ pub(crate) struct WalStats {
     pub(crate) segments: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
+    /// Syncs of the log and of what it depends on.
+    pub(crate) syncs: Timings,
     /// Groups written.
     pub(crate) groups: u64,
     /// Groups refused.
@@ -195,6 +200,7 @@ impl<T: Send + Debug + 'static> Wal<T> {
             durability: options.durability,
             groups: AtomicU64::new(0),
             refused_groups: AtomicU64::new(0),
+            syncs: TimingCounter::default(),
         });
         let syncer = match options.durability {
             Durability::Sync => None,
@@ -252,6 +258,7 @@ impl<T: Send + Debug + 'static> Wal<T> {
             bytes,
             groups: self.shared.groups.load(Ordering::Relaxed),
             refused_groups: self.shared.refused_groups.load(Ordering::Relaxed),
+            syncs: self.shared.syncs.read(),
             failures: writer.failures(),
         }
     }
@@ -287,7 +294,14 @@ impl<T> Drop for Wal<T> {
 
 impl<T> Shared<T> {
     fn sync(&self) -> Result<()> {
-        self.writer.lock().sync(&|| self.sink.before_sync())
+        self.timed_sync(&mut self.writer.lock())
+    }
+
+    fn timed_sync(&self, writer: &mut LogWriter) -> Result<()> {
+        let started = Instant::now();
+        let synced = writer.sync(&|| self.sink.before_sync());
+        self.syncs.add(started.elapsed(), synced.is_ok());
+        synced
     }
 
     /// Writes and applies the group that has formed, and passes the lead on.
@@ -328,7 +342,7 @@ impl<T> Shared<T> {
             Durability::Sync => true,
             Durability::Interval(_) => writer.undurable_bytes() > UNDURABLE_BYTES_MAX,
         };
-        if sync_now && let Err(error) = writer.sync(&before_sync) {
+        if sync_now && let Err(error) = self.timed_sync(writer) {
             writer.refuse_from(first);
             return Err(error);
         }

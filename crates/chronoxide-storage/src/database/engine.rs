@@ -294,8 +294,7 @@ impl Engine {
         let wal = self.wal.stats();
         stats.wal_bytes = wal.bytes;
         stats.wal_segments = wal.segments;
-        stats.wal_syncs.total = wal.groups;
-        stats.wal_syncs.failures_total = wal.failures;
+        stats.wal_syncs = wal.syncs;
         stats.files_quarantined_total = self.quarantine.count();
         match self.fs.free_space(&self.dir) {
             Ok(free_bytes) => {

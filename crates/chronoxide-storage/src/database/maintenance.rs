@@ -143,12 +143,15 @@ impl Engine {
     /// many. Their ids are given to others once no record of the log can mention them.
     pub(super) fn evict_idle_series(&self) -> Result<usize> {
         let mut files = self.files.lock();
+        self.free_retired_ids(&mut files);
+        if !self.is_worth_evicting(&self.idle_series(&files)) {
+            return Ok(0);
+        }
         // Nobody may hold an id that is about to go, and no series may come meanwhile.
         let _writers = self.writers.write();
         let _creation = self.creation.lock();
-        self.free_retired_ids(&mut files);
         let idle = self.idle_series(&files);
-        if idle.is_empty() || idle.len() < self.registry.read().len() / EVICTED_SHARE_MIN {
+        if !self.is_worth_evicting(&idle) {
             return Ok(0);
         }
         let kept = self
@@ -165,6 +168,10 @@ impl Engine {
         let evicted = idle.len();
         files.retired.push((self.wal.stats().next_seq, idle));
         Ok(evicted)
+    }
+
+    fn is_worth_evicting(&self, idle: &[u32]) -> bool {
+        !idle.is_empty() && idle.len() >= self.registry.read().len() / EVICTED_SHARE_MIN
     }
 
     /// Series that may go, ascending.

@@ -165,17 +165,22 @@ impl FoundSeries {
 
     /// Takes over one entry; of several for one id the last counts.
     fn add(&mut self, sid: u32, key: &[u8]) {
-        let labels = match CanonicalKey.decode(key) {
-            Ok(labels) => labels,
-            Err(error) => {
-                tracing::error!(sid, %error, "a registry entry holds no labels and is left out");
+        if !self.registry.live().contains(sid) {
+            let hash = self.registry.key_hash(key);
+            let is_known = self.registry.find_alone(hash).is_some();
+            if self.registry.insert_key(sid, key, hash) {
+                self.has_doubles |= is_known;
                 return;
             }
-        };
-        if self.registry.live().contains(sid) {
-            self.replaced.insert(sid, labels);
-        } else {
-            self.insert(sid, &labels);
+        }
+        match CanonicalKey.decode(key) {
+            Ok(labels) if self.registry.live().contains(sid) => {
+                self.replaced.insert(sid, labels);
+            }
+            Ok(labels) => self.insert(sid, &labels),
+            Err(error) => {
+                tracing::error!(sid, %error, "a registry entry holds no labels and is left out");
+            }
         }
     }
 

@@ -52,6 +52,24 @@ impl Pairs {
         }
     }
 
+    /// The id of a pair, new or known, with `sid` added to its series. `guess` is tried first: neighbouring series share
+    /// most of their pairs.
+    pub(crate) fn add_guessed(
+        &mut self,
+        name: &str,
+        value: &str,
+        sid: u32,
+        guess: Option<u32>,
+    ) -> u32 {
+        match guess.filter(|guess| self.text(*guess) == (name, value)) {
+            Some(id) => {
+                self.pairs[id as usize].series.insert(sid);
+                id
+            }
+            None => self.add(name, value, sid),
+        }
+    }
+
     /// The id of a pair, new or known, with `sid` added to its series.
     pub(crate) fn add(&mut self, name: &str, value: &str, sid: u32) -> u32 {
         let name_id = self.name_id(name);
