@@ -28,6 +28,8 @@ pub(crate) struct Workspace {
     pub(crate) blocks: BlockSums,
     /// The floats that no later one of the window replaces as its extreme.
     pub(crate) extremes: Extremes,
+    /// The invalid quantile that was told last, by its bits.
+    pub(crate) told_quantile: Option<u64>,
     /// What was noticed.
     pub(crate) notes: Notes,
 }
@@ -173,7 +175,7 @@ impl<'r> Run<'r> {
                 *slot = values[index];
             }
             if self.function == Function::QuantileOverTime && !window.times.is_empty() {
-                self.check_quantile(workspace.parameters[0]);
+                self.check_quantile(workspace);
             }
             if let Some(value) = (self.kernel)(&window, workspace)? {
                 column.set(index, value);
@@ -199,8 +201,12 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn check_quantile(&self, quantile: f64) {
-        if !(0.0..=1.0).contains(&quantile) {
+    /// Tells of an invalid quantile, though not at every step again.
+    fn check_quantile(&self, workspace: &mut Workspace) {
+        let quantile = workspace.parameters[0];
+        let bits = Some(quantile.to_bits());
+        if !(0.0..=1.0).contains(&quantile) && workspace.told_quantile != bits {
+            workspace.told_quantile = bits;
             self.evaluation
                 .annotate(Annotation::InvalidQuantile(quantile), self.position);
         }
