@@ -1,6 +1,5 @@
 //! What can go wrong: with the server, and with one request.
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -189,10 +188,6 @@ impl Error {
     /// The error and what lies beneath it, as one paragraph.
     #[must_use]
     pub fn paragraph(&self) -> String {
-        debug_assert!(
-            self.source()
-                .is_none_or(|source| !self.to_string().contains(&source.to_string()))
-        );
         with_sources(self)
     }
 }

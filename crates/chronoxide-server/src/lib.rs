@@ -34,7 +34,7 @@ mod stall;
 mod state;
 
 pub use config::{
-    CONFIG_FILE_VARIABLE, Config, ConfigError, DurabilityMode, LogFormat, Origin, Setting, Settings,
+    CONFIG_FILE_VARIABLE, Config, ConfigError, DurabilityMode, LogFormat, Setting, Settings,
 };
 pub use error::{Error, Result};
 pub use server::Server;

@@ -27,6 +27,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a client may leave an answer untouched.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection may be silent; while a query runs its client is, so longer where queries may take longer.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// How long shutdown waits for a query whose client is gone.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -195,6 +198,7 @@ async fn accept(
     let places = Arc::new(Semaphore::new(
         state.config.connections_max.min(Semaphore::MAX_PERMITS),
     ));
+    let idle = IDLE_TIMEOUT.max(state.config.query_timeout.saturating_mul(2));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -206,6 +210,11 @@ async fn accept(
         };
         match accepted {
             (Ok(place), Ok((stream, _))) => {
+                // Answers are written whole, so waiting to join small packets only delays them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection's delay could not be turned off");
+                }
+                let stream = StallTimeout::new(stream, idle, STALL_TIMEOUT);
                 let connection = serve(stream, router.clone(), &graceful);
                 let state = Arc::clone(&state);
                 connections.spawn(async move {
@@ -234,14 +243,10 @@ async fn accept(
 
 /// Serves the requests of one connection.
 fn serve(
-    stream: TcpStream,
+    stream: StallTimeout<TcpStream>,
     router: Router,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + use<> {
-    // Answers are written whole, so waiting to join small packets only delays them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection's delay could not be turned off");
-    }
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -255,10 +260,7 @@ fn serve(
         .max_header_list_size(HEAD_BYTES_MAX as u32);
     let service = TowerToHyperService::new(router);
     let connection = builder
-        .serve_connection(
-            TokioIo::new(StallTimeout::new(stream, STALL_TIMEOUT)),
-            service,
-        )
+        .serve_connection(TokioIo::new(stream), service)
         .into_owned();
     let watched = graceful.watch(connection);
     async move {

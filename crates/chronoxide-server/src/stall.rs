@@ -1,4 +1,4 @@
-//! A stream whose reader must not fall asleep: an answer that nobody takes is not kept in memory for ever.
+//! A stream whose peer must not fall asleep: connections that say nothing and answers that nobody takes are given up.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -8,40 +8,55 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A stream that fails when the peer takes no byte for a while although there are some to send.
+/// A stream that fails when the peer sends no byte for a while, or takes none although there are some to take.
 #[derive(Debug)]
 pub(crate) struct StallTimeout<S> {
     inner: S,
-    patience: Duration,
-    /// Runs while bytes wait to be taken.
-    stalled: Option<Pin<Box<Sleep>>>,
+    reading: Patience,
+    writing: Patience,
 }
 
-impl<S> StallTimeout<S> {
-    pub(crate) const fn new(inner: S, patience: Duration) -> Self {
-        Self {
-            inner,
-            patience,
-            stalled: None,
-        }
-    }
+/// A clock that runs while something is waited for.
+#[derive(Debug)]
+struct Patience {
+    limit: Duration,
+    running: Option<Pin<Box<Sleep>>>,
+}
 
+impl Patience {
     /// Starts the clock when `poll` waits, stops it when it does not, and fails when it has run out.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<Result<T>>) -> Poll<Result<T>> {
         if poll.is_ready() {
-            self.stalled = None;
+            self.running = None;
             return poll;
         }
-        let patience = self.patience;
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
-        match stalled.as_mut().poll(cx) {
+        let limit = self.limit;
+        let running = self
+            .running
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        match running.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(Error::new(
                 ErrorKind::TimedOut,
-                "the client takes nothing",
+                "the client has fallen silent",
             ))),
             Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S> StallTimeout<S> {
+    /// Gives up after `reading` without a byte received, or `writing` without one taken.
+    pub(crate) const fn new(inner: S, reading: Duration, writing: Duration) -> Self {
+        Self {
+            inner,
+            reading: Patience {
+                limit: reading,
+                running: None,
+            },
+            writing: Patience {
+                limit: writing,
+                running: None,
+            },
         }
     }
 }
@@ -52,7 +67,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for StallTimeout<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let poll = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.reading.watch(cx, poll)
     }
 }
 
@@ -63,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
         let poll = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.watch(cx, poll)
+        self.writing.watch(cx, poll)
     }
 
     fn poll_write_vectored(
@@ -72,7 +88,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.watch(cx, poll)
+        self.writing.watch(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -81,7 +97,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let poll = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watch(cx, poll)
+        self.writing.watch(cx, poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -95,10 +111,20 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_peer_that_says_nothing_is_given_up() {
+        let (ours, _theirs) = duplex(4);
+        let mut stream = StallTimeout::new(ours, Duration::from_millis(1), LONG);
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+
     #[tokio::test]
     async fn a_peer_that_takes_nothing_is_given_up() {
         let (ours, _theirs) = duplex(4);
-        let mut stream = StallTimeout::new(ours, Duration::from_millis(1));
+        let mut stream = StallTimeout::new(ours, LONG, Duration::from_millis(1));
         stream.write_all(b"1234").await.unwrap();
         assert_eq!(
             stream.write_all(b"5").await.unwrap_err().kind(),
@@ -109,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_bytes_is_served() {
         let (ours, mut theirs) = duplex(4);
-        let mut stream = StallTimeout::new(ours, Duration::from_secs(60));
+        let mut stream = StallTimeout::new(ours, LONG, LONG);
         let taken = tokio::spawn(async move {
             let mut taken = Vec::new();
             theirs.read_to_end(&mut taken).await.unwrap();

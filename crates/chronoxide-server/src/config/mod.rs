@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) use byte_size::{format_byte_size, parse_byte_size};
 pub(crate) use duration::{format_duration, parse_duration};
 pub(crate) use memory_budget::MemoryBudget;
-pub use settings::{CONFIG_FILE_VARIABLE, Origin, Setting, Settings};
+pub use settings::{CONFIG_FILE_VARIABLE, Setting, Settings};
 
 use settings::Named;
 

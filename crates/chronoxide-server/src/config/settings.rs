@@ -165,7 +165,7 @@ pub const CONFIG_FILE_VARIABLE: &str = "CHRONOXIDE_CONFIG";
 
 /// Where a value came from; later variants win over earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+enum Origin {
     /// The table of settings.
     Default,
     /// The configuration file.
