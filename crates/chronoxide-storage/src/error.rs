@@ -70,13 +70,6 @@ pub enum Error {
         /// Whether the disk had no room.
         out_of_space: bool,
     },
-    /// Acknowledged records could be brought to the disk neither where they were nor in a new segment: the database
-    /// takes no writes until it is opened again.
-    #[error("writes are refused since the write-ahead log failed: {reason}")]
-    Poisoned {
-        /// The failure that came first, as text.
-        reason: String,
-    },
     /// Less is free on the file system than is to be left free. Writes work again by themselves when there is room.
     #[error("{} has {free_bytes} bytes left, and writes stop below {free_bytes_min}", path.display())]
     DiskFull {

@@ -97,6 +97,7 @@ struct Shared<T> {
     groups: AtomicU64,
     refused_groups: AtomicU64,
     syncs: TimingCounter,
+    refused_in_a_row: AtomicU64,
 }
 
 /// Figures of the log since it was opened.
@@ -201,6 +202,7 @@ impl<T: Send + Debug + 'static> Wal<T> {
             groups: AtomicU64::new(0),
             refused_groups: AtomicU64::new(0),
             syncs: TimingCounter::default(),
+            refused_in_a_row: AtomicU64::new(0),
         });
         let syncer = match options.durability {
             Durability::Sync => None,
@@ -317,16 +319,21 @@ impl<T> Shared<T> {
         match &written {
             Ok(first) => {
                 self.groups.fetch_add(1, Ordering::Relaxed);
+                self.refused_in_a_row.store(0, Ordering::Relaxed);
                 let mut numbered: Vec<(u64, T)> = (*first..).zip(items).collect();
                 self.sink.apply(&mut numbered);
             }
             Err(error) => {
                 self.refused_groups.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(
-                    error = error as &dyn std::error::Error,
-                    records = items.len(),
-                    "refused a group of writes"
-                );
+                let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+                // A full disk refuses thousands a second; the first, second, fourth and so on are enough to say so.
+                if in_a_row.is_power_of_two() {
+                    tracing::warn!(
+                        error = error as &dyn std::error::Error,
+                        in_a_row,
+                        "refused a group of writes"
+                    );
+                }
             }
         }
         group.finish(written);
