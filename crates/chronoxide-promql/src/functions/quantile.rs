@@ -1,5 +1,7 @@
 //! Quantiles of plain numbers: `quantile_over_time`, `mad_over_time`.
 
+use std::cmp::Ordering;
+
 use crate::Error;
 use crate::eval::CellValue;
 use crate::eval::window::Window;
@@ -46,7 +48,7 @@ pub(super) fn mad_over_time(
     Ok(Some(CellValue::Float(quantile(0.5, values))))
 }
 
-/// The `q`-quantile of `values`, interpolated between neighbours; sorts them, NaN first.
+/// The `q`-quantile of `values`, interpolated between neighbours; puts them in another order. NaN is the smallest.
 pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -57,17 +59,18 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(|left, right| {
-        right
-            .is_nan()
-            .cmp(&left.is_nan())
-            .then_with(|| left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal))
-    });
     let rank = q * (values.len() - 1) as f64;
-    let lower = rank.floor() as usize;
-    let upper = (lower + 1).min(values.len() - 1);
     let weight = rank - rank.floor();
-    values[lower] * (1.0 - weight) + values[upper] * weight
+    // Only the two neighbours of the rank have to be known, not the order of all others.
+    let (_, &mut lower, above) = values.select_nth_unstable_by(rank.floor() as usize, nan_first);
+    let upper = above.iter().copied().min_by(nan_first).unwrap_or(lower);
+    lower * (1.0 - weight) + upper * weight
+}
+
+/// By value, NaN before all numbers.
+fn nan_first(left: &f64, right: &f64) -> Ordering {
+    let by_value = left.partial_cmp(right);
+    by_value.unwrap_or_else(|| right.is_nan().cmp(&left.is_nan()))
 }
 
 #[cfg(test)]

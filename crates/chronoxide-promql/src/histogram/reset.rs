@@ -51,14 +51,18 @@ impl FloatHistogram {
     /// Whether a bucket outside the zero bucket lost observations since `previous`, of a finer or equal schema.
     fn run_fell(&self, own: &[(i32, f64)], previous: &[(i32, f64)], previous_schema: i8) -> bool {
         let threshold = self.zero_threshold;
-        let in_zero_bucket = |bucket: &&(i32, f64)| {
+        let in_zero_bucket = |bucket: &(i32, f64)| {
             threshold > 0.0 && lower_bound(bucket.0, previous_schema, &[]) < threshold
         };
-        let outside = previous.iter().skip_while(in_zero_bucket);
-        let merged = outside
-            .map(|&(index, count)| (coarser_index(index, previous_schema, self.schema), count));
+        let outside = &previous[previous.partition_point(in_zero_bucket)..];
+        if previous_schema == self.schema {
+            return any_fell(own, outside);
+        }
         let mut before = Run::new();
-        add_run(&mut before, merged);
+        let coarser = |&(index, count): &(i32, f64)| {
+            (coarser_index(index, previous_schema, self.schema), count)
+        };
+        add_run(&mut before, outside.iter().map(coarser));
         any_fell(own, &before)
     }
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chronoxide_model::Labels;
+use chronoxide_model::{Labels, METRIC_NAME};
 
 use super::groups::group_labels;
 use crate::Error;
-use crate::eval::{Cell, Charge, Column, Evaluation, Meter, Sink, StepSeries};
+use crate::eval::{Charge, Column, Evaluation, Meter, Sink, StepSeries};
 use crate::plan::{Aggregate, Expr, Grouping};
 
 /// Hands on one series for each value that comes in each group.
@@ -27,6 +27,8 @@ pub(super) fn for_each(
         label,
         grouping: &aggregate.grouping,
         steps: evaluation.steps.count,
+        bases: HashMap::new(),
+        floats: HashMap::new(),
         numbers: HashMap::new(),
         groups: Vec::new(),
         meter: &evaluation.query.meter,
@@ -49,6 +51,10 @@ struct Counts<'c> {
     label: &'c str,
     grouping: &'c Grouping,
     steps: usize,
+    /// Groups before they are told apart by value.
+    bases: HashMap<Labels, usize>,
+    /// The group of a float, by the number of its base and its bits.
+    floats: HashMap<(usize, u64), usize>,
     numbers: HashMap<Labels, usize>,
     groups: Vec<(Labels, Vec<f64>)>,
     meter: &'c Arc<Meter>,
@@ -57,38 +63,43 @@ struct Counts<'c> {
 
 impl Counts<'_> {
     fn add(&mut self, series: &StepSeries) -> Result<(), Error> {
-        // Values tend to stay the same from step to step.
-        let mut last: Option<(u64, usize)> = None;
-        for step in 0..series.column.len() {
-            let number = match (series.column.cell(step), last) {
-                (Cell::Absent, _) => continue,
-                (Cell::Float(value), Some((bits, number))) if value.to_bits() == bits => number,
-                (Cell::Float(value), _) => {
-                    let number = self.group(&series.labels, &plain_text(value))?;
-                    last = Some((value.to_bits(), number));
-                    number
-                }
-                (Cell::Histogram(histogram), _) => {
-                    self.group(&series.labels, &histogram.to_string())?
+        let labels = group_labels(self.grouping, &series.labels);
+        let base = labels.filtered(|name| name != self.label);
+        let next = self.bases.len();
+        let number = *self.bases.entry(base.clone()).or_insert(next);
+        for (step, value) in series.column.floats() {
+            let key = (number, value.to_bits());
+            let group = match self.floats.get(&key) {
+                Some(&group) => group,
+                None => {
+                    let group = self.group(&base, &plain_text(value))?;
+                    self.floats.insert(key, group);
+                    group
                 }
             };
-            self.groups[number].1[step] += 1.0;
+            self.groups[group].1[step] += 1.0;
+        }
+        for (step, histogram) in series.column.histograms() {
+            let group = self.group(&base, &histogram.to_string())?;
+            self.groups[group].1[step] += 1.0;
         }
         Ok(())
     }
 
-    /// The number of the group of a series at a step with the value `text`.
-    fn group(&mut self, labels: &Labels, text: &str) -> Result<usize, Error> {
-        let named = |labels: &Labels| {
-            let mut builder = labels.to_builder();
-            builder.set(self.label, text);
-            builder
-                .build()
-                .map_err(|error| Error::execution(error.to_string()))
-        };
+    /// The number of the group of `base` with the value `text`.
+    fn group(&mut self, base: &Labels, text: &str) -> Result<usize, Error> {
         let labels = match self.grouping {
-            Grouping::By(_) => named(&group_labels(self.grouping, labels))?,
-            Grouping::Without(_) => group_labels(self.grouping, &named(labels)?),
+            Grouping::Without(names)
+                if self.label == METRIC_NAME || names.iter().any(|name| name == self.label) =>
+            {
+                base.clone()
+            }
+            _ => {
+                let mut builder = base.to_builder();
+                builder.set(self.label, text);
+                let built = builder.build();
+                built.map_err(|error| Error::execution(error.to_string()))?
+            }
         };
         let next = self.groups.len();
         let number = *self.numbers.entry(labels.clone()).or_insert(next);
