@@ -447,3 +447,96 @@ fn idle_series_leave_the_registry_and_come_back() {
     assert_eq!(read_floats(&db), expected);
     assert_eq!(db.stats().series, 2);
 }
+
+/// Names and values in any order, `name=value` apart by semicolons, as no protocol sends them.
+#[derive(Debug)]
+struct Loose;
+
+/// How often a [`Loose`] key was decoded.
+static DECODED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+impl chronoxide_model::KeyEncoding for Loose {
+    fn id(&self) -> u8 {
+        200
+    }
+
+    fn decode(&self, key: &[u8]) -> Result<Labels, crate::LabelsError> {
+        DECODED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let text = String::from_utf8_lossy(key);
+        let pairs = text
+            .split(';')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        Labels::from_pairs(pairs)
+    }
+}
+
+#[test]
+fn all_keys_of_one_label_set_lead_to_one_series() {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    let keys: [&[u8]; 2] = [b"__name__=a;job=test", b"job=test;__name__=a"];
+    for round in 0..3 {
+        let mut batch = WriteBatch::new();
+        for (n, key) in (0..).zip(keys) {
+            batch.start_series_borrowed(key, &Loose);
+            batch.push_sample(crate::Sample::new(START_MS + 10 * round + n, 1.0));
+        }
+        batch.push(series("a"), START_MS + 10 * round + 5, 1.0);
+        assert!(db.write(&batch).unwrap().is_complete());
+    }
+    assert_eq!(
+        DECODED.load(std::sync::atomic::Ordering::Relaxed),
+        2,
+        "each key is decoded once"
+    );
+    assert_eq!(db.stats().series, 1);
+    assert_eq!(db.stats().series_created_total, 1);
+    let read = read_floats(&db);
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].1.len(), 9);
+    let mut batch = WriteBatch::new();
+    batch.start_series_borrowed(b"a=1;a=2", &Loose);
+    batch.push_sample(crate::Sample::new(START_MS, 1.0));
+    let outcome = db.write(&batch).unwrap();
+    assert_eq!(
+        outcome.rejections[0].reason,
+        RejectReason::DuplicateLabelName
+    );
+    assert_eq!(outcome.rejections[0].series, "a=1;a=2");
+}
+
+#[test]
+fn invalid_histograms_are_refused_and_stale_ones_kept() {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    let histogram = |sum: f64| crate::Histogram {
+        counter_reset_hint: chronoxide_model::CounterResetHint::Unknown,
+        schema: 3,
+        zero_threshold: 0.0,
+        sum,
+        positive_spans: Vec::new(),
+        negative_spans: Vec::new(),
+        counts: chronoxide_model::HistogramCounts::Integer(chronoxide_model::BucketCounts {
+            positive: vec![7],
+            ..Default::default()
+        }),
+        custom_bounds: Arc::default(),
+    };
+    let mut batch = WriteBatch::new();
+    batch.start_series(&series("h"));
+    batch.push_histogram(START_MS, 0, histogram(1.0));
+    batch.push_histogram(START_MS + 1, 0, histogram(chronoxide_model::STALE_MARKER));
+    let outcome = db.write(&batch).unwrap();
+    assert_eq!(
+        (outcome.histograms_accepted, outcome.samples_rejected),
+        (1, 1)
+    );
+    assert_eq!(outcome.rejections[0].reason, RejectReason::InvalidHistogram);
+    for _ in 0..2 {
+        let selection = Database::select(&db, &[], TimeRange::ALL).unwrap();
+        let read = selection.into_iter().next().unwrap().unwrap();
+        assert_eq!(read.columns().histogram_timestamps_ms, [START_MS + 1]);
+        assert!(read.columns().histograms[0].is_stale());
+        db.flush().unwrap();
+    }
+}

@@ -71,7 +71,7 @@ impl Workload {
 
     fn options() -> Options {
         Options {
-            retention: std::time::Duration::from_secs(3 * 24 * 3600),
+            retention: std::time::Duration::from_secs(50 * 3600),
             head_bytes_min: 4096,
             head_bytes_max: 1 << 20,
             ..Options::default()
@@ -85,7 +85,7 @@ impl Workload {
                 0 | 1 => db.flush().is_err(),
                 2 => db.compact().is_err(),
                 3 => {
-                    place.clock.advance(self.rng.random_range(0..DAY_MS / 4));
+                    place.clock.advance(self.rng.random_range(0..DAY_MS));
                     db.enforce_retention().is_err()
                 }
                 4 => {
@@ -172,6 +172,23 @@ fn run(seed: u64, prepare: impl FnOnce(&SimFs)) -> (Place, Workload) {
 
 fn operations(seed: u64) -> u64 {
     run(seed, |_| {}).0.disk.operation_count()
+}
+
+#[test]
+fn the_workloads_do_all_that_can_be_interrupted() {
+    let mut stats = Vec::new();
+    for seed in 1..=7 {
+        let place = Place::with_seed(seed);
+        let db = place.open(Workload::options());
+        Workload::new(seed).run(&place, &db, STEPS);
+        stats.push(db.stats());
+    }
+    let often = |did: fn(&Stats) -> bool| stats.iter().filter(|stats| did(stats)).count() >= 3;
+    assert!(often(|stats| stats.flushes.total > 3));
+    assert!(often(|stats| stats.compactions.total > 0));
+    assert!(often(|stats| stats.partitions_dropped_total > 0));
+    assert!(often(|stats| stats.series_evicted_total > 0));
+    assert!(stats.iter().all(|stats| stats.flushes.failures_total == 0 && stats.compactions.failures_total == 0));
 }
 
 impl SimFs {
