@@ -5,4 +5,5 @@ mod chunk_timestamps;
 mod chunk_values;
 mod corpus;
 mod hostile;
+mod log_corpus;
 mod sizes;
