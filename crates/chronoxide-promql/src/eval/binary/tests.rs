@@ -76,6 +76,16 @@ fn series_pair_by_their_labels_at_each_step() {
 }
 
 #[test]
+fn a_comparison_does_not_bring_back_a_name_that_is_to_go() {
+    let source = two_metrics();
+    assert_eq!(lines(&source, "-a < b"), ["{x=\"1\"} -1 _ -3"]);
+    assert_eq!(
+        lines(&source, "-a < on (x) group_left (__name__) b"),
+        ["b{x=\"1\"} -1 _ -3"]
+    );
+}
+
+#[test]
 fn scalars_work_on_every_series() {
     let source = two_metrics();
     assert_eq!(

@@ -3,6 +3,9 @@
 //! The sides are told apart by how many of their series may share a group: "one" is the right side, or the left one
 //! with `group_right`. As in Prometheus, `fill_left` fills the "many" side and `fill_right` the "one" side, also with
 //! `group_right`.
+//!
+//! One thing differs from Prometheus with late name removal: a comparison of `rate(a[5m])` and the like does not bring
+//! back the name `a`, which is to go; without late removal Prometheus agrees.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
