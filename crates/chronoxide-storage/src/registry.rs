@@ -192,7 +192,7 @@ impl Registry {
     /// The labels of series `sid`.
     pub(crate) fn labels(&self, sid: u32) -> Labels {
         let pairs = self.pair_ids(sid).iter().map(|pair| self.pairs.text(*pair));
-        Labels::from_pairs(pairs).expect("they come from a valid set")
+        Labels::from_ordered_pairs(pairs).expect("they come from a valid set")
     }
 
     /// Compares two series by their labels, as [`Labels`] compare.

@@ -89,7 +89,7 @@ impl LabelReader<'_> {
             let value = text.get(label.value.clone()).unwrap_or("");
             (label.name, value)
         });
-        Labels::from_pairs(labels)
+        Labels::from_ordered_pairs(labels)
             .map_err(|_| disorder("a series has labels that cannot stand together"))
     }
 }
