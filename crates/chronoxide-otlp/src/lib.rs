@@ -1,1 +1,62 @@
-//! OTLP metrics requests to write batches: pure functions of bytes and their own state.
+//! OTLP metrics requests to [`WriteBatch`](chronoxide_model::WriteBatch)es.
+//!
+//! Pure functions of bytes and their own state: [`translate_protobuf`] and [`translate_json`] read a request,
+//! [`translate_message`] takes one that gRPC has decoded. Names, labels and values come out as Prometheus users expect
+//! them, by the rules of the OpenTelemetry specification and Prometheus' own receiver; [`Options`] has the choices.
+//! There is no HTTP here, no gRPC and no storage.
+//!
+//! What concerns a whole request is an [`Error`]; what concerns one data point is one of the [`Refusals`], and the
+//! other points go on. Deltas are added up in [`DeltaStreams`], whose changes are committed once a batch is stored.
+//!
+//! ```
+//! use chronoxide_otlp::{DeltaLimits, DeltaStreams, Options, translate_json};
+//!
+//! let body = br#"{"resourceMetrics": [{
+//!     "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "checkout"}}]},
+//!     "scopeMetrics": [{"metrics": [{"name": "queue.size", "unit": "{item}", "gauge": {"dataPoints": [
+//!         {"timeUnixNano": "1700000000123000000", "asInt": "7"}
+//!     ]}}]}]
+//! }]}"#;
+//! let mut streams = DeltaStreams::new(DeltaLimits::default(), 0);
+//! let translation = translate_json(body, &Options::default(), &streams, 1_700_000_000_200)?;
+//! let series = translation.batch.series().next().expect("one series");
+//! assert_eq!(series.key.decode()?.to_string(), r#"queue_size{job="checkout", service_name="checkout"}"#);
+//! assert_eq!(series.samples[0].value, 7.0);
+//! // Once the batch is stored:
+//! streams.commit(translation.deltas);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How the modules fit: `json` and prost decode, `messages` shows what they found as the views of `view`, and
+//! `translator` makes samples of it, with a module for each kind of data point. The views are plain borrowed data, so
+//! that a decoder that walks the bytes in place can show them as well.
+
+mod attributes;
+mod buckets;
+mod decode;
+mod error;
+mod exemplar;
+mod exponential_histogram;
+mod histogram;
+mod json;
+mod label_set;
+mod messages;
+mod naming;
+mod number;
+mod options;
+mod refusal;
+mod resource;
+mod summary;
+mod target_info;
+mod temporality;
+mod translation;
+mod translator;
+mod view;
+
+pub use decode::{translate_json, translate_message, translate_protobuf};
+pub use error::{Error, Result};
+pub use naming::{NameKind, metric_name};
+pub use options::{DeltaMode, HistogramForm, Options, Promotion, TranslationStrategy};
+pub use refusal::{RefusalReason, Refusals};
+pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams};
+pub use translation::{PartialSuccess, Translation};

@@ -1,0 +1,14 @@
+//! Names: OTLP's dotted names and UCUM units in the forms that Prometheus users expect.
+//!
+//! The rules are those of Prometheus' `otlptranslator`, so that series keep their names when a dashboard moves.
+
+mod label;
+mod metric;
+mod units;
+
+pub(crate) use label::LabelNamer;
+pub use metric::{NameKind, metric_name};
+pub(crate) use units::{label_unit, metadata_unit};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! `target_info`: a series of value 1 that carries what is known of a resource.
+
+use chronoxide_model::{CanonicalKey, Metadata, MetricType, Sample};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::translator::Translator;
+
+const NAME: &str = "target_info";
+
+/// How many samples of `target_info` one request makes beside the latest of each resource.
+const SAMPLES_MAX: usize = 1 << 16;
+
+impl Translator<'_> {
+    /// Closes the resource: its `target_info` covers the times of its data points.
+    pub(crate) fn end_resource(&mut self) {
+        let Some((first_ms, last_ms)) = self.resource.times_ms else {
+            return;
+        };
+        if self.resource.target.is_empty() {
+            return;
+        }
+        self.resource.target.write_key(NAME, None, &mut self.key);
+        let series = xxh3_128(&self.key);
+        let mut times = std::mem::take(&mut self.target_times);
+        times.clear();
+        self.spread(first_ms, last_ms, &mut times);
+        times.retain(|time_ms| self.targets_seen.insert((series, *time_ms)));
+        if !times.is_empty() {
+            self.batch.start_series_copied(&self.key, &CanonicalKey);
+            for time_ms in &times {
+                self.batch.push_sample(Sample::new(*time_ms, 1.0));
+            }
+            let metadata = Metadata {
+                metric_type: MetricType::Gauge,
+                help: "Target metadata".to_owned(),
+                unit: String::new(),
+            };
+            self.push_metadata(NAME.to_owned(), metadata);
+        }
+        self.target_times = times;
+    }
+
+    /// Times from the first to the last, half a lookback apart, so that every instant between finds a sample.
+    fn spread(&mut self, first_ms: i64, last_ms: i64, times: &mut Vec<i64>) {
+        let step_ms = (self.options.lookback_ms / 2).max(1);
+        let mut time_ms = first_ms;
+        while time_ms < last_ms && self.target_samples < SAMPLES_MAX {
+            times.push(time_ms);
+            self.target_samples += 1;
+            time_ms = time_ms.saturating_add(step_ms);
+        }
+        times.push(last_ms);
+    }
+}

@@ -1,0 +1,413 @@
+//! The translation of one request: resource, scope and metric set the scene, data points become samples.
+
+use std::collections::{HashMap, HashSet};
+
+use chronoxide_model::{CanonicalKey, Metadata, MetricType, Sample, WriteBatch};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use crate::label_set::{Collision, LabelSet};
+use crate::naming::{LabelNamer, NameKind, label_unit, metadata_unit, metric_name};
+use crate::refusal::Refusal;
+use crate::resource::{self, Resource, check_bytes, check_count, sort_attributes};
+use crate::temporality::DeltaTurn;
+use crate::view::{Attribute, Metric, MetricKind, Point, Scope, Temporality};
+use crate::{DeltaMode, DeltaStreams, Options, RefusalReason, Refusals, Translation};
+
+/// How many bytes of series keys one request may make; a request that passes it never fits.
+const KEY_BYTES_MAX: usize = 512 << 20;
+
+/// Turns the parts of a request, shown one after the other, into a [`Translation`].
+///
+/// The order of calls: `begin_resource`, in it `begin_scope`, in it `begin_metric`, then the metric's points, and
+/// `end_resource` once the resource is through.
+#[derive(Debug)]
+pub(crate) struct Translator<'o> {
+    pub(crate) options: &'o Options,
+    namer: LabelNamer,
+    pub(crate) deltas: DeltaTurn<'o>,
+    pub(crate) batch: WriteBatch<'static>,
+    pub(crate) resource: Resource,
+    scope: LabelSet,
+    scope_refusal: Option<Refusal>,
+    pub(crate) metric: MetricState,
+    /// Labels of the current point, sorted, without the metric name.
+    pub(crate) labels: LabelSet,
+    pub(crate) key: Vec<u8>,
+    key_bytes: usize,
+    /// Key and time of each point so far, with a digest of its value.
+    seen: HashMap<(u128, i64), u64>,
+    pub(crate) targets_seen: HashSet<(u128, i64)>,
+    pub(crate) target_samples: usize,
+    pub(crate) target_times: Vec<i64>,
+    metadata_seen: HashSet<u64>,
+    pub(crate) report: Report,
+}
+
+/// The metric whose points come.
+#[derive(Debug, Default)]
+pub(crate) struct MetricState {
+    /// The name that its series have, or begin with.
+    pub(crate) name: String,
+    original_name: String,
+    help: String,
+    unit: String,
+    metric_type: MetricType,
+    /// Why none of its points can be taken.
+    refusal: Option<Refusal>,
+    /// Whether its points are added up.
+    pub(crate) accumulates: bool,
+    /// Whether its points are stored as the deltas they are.
+    pub(crate) raw_delta: bool,
+    unit_label: String,
+    described: bool,
+}
+
+/// What is said of a request beside its batch.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) refusals: Refusals,
+    pub(crate) points_accepted: u64,
+    pub(crate) attributes_dropped: u64,
+    pub(crate) exemplars_dropped: u64,
+}
+
+/// When a point was, in the units of samples.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) time_ms: i64,
+    /// 0 when unknown.
+    pub(crate) start_ms: i64,
+}
+
+impl Times {
+    pub(crate) fn new(start_ns: u64, time_ns: u64) -> Self {
+        // A start after the point it starts means nothing, and is no reason to lose the point.
+        let start_ns = if start_ns <= time_ns { start_ns } else { 0 };
+        Self {
+            time_ms: milliseconds(time_ns),
+            start_ms: milliseconds(start_ns),
+        }
+    }
+}
+
+/// Nanoseconds since 1970 as the milliseconds of samples.
+pub(crate) fn milliseconds(ns: u64) -> i64 {
+    i64::try_from(ns / 1_000_000).expect("2^64 / 10^6 is less than 2^63")
+}
+
+impl<'o> Translator<'o> {
+    pub(crate) fn new(options: &'o Options, streams: &'o DeltaStreams, now_ms: i64) -> Self {
+        Self {
+            options,
+            namer: LabelNamer::new(options),
+            deltas: DeltaTurn::new(streams, now_ms),
+            batch: WriteBatch::new(),
+            resource: Resource::default(),
+            scope: LabelSet::default(),
+            scope_refusal: None,
+            metric: MetricState::default(),
+            labels: LabelSet::default(),
+            key: Vec::new(),
+            key_bytes: 0,
+            seen: HashMap::new(),
+            targets_seen: HashSet::new(),
+            target_samples: 0,
+            target_times: Vec::new(),
+            metadata_seen: HashSet::new(),
+            report: Report::default(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Translation {
+        Translation {
+            batch: self.batch,
+            refusals: self.report.refusals,
+            points_accepted: self.report.points_accepted,
+            attributes_dropped: self.report.attributes_dropped,
+            exemplars_dropped: self.report.exemplars_dropped,
+            deltas: self.deltas.into_changes(),
+        }
+    }
+
+    pub(crate) fn begin_resource(&mut self, attributes: &mut [Attribute<'_>]) {
+        let (resource, dropped) = Resource::new(attributes, self.options, &self.namer);
+        self.resource = resource;
+        self.report.attributes_dropped += dropped;
+    }
+
+    pub(crate) fn begin_scope(&mut self, scope: &mut Scope<'_, '_>) {
+        self.scope.clear();
+        self.scope_refusal = None;
+        if !self.options.scope_labels || scope.name.is_empty() {
+            return;
+        }
+        if let Err(refusal) = check_count(scope.attributes.len(), "scope") {
+            self.scope_refusal = Some(refusal);
+            return;
+        }
+        sort_attributes(scope.attributes);
+        for attribute in resource::unique(scope.attributes) {
+            let namer = &self.namer;
+            if !self
+                .scope
+                .add_attribute(namer, "otel_scope_", attribute, Collision::Replace)
+            {
+                self.report.attributes_dropped += 1;
+            }
+        }
+        self.scope.set("otel_scope_name", scope.name);
+        self.scope.set("otel_scope_version", scope.version);
+        self.scope.set("otel_scope_schema_url", scope.schema_url);
+        self.scope_refusal = check_bytes(self.scope.text_bytes(), "scope").err();
+    }
+
+    pub(crate) fn begin_metric(&mut self, metric: &Metric<'_>) {
+        let options = self.options;
+        let translated = metric_name(
+            options.translation,
+            metric.name,
+            metric.unit,
+            name_kind(metric.kind),
+        );
+        let refusal = match &translated {
+            Some(_) => self.temporality_refusal(metric.kind),
+            None => Some(Refusal::new(
+                RefusalReason::UnusableName,
+                "no metric name is left of it after translation",
+            )),
+        };
+        let delta = temporality(metric.kind) == Some(Temporality::Delta);
+        let raw_delta = delta && options.delta == DeltaMode::Raw;
+        self.metric = MetricState {
+            name: translated.unwrap_or_default(),
+            original_name: metric.name.to_owned(),
+            help: metric.description.to_owned(),
+            unit: metric.unit.to_owned(),
+            metric_type: if raw_delta {
+                MetricType::Unknown
+            } else {
+                metric_type(metric)
+            },
+            refusal,
+            accumulates: delta && options.delta == DeltaMode::Cumulative,
+            raw_delta,
+            unit_label: if options.type_and_unit_labels {
+                label_unit(metric.unit, options.translation.escapes())
+            } else {
+                String::new()
+            },
+            described: false,
+        };
+    }
+
+    fn temporality_refusal(&self, kind: MetricKind) -> Option<Refusal> {
+        match temporality(kind)? {
+            Temporality::Cumulative => None,
+            Temporality::Unspecified => Some(Refusal::new(
+                RefusalReason::UnspecifiedTemporality,
+                "its aggregation temporality is neither delta nor cumulative",
+            )),
+            Temporality::Delta if self.options.delta == DeltaMode::Reject => Some(Refusal::new(
+                RefusalReason::DeltaTemporality,
+                "delta temporality is refused here; let the sender use cumulative temporality, or set option \
+                 otlp.delta to cumulative or raw",
+            )),
+            Temporality::Delta => None,
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        self.report
+            .refusals
+            .add(&self.metric.original_name, refusal);
+    }
+
+    /// Checks what all kinds of points share, and makes the point's labels.
+    pub(crate) fn admit(&mut self, point: &mut Point<'_, '_>) -> Result<Times, Refusal> {
+        let refusals = [
+            &self.resource.refusal,
+            &self.scope_refusal,
+            &self.metric.refusal,
+        ];
+        if let Some(refusal) = refusals.into_iter().flatten().next() {
+            return Err(refusal.clone());
+        }
+        if point.time_ns == 0 {
+            return Err(Refusal::new(
+                RefusalReason::MissingTime,
+                "timeUnixNano is missing or 0",
+            ));
+        }
+        self.fill_labels(point.attributes)?;
+        self.check_room(1)?;
+        Ok(Times::new(point.start_ns, point.time_ns))
+    }
+
+    /// Checks that `series` more series like the current point's fit into the batch.
+    pub(crate) fn check_room(&self, series: usize) -> Result<(), Refusal> {
+        let series_bytes = self.labels.text_bytes() + self.metric.name.len() + 64;
+        let bytes = series_bytes
+            .saturating_mul(series)
+            .saturating_add(self.key_bytes);
+        if bytes <= KEY_BYTES_MAX {
+            return Ok(());
+        }
+        let detail =
+            format!("the series of the request pass {KEY_BYTES_MAX} bytes; send smaller requests");
+        Err(Refusal::new(RefusalReason::RequestTooLarge, detail))
+    }
+
+    fn fill_labels(&mut self, attributes: &mut [Attribute<'_>]) -> Result<(), Refusal> {
+        check_count(attributes.len(), "data point")?;
+        sort_attributes(attributes);
+        let labels = &mut self.labels;
+        labels.clear();
+        for attribute in resource::unique(attributes) {
+            if attribute.key == chronoxide_model::METRIC_NAME {
+                continue;
+            }
+            if !labels.add_point_attribute(&self.namer, attribute) {
+                self.report.attributes_dropped += 1;
+            }
+            check_bytes(labels.text_bytes(), "data point")?;
+        }
+        for (name, value) in self.resource.promoted.iter() {
+            labels.set_if_absent(name, value);
+        }
+        self.resource.add_identity(labels);
+        for (name, value) in self.scope.iter() {
+            labels.set(name, value);
+        }
+        if self.options.type_and_unit_labels {
+            if self.metric.metric_type != MetricType::Unknown {
+                labels.set("__type__", self.metric.metric_type.as_str());
+            }
+            if !self.metric.unit_label.is_empty() {
+                labels.set("__unit__", &self.metric.unit_label);
+            }
+        }
+        labels.sort();
+        Ok(())
+    }
+
+    /// The hash of the current point's stream: its labels and the metric's name.
+    pub(crate) fn stream_hash(&mut self) -> u128 {
+        self.labels
+            .write_key(&self.metric.name, None, &mut self.key);
+        xxh3_128_with_seed(&self.key, self.deltas.seed())
+    }
+
+    /// Whether the point is to be written: not when the same stream already has this value at this time.
+    pub(crate) fn claim(
+        &mut self,
+        stream: u128,
+        time_ms: i64,
+        digest: u64,
+    ) -> Result<bool, Refusal> {
+        match self.seen.insert((stream, time_ms), digest) {
+            None => Ok(true),
+            Some(earlier) if earlier == digest => Ok(false),
+            Some(earlier) => {
+                self.seen.insert((stream, time_ms), earlier);
+                Err(Refusal::new(
+                    RefusalReason::Duplicate,
+                    format!("a second value for one series at {time_ms} ms"),
+                ))
+            }
+        }
+    }
+
+    /// Counts an accepted point and, with its first one, tells what the metric is.
+    pub(crate) fn accept(&mut self, times: Times, stale: bool) {
+        self.report.points_accepted += 1;
+        self.resource.note_time(times.time_ms);
+        if !stale && !self.metric.described {
+            self.metric.described = true;
+            let metadata = Metadata {
+                metric_type: self.metric.metric_type,
+                help: std::mem::take(&mut self.metric.help),
+                unit: metadata_unit(&self.metric.unit),
+            };
+            let name = self.metric.name.clone();
+            self.push_metadata(name, metadata);
+        }
+    }
+
+    /// Adds metadata unless the request has said the same before.
+    pub(crate) fn push_metadata(&mut self, name: String, metadata: Metadata) {
+        let said = format!(
+            "{name}\0{}\0{}\0{}",
+            metadata.metric_type, metadata.unit, metadata.help
+        );
+        if self.metadata_seen.insert(xxh3_64(said.as_bytes())) {
+            self.batch.push_metadata(name, metadata);
+        }
+    }
+
+    /// Begins the series of the current point with the metric's name, `suffix` after it, and one more label.
+    pub(crate) fn start_series(&mut self, suffix: &str, extra: Option<(&str, &str)>) {
+        if suffix.is_empty() {
+            self.labels
+                .write_key(&self.metric.name, extra, &mut self.key);
+        } else {
+            let bare = self.metric.name.len();
+            self.metric.name.push_str(suffix);
+            self.labels
+                .write_key(&self.metric.name, extra, &mut self.key);
+            self.metric.name.truncate(bare);
+        }
+        self.key_bytes += self.key.len();
+        self.batch.start_series_copied(&self.key, &CanonicalKey);
+    }
+
+    /// Adds a series with one float sample.
+    pub(crate) fn push_float(
+        &mut self,
+        suffix: &str,
+        extra: Option<(&str, &str)>,
+        times: Times,
+        value: f64,
+    ) {
+        self.start_series(suffix, extra);
+        let sample = Sample::new(times.time_ms, value);
+        self.batch.push_sample_started(sample, times.start_ms);
+    }
+}
+
+fn temporality(kind: MetricKind) -> Option<Temporality> {
+    match kind {
+        MetricKind::Gauge | MetricKind::Summary => None,
+        MetricKind::Sum { temporality, .. }
+        | MetricKind::Histogram { temporality }
+        | MetricKind::ExponentialHistogram { temporality } => Some(temporality),
+    }
+}
+
+fn name_kind(kind: MetricKind) -> NameKind {
+    match kind {
+        MetricKind::Gauge => NameKind::Gauge,
+        MetricKind::Sum {
+            monotonic: true, ..
+        } => NameKind::Counter,
+        _ => NameKind::Other,
+    }
+}
+
+fn metric_type(metric: &Metric<'_>) -> MetricType {
+    match metric.kind {
+        MetricKind::Sum {
+            monotonic: true, ..
+        } => MetricType::Counter,
+        // Prometheus types that OTLP has no word for come as gauges with a hint.
+        MetricKind::Gauge | MetricKind::Sum { .. } => match metric.type_hint {
+            "unknown" => MetricType::Unknown,
+            "info" => MetricType::Info,
+            "stateset" => MetricType::StateSet,
+            _ => MetricType::Gauge,
+        },
+        MetricKind::Histogram { .. } | MetricKind::ExponentialHistogram { .. } => {
+            MetricType::Histogram
+        }
+        MetricKind::Summary => MetricType::Summary,
+    }
+}

@@ -1,0 +1,6 @@
+//! Requests in, series out.
+
+mod deltas;
+mod hostile;
+mod points;
+mod request;

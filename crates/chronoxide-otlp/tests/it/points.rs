@@ -1,0 +1,5 @@
+//! Whole data points and what becomes of them.
+
+mod histograms;
+mod numbers;
+mod resources;
