@@ -1,1 +1,13 @@
-//! Tools for the system tests: starting the real binary, speaking its protocols, reading its answers.
+//! Tools for the system tests: the real binary as a process, its peers as processes, the protocols they speak.
+
+mod answer;
+mod body;
+mod peers;
+mod process;
+mod server;
+
+pub use answer::{Answer, VectorSample, query, query_range};
+pub use body::{LabelPair, RemoteWriteSample, remote_write_body};
+pub use peers::{Agent, NodeExporter};
+pub use process::{Process, free_port, wait_until};
+pub use server::{Push, Server};

@@ -1,1 +1,11 @@
-//! The whole system, spoken to over HTTP.
+//! The whole system: the real binary, real peers, spoken to over HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics says what failed"
+)]
+
+mod agent;
+mod dashboards;
+mod kill;

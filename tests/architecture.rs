@@ -1,0 +1,159 @@
+//! The dependency table of ARCHITECTURE.md, checked against `cargo metadata`.
+//!
+//! Cargo already refuses what a manifest does not name; this test refuses a manifest that names too much.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics says what failed"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+/// Which crates of the project each crate may see, in its shipped code.
+const MAY_SEE: &[(&str, &[&str])] = &[
+    ("chronoxide-model", &[]),
+    ("chronoxide-format", &["chronoxide-model"]),
+    (
+        "chronoxide-storage",
+        &["chronoxide-model", "chronoxide-format"],
+    ),
+    ("chronoxide-promql", &["chronoxide-model"]),
+    ("chronoxide-remote-write", &["chronoxide-model"]),
+    ("chronoxide-otlp", &["chronoxide-model"]),
+    (
+        "chronoxide-server",
+        &[
+            "chronoxide-model",
+            "chronoxide-format",
+            "chronoxide-storage",
+            "chronoxide-promql",
+            "chronoxide-remote-write",
+            "chronoxide-otlp",
+            "chronoxide",
+        ],
+    ),
+    (
+        "chronoxide-cli",
+        &["chronoxide-server", "chronoxide-storage"],
+    ),
+    ("chronoxide", &["chronoxide-storage", "chronoxide-promql"]),
+];
+
+/// Packages from outside that a crate must never depend on in its shipped code, and why.
+const MUST_NOT_SEE: &[(&str, &[&str], &str)] = &[
+    (
+        "chronoxide-model",
+        &["tokio", "serde", "axum"],
+        "the model is plain data",
+    ),
+    (
+        "chronoxide-format",
+        &["tokio", "memmap2", "rustix"],
+        "the format is pure: no I/O",
+    ),
+    (
+        "chronoxide-storage",
+        &["tokio", "axum", "prost", "promql-parser"],
+        "storage knows no protocol and no runtime",
+    ),
+    (
+        "chronoxide-promql",
+        &["tokio", "axum", "serde_json"],
+        "queries know no transport",
+    ),
+    (
+        "chronoxide-remote-write",
+        &["tokio", "axum", "prost"],
+        "the hot path walks the wire itself",
+    ),
+    (
+        "chronoxide-otlp",
+        &["tokio", "axum", "tonic"],
+        "only the server owns sockets",
+    ),
+];
+
+fn metadata() -> Metadata {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(vec!["--locked".into()])
+        .exec()
+        .unwrap()
+}
+
+fn shipped(package: &Package) -> BTreeSet<&str> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind != DependencyKind::Development)
+        .map(|dependency| dependency.name.as_str())
+        .collect()
+}
+
+#[test]
+fn crates_see_only_what_the_table_allows() {
+    let metadata = metadata();
+    let table: BTreeMap<&str, &[&str]> = MAY_SEE.iter().copied().collect();
+    let own: BTreeSet<&str> = table.keys().copied().collect();
+    for package in metadata.workspace_packages() {
+        let Some(allowed) = table.get(package.name.as_str()) else {
+            continue;
+        };
+        for dependency in shipped(package).intersection(&own) {
+            assert!(
+                allowed.contains(dependency),
+                "{} must not see {dependency}",
+                package.name
+            );
+        }
+    }
+}
+
+#[test]
+fn crates_keep_away_from_what_would_blur_them() {
+    let metadata = metadata();
+    for (name, forbidden, why) in MUST_NOT_SEE {
+        let package = metadata
+            .workspace_packages()
+            .into_iter()
+            .find(|package| package.name.as_str() == *name);
+        let package = package.unwrap_or_else(|| panic!("{name} is a crate of the workspace"));
+        for dependency in *forbidden {
+            assert!(
+                !shipped(package).contains(dependency),
+                "{name} must not see {dependency}: {why}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_table_lists_every_crate_and_folders_are_named_as_packages() {
+    let metadata = metadata();
+    let table: BTreeSet<&str> = MAY_SEE.iter().map(|(name, _)| *name).collect();
+    let mut found = BTreeSet::new();
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.parent().unwrap();
+        if folder.parent().unwrap().file_name() == Some("crates") {
+            assert_eq!(folder.file_name(), Some(package.name.as_str()));
+            found.insert(package.name.as_str());
+        }
+    }
+    assert_eq!(found, table);
+}
+
+#[test]
+fn every_crate_inherits_the_lints() {
+    for package in metadata().workspace_packages() {
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} does not inherit the lints",
+            package.name
+        );
+    }
+}
