@@ -1,1 +1,10 @@
-//! The workload the benches share: the recorded scrapes where they are at hand, a seeded synthetic set otherwise.
+//! The workload that the benches share: recorded scrapes where they are at hand, a seeded synthetic set otherwise.
+//!
+//! Recorded scrapes are read from `CHRONOXIDE_CAPTURE`, or from `../shared/data/capture.bin.zst` beside the
+//! repository. One second apart, 30 minutes long; [`Workload::every`] thins them out.
+
+mod capture;
+mod synthetic;
+mod workload;
+
+pub use workload::{Job, Workload};
