@@ -67,11 +67,13 @@ impl Answer {
         result.iter().map(vector_sample).collect()
     }
 
-    /// The only value of an instant vector, if it has just one.
+    /// The value of a scalar, or the only value of an instant vector that has just one.
     #[must_use]
     pub fn single(&self) -> Option<f64> {
-        if self.body["data"]["resultType"] != "vector" {
-            return None;
+        match self.body["data"]["resultType"].as_str() {
+            Some("scalar") => return self.body["data"]["result"][1].as_str()?.parse().ok(),
+            Some("vector") => {}
+            _ => return None,
         }
         match self.vector().as_slice() {
             [sample] => Some(sample.value),

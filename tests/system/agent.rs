@@ -162,8 +162,7 @@ fn what_a_real_agent_sends_comes_back_and_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let port = free_port();
-    let arguments = ["--otlp.grpc.listen=off", "--otlp.http.listen=off"];
-    let mut server = Server::start_with(&data, port, &arguments);
+    let mut server = Server::start_with(&data, port, &[]);
     let Some((exporter, agent)) = peers(folder.path(), &server.url()) else {
         return;
     };
@@ -185,7 +184,7 @@ fn what_a_real_agent_sends_comes_back_and_survives_kill_9() {
     let before = stored(&server);
     server.kill();
     std::thread::sleep(Duration::from_secs(3));
-    server = Server::start_with(&data, port, &arguments);
+    server = Server::start_with(&data, port, &[]);
     assert!(
         stored(&server) >= before,
         "{} samples were there before the kill, {} after",

@@ -134,7 +134,6 @@ fn no_acknowledged_sample_is_lost_to_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let port = free_port();
-    let arguments = ["--otlp.grpc.listen=off", "--otlp.http.listen=off"];
     let mut random = StdRng::seed_from_u64(SEED);
     let now_ms = i64::try_from(
         SystemTime::now()
@@ -145,7 +144,7 @@ fn no_acknowledged_sample_is_lost_to_kill_9() {
     .unwrap();
     // An hour ago, so that no number reaches into the future.
     let base_ms = now_ms - 3_600_000;
-    let mut server = Server::start_with(&data, port, &arguments);
+    let mut server = Server::start_with(&data, port, &[]);
     let acknowledged = Acknowledged::default();
     let stop = Arc::new(AtomicBool::new(false));
     let loaders = start_loaders(&server.url(), base_ms, &acknowledged, &stop);
@@ -154,12 +153,12 @@ fn no_acknowledged_sample_is_lost_to_kill_9() {
         server.kill();
         if kill % 5 == 4 {
             // Once more while it starts up.
-            let mut starting = Server::spawn(&data, port, &arguments).unwrap();
+            let mut starting = Server::spawn(&data, port, &[]).unwrap();
             std::thread::sleep(Duration::from_millis(random.random_range(1..60)));
             starting.kill();
         }
         let before = acknowledged.lock().unwrap().clone();
-        server = Server::start_with(&data, port, &arguments);
+        server = Server::start_with(&data, port, &[]);
         if kill % 10 == 9 {
             let missing = missing(&server, base_ms, &before);
             assert!(
