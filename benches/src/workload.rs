@@ -94,6 +94,25 @@ impl Workload {
             .collect()
     }
 
+    /// The middle scrape of all targets as one remote-write 1.0 body, as an agent would send it.
+    ///
+    /// # Panics
+    /// When snappy refuses to compress, which it does beyond 4 GiB only.
+    #[must_use]
+    pub fn remote_write_body(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        for job in &self.jobs {
+            let middle = job.times_ms.len() / 2;
+            for (labels, values) in job.series.iter().zip(&job.values) {
+                let series = wire_series(labels, job.times_ms[middle], values[middle]);
+                wire_bytes(1, &series, &mut message);
+            }
+        }
+        snap::raw::Encoder::new()
+            .compress_vec(&message)
+            .expect("a scrape compresses")
+    }
+
     /// Runs of at most `length` samples of each series: what becomes one chunk each.
     #[must_use]
     pub fn runs(&self, length: usize) -> Vec<SampleColumns> {
@@ -121,4 +140,36 @@ fn scrape_batch(job: &Job, index: usize, time_ms: i64) -> WriteBatch<'static> {
         }
     }
     batch
+}
+
+/// One `TimeSeries` message with one sample.
+fn wire_series(labels: &Labels, time_ms: i64, value: f64) -> Vec<u8> {
+    let mut series = Vec::new();
+    for (name, text) in labels.iter() {
+        let mut label = Vec::new();
+        wire_bytes(1, name.as_bytes(), &mut label);
+        wire_bytes(2, text.as_bytes(), &mut label);
+        wire_bytes(1, &label, &mut series);
+    }
+    let mut sample = vec![0x09];
+    sample.extend_from_slice(&value.to_le_bytes());
+    sample.push(0x10);
+    wire_varint(time_ms.cast_unsigned(), &mut sample);
+    wire_bytes(2, &sample, &mut series);
+    series
+}
+
+/// A length-delimited field.
+fn wire_bytes(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(field << 3 | 2);
+    wire_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn wire_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
