@@ -27,6 +27,7 @@ mod error;
 mod ingest;
 mod log_limit;
 mod page;
+mod raw_query;
 mod router;
 mod self_metrics;
 mod server;

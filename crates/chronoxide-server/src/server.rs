@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, DurabilityMode};
 use crate::error::{Error, Result};
+use crate::raw_query::RawQuery;
 use crate::router::router;
 use crate::self_metrics::Scraper;
 use crate::stall::StallTimeout;
@@ -214,7 +215,7 @@ async fn accept(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection's delay could not be turned off");
                 }
-                let stream = StallTimeout::new(stream, idle, STALL_TIMEOUT);
+                let stream = RawQuery::new(StallTimeout::new(stream, idle, STALL_TIMEOUT));
                 let connection = serve(stream, router.clone(), &graceful);
                 let state = Arc::clone(&state);
                 connections.spawn(async move {
@@ -243,7 +244,7 @@ async fn accept(
 
 /// Serves the requests of one connection.
 fn serve(
-    stream: StallTimeout<TcpStream>,
+    stream: RawQuery<StallTimeout<TcpStream>>,
     router: Router,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + use<> {

@@ -250,3 +250,52 @@ fn promised_bytes_that_do_not_come_hold_up_nobody() {
     server.write(&[series(&[("__name__", "x")], now_ms(), 1.0)]);
     drop(promises);
 }
+
+#[test]
+fn queries_may_be_typed_without_percent_encoding() {
+    let server = Running::start();
+    server.write(&[series(
+        &[("__name__", "up"), ("job", "größe")],
+        now_ms(),
+        1.0,
+    )]);
+    let found = r#""metric":{"__name__":"up","job":"größe"}"#;
+    for query in [
+        r#"up{job="größe"}"#,
+        "up>0",
+        "up<2",
+        "2>up",
+        "up#comment",
+        r#"up{job=~"[^`|]{1,9}"}"#,
+        "up%7Bjob=%22gr%C3%B6%C3%9Fe%22%7D>0",
+    ] {
+        let request = format!(
+            "GET /api/v1/query?query={query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        );
+        let answer = server.raw(request.as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains(found),
+            "{query}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn bodies_between_typed_queries_arrive_as_they_were_sent() {
+    let server = Running::start();
+    let form = "query=%22GET+/?%22\"<>é\" HTTP/1.1\r\n\r\n\"";
+    let request = format!(
+        "GET /api/v1/query?query=\"<one>\" HTTP/1.1\r\nHost: x\r\n\r\n\
+         POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{form}\
+         GET /api/v1/query?query=\"<two>\" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        form.len()
+    );
+    let answer = server.raw(request.as_bytes());
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 400").count(), 1, "{answer}");
+    assert!(
+        answer.contains("<one>") && answer.contains("<two>"),
+        "{answer}"
+    );
+}
