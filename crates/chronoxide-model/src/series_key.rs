@@ -64,25 +64,16 @@ impl CanonicalKey {
 }
 
 impl CanonicalKey {
-    /// The pairs of name and value in `key`, as they stand in it; they are checked to be UTF-8, and no more.
-    pub fn pairs(key: &[u8]) -> impl Iterator<Item = Result<(&str, &str), LabelsError>> {
+    /// Name and value of the first label in `key`, as they stand there, and the rest of the key. They are checked to be
+    /// UTF-8, and no more.
+    ///
+    /// # Errors
+    /// When the key is cut short or not UTF-8.
+    pub fn split_first(key: &[u8]) -> Result<(&str, &str, &[u8]), LabelsError> {
         let mut offset = 0;
-        std::iter::from_fn(move || {
-            if offset >= key.len() {
-                return None;
-            }
-            let mut pair = || {
-                Ok((
-                    decode_text(key, &mut offset)?,
-                    decode_text(key, &mut offset)?,
-                ))
-            };
-            let pair = pair();
-            if pair.is_err() {
-                offset = key.len();
-            }
-            Some(pair)
-        })
+        let name = decode_text(key, &mut offset)?;
+        let value = decode_text(key, &mut offset)?;
+        Ok((name, value, &key[offset..]))
     }
 }
 
@@ -92,7 +83,13 @@ impl KeyEncoding for CanonicalKey {
     }
 
     fn decode(&self, key: &[u8]) -> Result<Labels, LabelsError> {
-        let pairs: Vec<(&str, &str)> = Self::pairs(key).collect::<Result<_, _>>()?;
+        let mut pairs = Vec::new();
+        let mut offset = 0;
+        while offset < key.len() {
+            let name = decode_text(key, &mut offset)?;
+            let value = decode_text(key, &mut offset)?;
+            pairs.push((name, value));
+        }
         Labels::from_pairs(pairs)
     }
 }

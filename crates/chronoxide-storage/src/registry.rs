@@ -20,7 +20,7 @@ use roaring::RoaringBitmap;
 
 pub(crate) use keys::{Cursor, KeyHash};
 pub(crate) use limits::{LabelLimits, shortened};
-pub(crate) use order::LabelOrder;
+pub(crate) use order::OrderCache;
 
 use keys::KeyTable;
 use pairs::Pairs;
@@ -92,16 +92,13 @@ impl Registry {
 
     /// Adds a series under an id from [`Registry::free_ids`], known by its canonical key.
     pub(crate) fn insert(&mut self, sid: u32, labels: &Labels, canonical: KeyHash) {
-        self.insert_pairs(sid, labels.iter(), canonical);
+        self.take_id(sid);
+        self.insert_row(sid, labels.iter());
+        self.keys.insert(canonical, sid);
     }
 
-    /// Adds a series by its pairs, which are in order, none of them empty.
-    fn insert_pairs<'a>(
-        &mut self,
-        sid: u32,
-        pairs: impl Iterator<Item = (&'a str, &'a str)>,
-        canonical: KeyHash,
-    ) {
+    /// Makes room for `sid`, which is free from here on for nobody else.
+    fn take_id(&mut self, sid: u32) {
         if self.free.last() == Some(&sid) {
             self.free.pop();
         }
@@ -111,17 +108,27 @@ impl Registry {
             self.free.extend(skipped.rev());
             self.rows.resize(index + 1, Row::default());
         }
-        self.insert_row(sid, pairs);
-        self.keys.insert(canonical, sid);
     }
 
     fn insert_row<'a>(&mut self, sid: u32, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
         let start = self.pair_ids.len();
-        let previous = start - self.last_labels;
         for (at, (name, value)) in pairs.enumerate() {
-            let guess = (previous + at < start).then(|| self.pair_ids[previous + at]);
-            let pair = self.pairs.add_guessed(name, value, sid, guess);
+            let pair = self.pairs.intern(name, value, self.guess(start, at));
             self.pair_ids.push(pair);
+        }
+        self.finish_row(sid, start);
+    }
+
+    /// The pair at place `at` of the series inserted last, when the next one's pairs begin at `start`.
+    fn guess(&self, start: usize, at: usize) -> Option<u32> {
+        let place = start - self.last_labels + at;
+        (place < start).then(|| self.pair_ids[place])
+    }
+
+    /// Gives the pairs from `start` on to series `sid`.
+    fn finish_row(&mut self, sid: u32, start: usize) {
+        for pair in &self.pair_ids[start..] {
+            self.pairs.add_series(*pair, sid);
         }
         self.last_labels = self.pair_ids.len() - start;
         self.rows[sid as usize] = Row {
@@ -138,20 +145,42 @@ impl Registry {
 
     /// Adds a series by its canonical key without building its labels; `false` when the key is not canonical.
     pub(crate) fn insert_key(&mut self, sid: u32, key: &[u8], hash: KeyHash) -> bool {
-        let mut last_name = "";
-        let is_canonical = CanonicalKey::pairs(key).all(|pair| match pair {
-            Ok((name, value)) => {
-                let follows = last_name < name && !value.is_empty();
-                last_name = name;
-                follows
-            }
-            Err(_) => false,
-        });
-        if is_canonical {
-            let pairs = CanonicalKey::pairs(key).filter_map(Result::ok);
-            self.insert_pairs(sid, pairs, hash);
+        let start = self.pair_ids.len();
+        if !self.intern_key(key, start) {
+            self.pair_ids.truncate(start);
+            return false;
         }
-        is_canonical
+        self.take_id(sid);
+        self.finish_row(sid, start);
+        self.keys.insert(hash, sid);
+        true
+    }
+
+    /// Appends the pairs of `key` to `pair_ids`, up to the first that makes the key no canonical one.
+    fn intern_key(&mut self, key: &[u8], start: usize) -> bool {
+        let mut offset = 0;
+        while offset < key.len() {
+            let guess = self.guess(start, self.pair_ids.len() - start);
+            let guessed =
+                guess.and_then(|guess| Some((guess, self.pairs.end_in_key(guess, key, offset)?)));
+            let (pair, end) = match guessed {
+                Some(guessed) => guessed,
+                None => match CanonicalKey::split_first(&key[offset..]) {
+                    Ok((name, value, rest)) if !value.is_empty() => {
+                        (self.pairs.intern(name, value, None), key.len() - rest.len())
+                    }
+                    _ => return false,
+                },
+            };
+            let last = self.pair_ids[start..].last();
+            let last_name = last.map_or("", |last| self.pairs.text(*last).0);
+            if self.pairs.text(pair).0 <= last_name {
+                return false;
+            }
+            self.pair_ids.push(pair);
+            offset = end;
+        }
+        true
     }
 
     /// Makes a further key stand for a series. Beyond a bound the key is not kept, and costs a decoding each time:

@@ -18,14 +18,14 @@ use crate::data_dir::DataDir;
 use crate::head::BatchRows;
 use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::quarantine::Quarantine;
-use crate::registry::{LabelLimits, LabelOrder, Registry};
+use crate::registry::{LabelLimits, OrderCache, Registry};
 use crate::select::View;
 use crate::wal::Wal;
 use crate::{Clock, Error, Fs, Options, Result, Stats};
 
 /// The engine behind a [`Database`](crate::Database).
 ///
-/// Lock order: `maintenance`, `files`, `writers`, `creation`, `order`, `registry`, the locks of the logs, the catalog's
+/// Lock order: `maintenance`, `files`, `writers`, `creation`, `registry`, `order`, the locks of the logs, the catalog's
 /// edit lock, a batch's lock.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -40,7 +40,7 @@ pub(super) struct Engine {
     pub(super) creation: Mutex<()>,
     /// Shared by whoever holds series ids on the way to the log; held alone while ids are taken back.
     pub(super) writers: RwLock<()>,
-    pub(super) order: Mutex<Arc<LabelOrder>>,
+    pub(super) order: OrderCache,
     pub(super) sink: Arc<Sink>,
     pub(super) wal: Wal<Batch>,
     /// Held by a flush, and while the list of parts changes.
@@ -103,9 +103,6 @@ const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 
 /// Frozen batches may take this many times [`Options::head_bytes_max`].
 const BACKLOG_BATCHES_MAX: usize = 2;
-
-/// So few series may be out of order before a selection sorts them in for good.
-const UNRANKED_SERIES_MAX: usize = 256;
 
 impl Engine {
     /// Stores a batch: admits it, logs it, and has it applied with its group.
@@ -219,33 +216,10 @@ impl Engine {
         let kept = TimeRange::new(self.retention_cut_ms(), i64::MAX).ok()?;
         Some(View {
             range: range.intersection(&kept)?,
-            order: self.label_order(),
+            order: &self.order,
             snapshot: self.sink.catalog.snapshot(),
             registry: &self.registry,
         })
-    }
-
-    /// The label order of the active series; some new ones may not be in it.
-    fn label_order(&self) -> Arc<LabelOrder> {
-        let order = Arc::clone(&self.order.lock());
-        let unranked = self
-            .registry
-            .read()
-            .len()
-            .saturating_sub(order.sids().len());
-        if unranked > UNRANKED_SERIES_MAX {
-            return self.label_order_of_all();
-        }
-        order
-    }
-
-    /// The label order of all active series and no others.
-    pub(super) fn label_order_of_all(&self) -> Arc<LabelOrder> {
-        let mut order = self.order.lock();
-        if let Some(updated) = order.updated(&self.registry.read()) {
-            *order = Arc::new(updated);
-        }
-        Arc::clone(&order)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -80,7 +80,7 @@ impl Engine {
     }
 
     fn flush_batch(&self, files: &mut Files, batch: &Arc<HeadBatch>) -> Result<()> {
-        let order = self.label_order_of_all();
+        let order = self.order.of_all(&self.registry.read());
         batch.read(|rows| self.write_parts(files, rows, order.sids()))?;
         self.sink.catalog.edit(|snapshot| {
             snapshot.frozen.retain(|frozen| !Arc::ptr_eq(frozen, batch));

@@ -163,7 +163,7 @@ impl Engine {
             .checkpoint(|| canonical_keys(&kept))?;
         *self.registry.write() = kept;
         // An id must lose its rank before other labels get it.
-        self.label_order_of_all();
+        self.order.of_all(&self.registry.read());
         self.counters.series_evicted(idle.len());
         let evicted = idle.len();
         files.retired.push((self.wal.stats().next_seq, idle));

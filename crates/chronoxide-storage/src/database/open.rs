@@ -26,7 +26,7 @@ use crate::head::BatchRows;
 use crate::metadata::MetadataStore;
 use crate::partitions::Partitions;
 use crate::quarantine::Quarantine;
-use crate::registry::{LabelLimits, Registry};
+use crate::registry::{LabelLimits, OrderCache, Registry};
 use crate::registry_log::RegistryLog;
 use crate::wal::{Wal, WalOptions};
 use crate::{Clock, Error, Fs, Options, Result};
@@ -120,7 +120,7 @@ impl Engine {
             registry: RwLock::new(registry),
             creation: Mutex::default(),
             writers: RwLock::default(),
-            order: Mutex::default(),
+            order: OrderCache::default(),
             sink,
             wal,
             maintenance: Mutex::default(),

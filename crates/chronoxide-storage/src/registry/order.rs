@@ -3,7 +3,9 @@
 //! Comparing labels is costly, and parts and selections are in label order. New series are few, so they are sorted
 //! alone and merged in.
 
-use std::cmp::Ordering;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Registry;
 
@@ -17,6 +19,36 @@ pub(crate) struct LabelOrder {
 }
 
 const UNRANKED: u32 = u32::MAX;
+
+/// The order as it was needed last.
+#[derive(Debug, Default)]
+pub(crate) struct OrderCache {
+    order: Mutex<Arc<LabelOrder>>,
+}
+
+impl OrderCache {
+    /// The order of all active series and no others.
+    pub(crate) fn of_all(&self, registry: &Registry) -> Arc<LabelOrder> {
+        let mut order = self.order.lock();
+        if let Some(updated) = order.updated(registry) {
+            *order = Arc::new(updated);
+        }
+        Arc::clone(&order)
+    }
+
+    /// Sorts active series by their labels.
+    pub(crate) fn sort(&self, sids: &mut [u32], registry: &Registry) {
+        if sids.len() < FEW_SERIES {
+            sids.sort_unstable_by(|a, b| registry.compare(*a, *b));
+        } else {
+            let order = self.of_all(registry);
+            sids.sort_unstable_by_key(|sid| order.rank(*sid));
+        }
+    }
+}
+
+/// So few series are sorted faster than all are brought into order.
+const FEW_SERIES: usize = 512;
 
 impl LabelOrder {
     /// Ids in label order.
@@ -62,14 +94,6 @@ impl LabelOrder {
             .copied()
             .filter(|rank| *rank != UNRANKED)
     }
-
-    /// Compares two active series by their labels.
-    pub(crate) fn compare(&self, a: u32, b: u32, registry: &Registry) -> Ordering {
-        match (self.rank(a), self.rank(b)) {
-            (Some(a), Some(b)) => a.cmp(&b),
-            _ => registry.compare(a, b),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -102,10 +126,30 @@ mod tests {
         for value in ["z", "a", "n"] {
             add(&mut registry, value);
         }
-        assert!(order.compare(0, 5, &registry).is_lt());
         let order = order.updated(&registry).unwrap();
         assert_eq!(values(&order, &registry), ["a", "c", "m", "n", "x", "z"]);
-        assert!(order.compare(0, 5, &registry).is_lt());
+        assert!(order.rank(0) < order.rank(5));
+    }
+
+    #[test]
+    fn few_and_many_series_are_sorted_alike() {
+        let mut registry = Registry::new(1);
+        for n in 0..2 * FEW_SERIES {
+            add(&mut registry, &format!("{}", n * 7919 % 1000));
+        }
+        let cache = OrderCache::default();
+        let mut many: Vec<u32> = registry.live().iter().collect();
+        cache.sort(&mut many, &registry);
+        assert!(
+            many.windows(2)
+                .all(|pair| registry.compare(pair[0], pair[1]).is_le())
+        );
+        let mut few: Vec<u32> = (0..FEW_SERIES as u32 / 2).collect();
+        cache.sort(&mut few, &registry);
+        assert!(
+            few.windows(2)
+                .all(|pair| registry.compare(pair[0], pair[1]).is_le())
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ struct Name {
 /// Series ids; most pairs belong to one series or to very many.
 #[derive(Debug)]
 enum Postings {
+    None,
     One(u32),
     Many(Box<RoaringBitmap>),
 }
@@ -52,30 +53,14 @@ impl Pairs {
         }
     }
 
-    /// The id of a pair, new or known, with `sid` added to its series. `guess` is tried first: neighbouring series share
-    /// most of their pairs.
-    pub(crate) fn add_guessed(
-        &mut self,
-        name: &str,
-        value: &str,
-        sid: u32,
-        guess: Option<u32>,
-    ) -> u32 {
-        match guess.filter(|guess| self.text(*guess) == (name, value)) {
-            Some(id) => {
-                self.pairs[id as usize].series.insert(sid);
-                id
-            }
-            None => self.add(name, value, sid),
+    /// The id of a pair, new or known. `guess` is tried first: neighbouring series share most of their pairs.
+    pub(crate) fn intern(&mut self, name: &str, value: &str, guess: Option<u32>) -> u32 {
+        if let Some(id) = guess.filter(|guess| self.text(*guess) == (name, value)) {
+            return id;
         }
-    }
-
-    /// The id of a pair, new or known, with `sid` added to its series.
-    pub(crate) fn add(&mut self, name: &str, value: &str, sid: u32) -> u32 {
         let name_id = self.name_id(name);
         let hash = self.hash(name_id, value);
         if let Some(id) = self.find(hash, name_id, value) {
-            self.pairs[id as usize].series.insert(sid);
             return id;
         }
         let id = self.pairs.len() as u32;
@@ -85,19 +70,41 @@ impl Pairs {
             name: name_id,
             value_start,
             value_end: self.text.len() as u32,
-            series: Postings::One(sid),
+            series: Postings::None,
         });
         self.names[name_id as usize].pairs.push(id);
         let (seed, text, pairs) = (self.seed, &self.text, &self.pairs);
         self.table.insert_unique(hash, id, |other| {
             let pair = &pairs[*other as usize];
-            hash_pair(
-                seed,
-                pair.name,
-                &text[pair.value_start as usize..pair.value_end as usize],
-            )
+            let value = &text[pair.value_start as usize..pair.value_end as usize];
+            hash_pair(seed, pair.name, value)
         });
         id
+    }
+
+    /// Adds series `sid` to those that have pair `id`.
+    pub(crate) fn add_series(&mut self, id: u32, sid: u32) {
+        self.pairs[id as usize].series.insert(sid);
+    }
+
+    /// Where in `key`, a canonical key, pair `id` ends if it stands at `offset`. Long pairs are not recognised.
+    pub(crate) fn end_in_key(&self, id: u32, key: &[u8], offset: usize) -> Option<usize> {
+        let (name, value) = self.text(id);
+        let lengths = [
+            u8::try_from(name.len()).ok()?,
+            u8::try_from(value.len()).ok()?,
+        ];
+        if lengths.iter().any(|length| *length >= 0x80) {
+            return None;
+        }
+        let rest = key.get(offset..)?;
+        let rest = rest
+            .strip_prefix(&lengths[..1])?
+            .strip_prefix(name.as_bytes())?;
+        let rest = rest
+            .strip_prefix(&lengths[1..])?
+            .strip_prefix(value.as_bytes())?;
+        Some(key.len() - rest.len())
     }
 
     fn name_id(&mut self, name: &str) -> u32 {
@@ -157,6 +164,7 @@ impl Pairs {
     /// Whether any of a pair's series satisfies `test`.
     pub(crate) fn any_series(&self, id: u32, mut test: impl FnMut(u32) -> bool) -> bool {
         match &self.pairs[id as usize].series {
+            Postings::None => false,
             Postings::One(sid) => test(*sid),
             Postings::Many(series) => series.iter().any(test),
         }
@@ -219,7 +227,7 @@ impl Pairs {
             .pairs
             .iter()
             .map(|pair| match &pair.series {
-                Postings::One(_) => 0,
+                Postings::None | Postings::One(_) => 0,
                 Postings::Many(series) => series.serialized_size() + 64,
             })
             .sum();
@@ -240,6 +248,7 @@ fn hash_pair(seed: u64, name_id: u32, value: &str) -> u64 {
 impl Postings {
     fn insert(&mut self, sid: u32) {
         match self {
+            Self::None => *self = Self::One(sid),
             Self::One(only) if *only == sid => {}
             Self::One(only) => {
                 let mut many = RoaringBitmap::new();
@@ -255,6 +264,7 @@ impl Postings {
 
     fn add_to(&self, found: &mut RoaringBitmap) {
         match self {
+            Self::None => {}
             Self::One(sid) => {
                 found.insert(*sid);
             }
@@ -277,11 +287,25 @@ mod tests {
             (5, vec![("__name__", "down"), ("job", "a")]),
         ] {
             for (name, value) in labels {
-                pairs.add(name, value, sid);
+                let id = pairs.intern(name, value, None);
+                pairs.add_series(id, sid);
             }
             all.insert(sid);
         }
         (pairs, all)
+    }
+
+    #[test]
+    fn a_pair_is_recognised_in_a_key() {
+        let (mut pairs, _) = sample();
+        let long = pairs.intern("long", &"x".repeat(200), None);
+        let job = pairs.intern("job", "a", None);
+        let key = b"\x01j\x01k\x03job\x01a\x01z\x01z";
+        assert_eq!(pairs.end_in_key(job, key, 4), Some(10));
+        assert_eq!(pairs.end_in_key(job, key, 0), None);
+        assert_eq!(pairs.end_in_key(job, key, 99), None);
+        assert_eq!(pairs.end_in_key(job, &key[..9], 4), None);
+        assert_eq!(pairs.end_in_key(long, key, 0), None);
     }
 
     fn check(matchers: &[Matcher], expected: &[u32]) {
@@ -318,8 +342,9 @@ mod tests {
     #[test]
     fn a_pair_is_kept_once() {
         let (mut pairs, _) = sample();
-        let id = pairs.add("job", "a", 9);
-        assert_eq!(pairs.add("job", "a", 9), id);
+        let id = pairs.intern("job", "a", None);
+        assert_eq!(pairs.intern("job", "a", Some(0)), id);
+        assert_eq!(pairs.intern("job", "a", Some(id)), id);
         assert_eq!(pairs.text(id), ("job", "a"));
         assert_eq!(pairs.with_name("job").len(), 2);
         assert_eq!(pairs.names().count(), 2);

@@ -11,14 +11,14 @@ use crate::Result;
 use crate::catalog::Snapshot;
 use crate::head::{BatchRows, HeadBatch, Mark};
 use crate::part::Part;
-use crate::registry::{LabelOrder, Registry};
+use crate::registry::{OrderCache, Registry};
 
 /// What a selection reads from.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) registry: &'a RwLock<Registry>,
-    pub(crate) order: Arc<LabelOrder>,
+    pub(crate) order: &'a OrderCache,
     /// Nothing outside it is read: what was asked for, cut to retention.
     pub(crate) range: TimeRange,
 }
@@ -89,7 +89,7 @@ impl View<'_> {
         let mut sids: Vec<u32> = places.iter().flatten().copied().collect();
         sids.sort_unstable();
         sids.dedup();
-        sids.sort_unstable_by(|a, b| self.order.compare(*a, *b, &registry));
+        self.order.sort(&mut sids, &registry);
         for sid in sids {
             let labels = registry.labels(sid);
             for (batch, there) in places.iter().enumerate() {
