@@ -65,7 +65,7 @@ impl Database {
     /// Exemplars are not stored, and never counted as accepted.
     ///
     /// # Errors
-    /// When nothing of the batch was stored: the disk is full (see [`Error::is_out_of_space`]; the same batch may be
+    /// When nothing of the batch was stored: the disk is full (see [`is_out_of_space`](crate::Error::is_out_of_space); the same batch may be
     /// written again later), the write-ahead log failed, or the database is closed.
     pub fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
         let written = self.engine.write(batch);
