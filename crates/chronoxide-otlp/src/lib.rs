@@ -1,7 +1,7 @@
 //! OTLP metrics requests to [`WriteBatch`](chronoxide_model::WriteBatch)es.
 //!
 //! Pure functions of bytes and their own state: [`translate_protobuf`] and [`translate_json`] read a request,
-//! [`translate_message`] takes one that gRPC has decoded. Names, labels and values come out as Prometheus users expect
+//! [`translate_message`] takes one that has been decoded. Names, labels and values come out as Prometheus users expect
 //! them, by the rules of the OpenTelemetry specification and Prometheus' own receiver; [`Options`] has the choices.
 //! There is no HTTP here, no gRPC and no storage.
 //!
@@ -27,9 +27,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! How the modules fit: `json` and prost decode, `messages` shows what they found as the views of `view`, and
-//! `translator` makes samples of it, with a module for each kind of data point. The views are plain borrowed data, so
-//! that a decoder that walks the bytes in place can show them as well.
+//! How the modules fit: `walk` reads protobuf in place, `json` reads into prost's messages; `walk` and `messages` show
+//! what they find as the views of `view`, and `translator` makes samples of it, with a module for each kind of data
+//! point.
 
 mod attributes;
 mod buckets;
@@ -52,6 +52,8 @@ mod temporality;
 mod translation;
 mod translator;
 mod view;
+mod walk;
+mod wire;
 
 pub use decode::{translate_json, translate_message, translate_protobuf};
 pub use error::{Error, Result};

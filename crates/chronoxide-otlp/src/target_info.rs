@@ -7,8 +7,9 @@ use crate::translator::Translator;
 
 const NAME: &str = "target_info";
 
-/// How many samples of `target_info` one request makes beside the latest of each resource.
-const SAMPLES_MAX: usize = 1 << 16;
+/// How many samples of `target_info` one request makes beside the latest of each resource: enough for a week at the
+/// default lookback.
+const SAMPLES_MAX: usize = 1 << 12;
 
 impl Translator<'_> {
     /// Closes the resource: its `target_info` covers the times of its data points.
