@@ -540,3 +540,75 @@ fn invalid_histograms_are_refused_and_stale_ones_kept() {
         db.flush().unwrap();
     }
 }
+
+#[test]
+fn ids_of_evicted_series_are_used_again_and_not_mixed_up() {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    let mut expected = Vec::new();
+    for generation in 0..6 {
+        let mut batch = WriteBatch::new();
+        let now_ms = place.clock.now_ms();
+        for n in 0..400 {
+            let labels = series(&format!("g{generation}_{n:03}"));
+            let value = f64::from(generation * 1000 + n) / 7.0;
+            batch.push(&labels, now_ms, value);
+            expected.push((labels, vec![(now_ms, value)]));
+        }
+        db.write(&batch).unwrap();
+        db.flush().unwrap();
+        place.clock.advance(2 * 3600 * 1000);
+        assert_eq!(db.engine.evict_idle_series().unwrap(), 400);
+    }
+    let ids = db.engine.registry.read().id_bound();
+    assert!(ids <= 3 * 400, "{ids} ids for 400 series at a time");
+    assert_eq!(read_floats(&db), expected);
+    // What is in the log only has new series under old ids.
+    let mut batch = WriteBatch::new();
+    let now_ms = place.clock.now_ms();
+    for n in 0..400 {
+        let labels = series(&format!("h_{n:03}"));
+        batch.push(&labels, now_ms, 1.0);
+        expected.push((labels, vec![(now_ms, 1.0)]));
+    }
+    db.write(&batch).unwrap();
+    assert_eq!(read_floats(&db), expected);
+    for _ in 0..2 {
+        place.disk.power_cut();
+        let db = place.open(Options::default());
+        assert_eq!(read_floats(&db), expected);
+        assert!(db.engine.registry.read().id_bound() <= 3 * 400);
+    }
+}
+
+#[test]
+fn too_many_bytes_drop_the_oldest_days() {
+    let place = Place::new();
+    let options = Options {
+        retention_bytes: Some(64 << 10),
+        ..Options::default()
+    };
+    let db = place.open(options);
+    let mut noise = 1_u64;
+    for day in (0..10).rev() {
+        let mut batch = WriteBatch::new();
+        batch.start_series(&series("a"));
+        for n in 0..1500 {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            batch.push_sample(crate::Sample::new(
+                START_MS - day * DAY_MS + n,
+                f64::from_bits(noise >> 2),
+            ));
+        }
+        db.write(&batch).unwrap();
+        db.flush().unwrap();
+    }
+    assert_eq!(db.stats().partitions, 10);
+    db.enforce_retention().unwrap();
+    let stats = db.stats();
+    assert!((1..8).contains(&stats.partitions), "{stats:?}");
+    assert!(stats.parts_bytes <= 64 << 10, "{stats:?}");
+    assert_eq!(stats.newest_sample_ms, Some(START_MS + 1499));
+}
