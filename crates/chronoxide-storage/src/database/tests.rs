@@ -4,6 +4,7 @@ mod basics;
 mod checks;
 mod concurrency;
 mod crash;
+mod damage;
 mod model;
 
 use std::path::{Path, PathBuf};
