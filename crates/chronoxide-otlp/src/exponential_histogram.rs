@@ -57,7 +57,7 @@ impl Translator<'_> {
             Some(native(&total.view(), self.reset_hint())?)
         };
         if let Some(native) = native {
-            self.start_series("", None);
+            self.start_stream();
             self.batch
                 .push_histogram(times.time_ms, times.start_ms, native);
             if !stale {

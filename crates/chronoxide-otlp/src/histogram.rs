@@ -74,7 +74,7 @@ impl Translator<'_> {
             self.write_classic(exemplars, classic, times, stale);
             return;
         };
-        self.start_series("", None);
+        self.start_stream();
         self.batch
             .push_histogram(times.time_ms, times.start_ms, native);
         if !stale {

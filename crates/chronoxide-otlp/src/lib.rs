@@ -37,6 +37,7 @@ mod decode;
 mod error;
 mod exemplar;
 mod exponential_histogram;
+mod hashed;
 mod histogram;
 mod json;
 mod label_set;
@@ -57,7 +58,7 @@ mod wire;
 
 pub use decode::{translate_json, translate_message, translate_protobuf};
 pub use error::{Error, Result};
-pub use naming::{NameKind, metric_name};
+pub use naming::{NameKind, label_name, metric_name, unit_words};
 pub use options::{DeltaMode, HistogramForm, Options, Promotion, TranslationStrategy};
 pub use refusal::{RefusalReason, Refusals};
 pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams};

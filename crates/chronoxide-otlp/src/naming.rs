@@ -7,8 +7,10 @@ mod metric;
 mod units;
 
 pub(crate) use label::LabelNamer;
+pub use label::label_name;
 pub use metric::{NameKind, metric_name};
-pub(crate) use units::{label_unit, metadata_unit};
+pub(crate) use units::label_unit;
+pub use units::unit_words;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Gauges and sums: one float sample a point.
 
-use chronoxide_model::STALE_MARKER;
+use chronoxide_model::{STALE_MARKER, Sample};
 
 use crate::refusal::Refusal;
 use crate::translator::{Times, Translator};
@@ -43,7 +43,9 @@ impl Translator<'_> {
             value.as_f64()
         };
         if self.claim(stream, times.time_ms, value.to_bits())? {
-            self.push_float("", None, times, value);
+            self.start_stream();
+            let sample = Sample::new(times.time_ms, value);
+            self.batch.push_sample_started(sample, times.start_ms);
             if !stale && kind != MetricKind::Gauge {
                 self.push_exemplars(point.exemplars, times);
             }

@@ -10,8 +10,7 @@
 mod saved;
 mod total;
 
-use std::collections::HashMap;
-
+use crate::hashed::HashedMap;
 use crate::refusal::Refusal;
 use crate::view::{ExplicitHistogram, ExponentialHistogram, Number};
 use crate::{Error, RefusalReason, Result};
@@ -46,7 +45,7 @@ pub struct DeltaStreams {
     limits: DeltaLimits,
     /// Keeps senders from choosing label sets that share a hash.
     seed: u64,
-    streams: HashMap<u128, Stream>,
+    streams: HashedMap<Stream>,
     bytes: usize,
 }
 
@@ -70,7 +69,7 @@ impl Stream {
 /// What the deltas of one request came to; adopt with [`DeltaStreams::commit`] once its batch is stored.
 #[derive(Debug, Default)]
 pub struct DeltaChanges {
-    streams: HashMap<u128, Stream>,
+    streams: HashedMap<Stream>,
 }
 
 impl DeltaChanges {
@@ -100,7 +99,7 @@ impl DeltaStreams {
         Self {
             limits,
             seed,
-            streams: HashMap::new(),
+            streams: HashedMap::default(),
             bytes: 0,
         }
     }

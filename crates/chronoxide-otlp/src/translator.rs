@@ -1,12 +1,14 @@
 //! The translation of one request: resource, scope and metric set the scene, data points become samples.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::Entry;
 
 use chronoxide_model::{CanonicalKey, Metadata, MetricType, Sample, WriteBatch};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
+use crate::hashed::HashedMap;
 use crate::label_set::{Collision, LabelSet};
-use crate::naming::{LabelNamer, NameKind, label_unit, metadata_unit, metric_name};
+use crate::naming::{LabelNamer, NameKind, label_unit, metric_name, unit_words};
 use crate::refusal::Refusal;
 use crate::resource::{self, Resource, check_bytes, check_count, sort_attributes};
 use crate::temporality::DeltaTurn;
@@ -35,7 +37,7 @@ pub(crate) struct Translator<'o> {
     pub(crate) key: Vec<u8>,
     key_bytes: usize,
     /// Key and time of each point so far, with a digest of its value.
-    seen: HashMap<(u128, i64), u64>,
+    seen: HashedMap<u64>,
     pub(crate) targets_seen: HashSet<(u128, i64)>,
     pub(crate) target_samples: usize,
     pub(crate) target_times: Vec<i64>,
@@ -109,7 +111,7 @@ impl<'o> Translator<'o> {
             labels: LabelSet::default(),
             key: Vec::new(),
             key_bytes: 0,
-            seen: HashMap::new(),
+            seen: HashedMap::default(),
             targets_seen: HashSet::new(),
             target_samples: 0,
             target_times: Vec::new(),
@@ -304,16 +306,18 @@ impl<'o> Translator<'o> {
         time_ms: i64,
         digest: u64,
     ) -> Result<bool, Refusal> {
-        match self.seen.insert((stream, time_ms), digest) {
-            None => Ok(true),
-            Some(earlier) if earlier == digest => Ok(false),
-            Some(earlier) => {
-                self.seen.insert((stream, time_ms), earlier);
-                Err(Refusal::new(
-                    RefusalReason::Duplicate,
-                    format!("a second value for one series at {time_ms} ms"),
-                ))
+        // The stream's hash is random to whoever does not know the seed, so the two together are too.
+        let spread = (time_ms as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        match self.seen.entry(stream ^ u128::from(spread)) {
+            Entry::Vacant(entry) => {
+                entry.insert(digest);
+                Ok(true)
             }
+            Entry::Occupied(entry) if *entry.get() == digest => Ok(false),
+            Entry::Occupied(_) => Err(Refusal::new(
+                RefusalReason::Duplicate,
+                format!("a second value for one series at {time_ms} ms"),
+            )),
         }
     }
 
@@ -326,7 +330,7 @@ impl<'o> Translator<'o> {
             let metadata = Metadata {
                 metric_type: self.metric.metric_type,
                 help: std::mem::take(&mut self.metric.help),
-                unit: metadata_unit(&self.metric.unit),
+                unit: unit_words(&self.metric.unit),
             };
             let name = self.metric.name.clone();
             self.push_metadata(name, metadata);
@@ -344,6 +348,12 @@ impl<'o> Translator<'o> {
         }
     }
 
+    /// Begins the series whose key [`Translator::stream_hash`] wrote last.
+    pub(crate) fn start_stream(&mut self) {
+        self.key_bytes += self.key.len();
+        self.batch.start_series_copied(&self.key, &CanonicalKey);
+    }
+
     /// Begins the series of the current point with the metric's name, `suffix` after it, and one more label.
     pub(crate) fn start_series(&mut self, suffix: &str, extra: Option<(&str, &str)>) {
         if suffix.is_empty() {
@@ -356,8 +366,7 @@ impl<'o> Translator<'o> {
                 .write_key(&self.metric.name, extra, &mut self.key);
             self.metric.name.truncate(bare);
         }
-        self.key_bytes += self.key.len();
-        self.batch.start_series_copied(&self.key, &CanonicalKey);
+        self.start_stream();
     }
 
     /// Adds a series with one float sample.

@@ -2,6 +2,23 @@
 
 use crate::Options;
 
+/// The label name of attribute key `key` under `options`.
+///
+/// `None` when no name is left: such an attribute is dropped.
+///
+/// ```
+/// use chronoxide_otlp::{Options, label_name};
+///
+/// assert_eq!(label_name(&Options::default(), "http.method").as_deref(), Some("http_method"));
+/// ```
+#[must_use]
+pub fn label_name(options: &Options, key: &str) -> Option<String> {
+    let mut name = String::new();
+    LabelNamer::new(options)
+        .write_point_key(key, &mut name)
+        .then_some(name)
+}
+
 /// Turns attribute keys into label names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LabelNamer {

@@ -37,7 +37,7 @@ fn metric_names_are_those_of_the_vectors() {
             );
             checked += 1;
         }
-        assert_eq!(metadata_unit(unit), *metadata, "unit {unit:?}");
+        assert_eq!(unit_words(unit), *metadata, "unit {unit:?}");
     }
     assert_eq!(checked, 67 * 4);
 }

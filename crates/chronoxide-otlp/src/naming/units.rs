@@ -36,8 +36,9 @@ impl UnitWords {
     }
 }
 
-/// The unit of `unit` as metadata gives it: its words in characters of classic names.
-pub(crate) fn metadata_unit(unit: &str) -> String {
+/// The unit of `unit` as metadata gives it: its words in characters of classic names, such as `bytes_per_second`.
+#[must_use]
+pub fn unit_words(unit: &str) -> String {
     joined(&UnitWords::of(unit).cleaned())
 }
 
