@@ -3,6 +3,8 @@
 mod answer;
 mod options;
 #[cfg(test)]
+mod stop_tests;
+#[cfg(test)]
 mod tests;
 
 pub use options::{Cancellation, EngineOptions, QueryOptions, RangeTimes};

@@ -497,3 +497,50 @@ fn deep_nesting_is_refused_or_evaluated_but_never_overflows_the_stack() {
         .join()
         .expect("every nesting was answered");
 }
+
+#[test]
+fn inner_steps_of_subqueries_count_before_they_take_memory() {
+    let engine = Engine::new(EngineOptions {
+        samples_max: 1000,
+        ..EngineOptions::default()
+    });
+    let run = |text| engine.instant(&source(), text, 60 * MINUTE, &QueryOptions::default());
+    for (text, peak) in [
+        ("max_over_time(temperature[900s:1s])", 900..=905),
+        ("max_over_time(vector(1)[900s:1s])", 900..=905),
+        ("max_over_time(vector(time())[400s:1s])", 800..=805),
+        ("sum_over_time((vector(1) * time())[300s:1s])", 600..=605),
+        ("count_over_time(absent(none)[400s:1s])", 800..=805),
+        ("max_over_time(minute()[400s:1s])", 800..=805),
+    ] {
+        let got = run(text).unwrap().stats.peak_samples;
+        assert!(peak.contains(&got), "{text}: {got}");
+    }
+    for text in [
+        "max_over_time(temperature[1001s:1s])",
+        "max_over_time(vector(time())[600s:1s])",
+        "sum_over_time((vector(1) * time())[600s:1s])",
+        "sum_over_time(vector(1 + (1 + time()))[300s:1s])",
+        "count_over_time(absent(none)[600s:1s])",
+        "max_over_time(minute()[600s:1s])",
+        "sum_over_time(quantile(0.5, {__name__=~\".+\"})[240s:1s] offset 50m)",
+        "histogram_quantiles(temperature, \"q\", time())",
+    ] {
+        let times = RangeTimes {
+            start_ms: 0,
+            end_ms: 40 * 1000,
+            step_ms: 1000,
+        };
+        let error = if text.starts_with("histogram") {
+            let options = QueryOptions::default();
+            engine.range(&source(), text, times, &options).unwrap_err()
+        } else {
+            run(text).unwrap_err()
+        };
+        assert_eq!(
+            error.to_string(),
+            "query processing would load too many samples into memory in query execution",
+            "{text}"
+        );
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::FloatHistogram;
+use crate::eval::{CHECK_STEPS, Evaluation};
+use crate::{Error, FloatHistogram};
 
 /// One cell of a [`Column`].
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +86,15 @@ impl Column {
             present: Bits::all(floats.len()),
             floats,
             histograms: Vec::new(),
+        }
+    }
+
+    /// The floats if all cells are floats, otherwise the column itself.
+    pub(crate) fn into_floats(self) -> Result<Vec<f64>, Self> {
+        if self.float_count() == self.len() {
+            Ok(self.floats)
+        } else {
+            Err(self)
         }
     }
 
@@ -183,11 +193,24 @@ impl Column {
     }
 
     /// Applies `function` to every float and empties the cells of histograms.
-    pub(crate) fn map_floats(&mut self, mut function: impl FnMut(f64) -> f64) {
+    ///
+    /// # Errors
+    /// When the query is to stop.
+    pub(crate) fn map_floats(
+        &mut self,
+        evaluation: &Evaluation<'_>,
+        mut function: impl FnMut(f64) -> f64,
+    ) -> Result<(), Error> {
         self.histograms = Vec::new();
-        for value in &mut self.floats {
-            *value = function(*value);
+        for (number, block) in self.floats.chunks_mut(CHECK_STEPS).enumerate() {
+            if number > 0 {
+                evaluation.check()?;
+            }
+            for value in block {
+                *value = function(*value);
+            }
         }
+        Ok(())
     }
 
     /// Applies `function` to every histogram, with a copy of those that others share.

@@ -42,7 +42,7 @@ pub(crate) fn for_each(
     };
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
     let work = |index: usize, columns: &mut SampleColumns, (): &mut ()| {
-        let column = reach.column(evaluation, columns, shown);
+        let column = reach.column(evaluation, columns, shown)?;
         Ok((!column.is_empty())
             .then(|| StepSeries::new(selection.labels(index), column, shown != Shown::Value)))
     };
@@ -71,14 +71,20 @@ impl Reach {
         TimeRange::new(after.saturating_add(1), last).ok()
     }
 
-    fn column(&self, evaluation: &Evaluation<'_>, samples: &SampleColumns, shown: Shown) -> Column {
+    fn column(
+        &self,
+        evaluation: &Evaluation<'_>,
+        samples: &SampleColumns,
+        shown: Shown,
+    ) -> Result<Column, Error> {
         let mut column = Column::absent(evaluation.steps.count);
         if samples.histograms.is_empty() && shown == Shown::Value {
-            self.fill_with_floats(evaluation, samples, &mut column);
-            return column;
+            self.fill_with_floats(evaluation, samples, &mut column)?;
+            return Ok(column);
         }
         let mut newest = Newest::new(samples);
         for (index, step_ms) in evaluation.steps.iter().enumerate() {
+            evaluation.check_step(index)?;
             let asked_ms = self.asked_ms(step_ms);
             newest.advance(asked_ms);
             newest.show(
@@ -88,7 +94,7 @@ impl Reach {
                 &mut column,
             );
         }
-        column
+        Ok(column)
     }
 }
 
@@ -99,10 +105,11 @@ impl Reach {
         evaluation: &Evaluation<'_>,
         samples: &SampleColumns,
         column: &mut Column,
-    ) {
+    ) -> Result<(), Error> {
         let (times, values) = (&samples.timestamps_ms, &samples.values);
         let mut passed = 0;
         for (index, step_ms) in evaluation.steps.iter().enumerate() {
+            evaluation.check_step(index)?;
             let asked_ms = self.asked_ms(step_ms);
             while passed < times.len() && times[passed] <= asked_ms {
                 passed += 1;
@@ -116,6 +123,7 @@ impl Reach {
                 column.set_float(index, values[newest]);
             }
         }
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) use column::{Cell, CellValue, Column};
 pub(crate) use detail::HistogramDetail;
 pub(crate) use merged::Merged;
 pub(crate) use query::{Meter, Query};
+pub(crate) use scalar::Scalars;
 pub(crate) use series::{Charge, StepSeries};
 pub(crate) use shared::Shared;
 pub(crate) use steps::Steps;
@@ -37,6 +38,9 @@ use crate::plan::{Expr, Node, Position, RangeExtension, ValueType};
 
 /// Where an operator hands its series to, one by one.
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(StepSeries) -> Result<(), Error>;
+
+/// In loops over steps, a query looks after so many whether it is to stop.
+pub(crate) const CHECK_STEPS: usize = 4096;
 
 /// Part of a query at certain steps: the query's own, or those inside a subquery.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +94,17 @@ impl<'q> Evaluation<'q> {
         if self.steps.count > 1 && invariant::is_step_invariant(node) {
             return self.repeat_first_step(node, sink);
         }
+        if self.steps.count < CHECK_STEPS {
+            return self.evaluate_shared(node, sink);
+        }
+        // With so many steps each operator takes a while for each series.
+        self.evaluate_shared(node, &mut |series| {
+            self.check()?;
+            sink(series)
+        })
+    }
+
+    fn evaluate_shared(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         match self.query.shared.index_of(&node.expr) {
             Some(index) => shared::for_each(self, index, sink, |sink| self.evaluate(node, sink)),
             None => self.evaluate(node, sink),
@@ -98,11 +113,9 @@ impl<'q> Evaluation<'q> {
 
     fn evaluate(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         match &node.expr {
-            _ if node.expr.value_type() == ValueType::Scalar => sink(StepSeries::new(
-                chronoxide_model::Labels::empty(),
-                Column::from_floats(self.scalar(node)?),
-                false,
-            )),
+            _ if node.expr.value_type() == ValueType::Scalar => {
+                sink(self.scalar(node)?.into_series())
+            }
             Expr::Vector(selector) if selector.extension == Some(RangeExtension::Smoothed) => {
                 smoothed::for_each(self, selector, node.position, sink)
             }
@@ -140,7 +153,7 @@ impl<'q> Evaluation<'q> {
     ///
     /// # Errors
     /// Whatever the evaluation fails with.
-    pub(crate) fn scalar(&self, node: &Node) -> Result<Vec<f64>, Error> {
+    pub(crate) fn scalar(&self, node: &Node) -> Result<Scalars, Error> {
         scalar::scalar(self, node)
     }
 
@@ -163,6 +176,26 @@ impl<'q> Evaluation<'q> {
     /// [`Error::Cancelled`], [`Error::Timeout`].
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.query.check()
+    }
+
+    /// [`Evaluation::check`] in loops over steps, of which `index` is one: looks every now and then.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::Timeout`].
+    pub(crate) fn check_step(&self, index: usize) -> Result<(), Error> {
+        // Not at the first step: most queries have no other, and look once a series anyway.
+        if index % CHECK_STEPS == CHECK_STEPS - 1 {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Counts a column without gaps, to be held while one is.
+    ///
+    /// # Errors
+    /// [`Error::TooManySamples`].
+    pub(crate) fn charge_column(&self) -> Result<Charge, Error> {
+        Charge::new(&self.query.meter, self.steps.count as u64)
     }
 
     /// Notes `annotation` about the expression at `position`.

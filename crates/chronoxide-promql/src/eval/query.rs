@@ -107,6 +107,9 @@ impl Meter {
     /// # Errors
     /// [`Error::TooManySamples`] past the limit; nothing is counted then.
     pub(crate) fn hold(&self, samples: u64) -> Result<(), Error> {
+        if samples > self.limit {
+            return Err(Error::TooManySamples { limit: self.limit });
+        }
         let held = self.held.fetch_add(samples, Ordering::Relaxed) + samples;
         self.peak.fetch_max(held, Ordering::Relaxed);
         if held > self.limit {

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::eval::samples::Samples;
 use crate::eval::selector::Selection;
 use crate::eval::window::Bounds;
-use crate::eval::{Charge, Evaluation, Steps};
+use crate::eval::{Evaluation, Steps};
 use crate::plan::{Expr, Node, RangeExtension, Selector, Subquery};
 
 /// How the window of a range vector follows the steps.
@@ -147,27 +147,26 @@ fn map_subquery<S: Default, T>(
     sink: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let steps = inner_steps(evaluation.steps, shape, subquery);
-    evaluation.query.meter.check_steps(steps)?;
+    let inner = evaluation.inside_subquery(steps);
+    // Inner series come one by one; one without gaps is the most that is held of them here.
+    let _charge = inner.charge_column()?;
     let mut samples = Samples::default();
     let mut state = S::default();
-    evaluation
-        .inside_subquery(steps)
-        .for_each(&subquery.inner, &mut |series| {
-            samples.take_column(&series.column, steps);
-            if samples.len() == 0 {
-                return Ok(());
-            }
-            let _charge = Charge::new(&evaluation.query.meter, samples.len() as u64)?;
-            let input = RangeInput {
-                labels: &series.labels,
-                drop_name: series.drop_name,
-                samples: &samples,
-            };
-            match work(input, &mut state)? {
-                Some(result) => sink(result),
-                None => Ok(()),
-            }
-        })
+    inner.for_each(&subquery.inner, &mut |series| {
+        samples.take_column(series.column, steps);
+        if samples.len() == 0 {
+            return Ok(());
+        }
+        let input = RangeInput {
+            labels: &series.labels,
+            drop_name: series.drop_name,
+            samples: &samples,
+        };
+        match work(input, &mut state)? {
+            Some(result) => sink(result),
+            None => Ok(()),
+        }
+    })
 }
 
 /// The steps inside a subquery: the multiples of its step within all windows of `steps`.

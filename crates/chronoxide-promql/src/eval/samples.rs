@@ -72,8 +72,17 @@ impl Samples {
     ///
     /// What a histogram says about counter resets holds between stored samples, not between those that the subquery's
     /// steps happen to pick, so it is forgotten.
-    pub(crate) fn take_column(&mut self, column: &Column, steps: Steps) {
+    pub(crate) fn take_column(&mut self, column: Column, steps: Steps) {
         self.clear();
+        let column = match column.into_floats() {
+            // Most inner series have no gaps: their floats need no second place in memory.
+            Ok(floats) => {
+                self.times.extend(steps.iter());
+                self.values = floats;
+                return;
+            }
+            Err(column) => column,
+        };
         for (index, value) in column.floats() {
             self.times.push(steps.at(index));
             self.values.push(value);

@@ -32,6 +32,12 @@ impl StepSeries {
         }
     }
 
+    /// The series, counting what `charge` counts already.
+    pub(crate) fn with_charge(mut self, charge: Charge) -> Self {
+        self.charge = Some(charge);
+        self
+    }
+
     /// Counts the samples of the series against the limit until it is dropped.
     ///
     /// # Errors

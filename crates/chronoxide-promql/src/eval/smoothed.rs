@@ -49,6 +49,7 @@ pub(crate) fn for_each(
             let mut column = Column::absent(steps.count);
             let mut slide = Slide::default();
             for (step, step_ms) in steps.iter().enumerate() {
+                evaluation.check_step(step)?;
                 let window = slide.to(&bounds(step_ms), samples);
                 if let Some(value) = value_at(&window, window.end_ms, notes) {
                     column.set(step, value);

@@ -17,6 +17,7 @@ pub(crate) fn absent(
     sink: Sink<'_>,
 ) -> Result<(), Error> {
     let argument = &call.arguments[0];
+    let _charge = evaluation.charge_column()?;
     let mut absent = Column::from_floats(vec![1.0; evaluation.steps.count]);
     evaluation.for_each(argument, &mut |series| {
         for index in 0..series.column.len() {
@@ -76,10 +77,5 @@ pub(crate) fn vector(
     call: &Call,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
-    let values = evaluation.scalar(&call.arguments[0])?;
-    sink(StepSeries::new(
-        Labels::empty(),
-        Column::from_floats(values),
-        false,
-    ))
+    sink(evaluation.scalar(&call.arguments[0])?.into_series())
 }

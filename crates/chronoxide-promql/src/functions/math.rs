@@ -1,6 +1,6 @@
 //! Functions of one number: each float is replaced, histograms are left out, and the metric's name goes.
 
-use crate::eval::{Evaluation, Sink};
+use crate::eval::{Evaluation, Scalars, Sink};
 use crate::plan::{Call, Node};
 use crate::{Error, Function};
 
@@ -78,7 +78,7 @@ pub(super) fn map(
 ) -> Result<(), Error> {
     evaluation.for_each(argument, &mut |mut series| {
         series.drop_name = true;
-        series.column.map_floats(&function);
+        series.column.map_floats(evaluation, &function)?;
         sink(series)
     })
 }
@@ -94,6 +94,7 @@ fn map_at_steps(
         series.drop_name = true;
         series.column.drop_histograms();
         for index in 0..series.column.len() {
+            evaluation.check_step(index)?;
             let Some(value) = series.column.float(index) else {
                 continue;
             };
@@ -110,7 +111,7 @@ fn map_at_steps(
 pub(crate) fn round(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
     let nearest = match call.arguments.get(1) {
         Some(node) => evaluation.scalar(node)?,
-        None => vec![1.0; evaluation.steps.count],
+        None => Scalars::constant(evaluation, 1.0)?,
     };
     map_at_steps(evaluation, &call.arguments[0], sink, |index, value| {
         // The inverse loses less: 1 / 0.1 is exactly 10.
@@ -121,11 +122,11 @@ pub(crate) fn round(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) ->
 
 /// `clamp`, `clamp_min`, `clamp_max`: nothing at all where the minimum is above the maximum.
 pub(crate) fn clamp(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
-    let count = evaluation.steps.count;
+    let unbounded = |value: f64| Scalars::constant(evaluation, value);
     let bound = |index: usize| evaluation.scalar(&call.arguments[index]);
     let (low, high) = match call.function {
-        Function::ClampMin => (bound(1)?, vec![f64::INFINITY; count]),
-        Function::ClampMax => (vec![f64::NEG_INFINITY; count], bound(1)?),
+        Function::ClampMin => (bound(1)?, unbounded(f64::INFINITY)?),
+        Function::ClampMax => (unbounded(f64::NEG_INFINITY)?, bound(1)?),
         _ => (bound(1)?, bound(2)?),
     };
     map_at_steps(evaluation, &call.arguments[0], sink, |index, value| {

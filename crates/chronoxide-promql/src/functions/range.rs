@@ -5,7 +5,7 @@ use chronoxide_model::Labels;
 use crate::annotations::Annotation;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
-use crate::eval::{CellValue, Column, Evaluation, Sink, StepSeries};
+use crate::eval::{CellValue, Column, Evaluation, Scalars, Sink, StepSeries};
 use crate::functions::block_sums::BlockSums;
 use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
@@ -109,8 +109,8 @@ const fn keeps_name(function: Function) -> bool {
     matches!(function, Function::LastOverTime | Function::FirstOverTime)
 }
 
-/// After how many windows, which may be long, the query looks whether it is to stop.
-const CHECK_STEPS: usize = 64;
+/// After so many samples of windows, or windows, the query looks whether it is to stop.
+const CHECK_SAMPLES: usize = 1 << 16;
 
 /// One call, ready to work on series.
 struct Run<'r> {
@@ -121,7 +121,7 @@ struct Run<'r> {
     /// The range vector.
     argument: &'r Node,
     /// The scalar arguments at each step.
-    parameters: Vec<Vec<f64>>,
+    parameters: Vec<Scalars>,
     /// Where annotations point.
     position: Position,
 }
@@ -163,11 +163,14 @@ impl<'r> Run<'r> {
         let mut column = Column::absent(steps.count);
         let mut slide = Slide::default();
         self.prepare(input, workspace);
+        let mut seen = 0;
         for (index, step_ms) in steps.iter().enumerate() {
-            if index % CHECK_STEPS == 0 {
-                self.evaluation.check()?;
-            }
             let window = slide.to(&self.shape.bounds(step_ms), input.samples);
+            seen += 1 + window.times.len() + window.histogram_times.len();
+            if seen >= CHECK_SAMPLES {
+                self.evaluation.check()?;
+                seen = 0;
+            }
             if window.times.is_empty() && window.histogram_times.is_empty() {
                 continue;
             }
@@ -244,6 +247,7 @@ pub(crate) fn absent_over_time(
     labels: Labels,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
+    let _charge = evaluation.charge_column()?;
     let mut absent = Column::from_floats(vec![1.0; evaluation.steps.count]);
     for_each(evaluation, call, &mut |series| {
         for (index, _) in series.column.floats() {

@@ -1,18 +1,18 @@
 //! Functions that give a scalar.
 
-use crate::eval::Evaluation;
+use crate::eval::{Evaluation, Scalars};
 use crate::functions::math::{larger, smaller};
 use crate::plan::{Call, Node};
 use crate::{Error, Function};
 
 /// The number of `call` at each step.
-pub(crate) fn scalar(evaluation: &Evaluation<'_>, call: &Call) -> Result<Vec<f64>, Error> {
+pub(crate) fn scalar(evaluation: &Evaluation<'_>, call: &Call) -> Result<Scalars, Error> {
     let query = evaluation.query;
-    let constant = |value: f64| Ok(vec![value; evaluation.steps.count]);
+    let constant = |value: f64| Scalars::constant(evaluation, value);
     let seconds = |ms: i64| ms as f64 / 1000.0;
     match (call.function, &call.arguments[..]) {
         (Function::Pi, []) => constant(std::f64::consts::PI),
-        (Function::Time, []) => Ok(evaluation.steps.iter().map(seconds).collect()),
+        (Function::Time, []) => Scalars::at_steps(evaluation, seconds),
         (Function::Start, []) => constant(seconds(query.steps.start_ms)),
         (Function::End, []) => constant(seconds(query.end_ms)),
         (Function::Range, []) => {
@@ -35,19 +35,15 @@ fn pairwise(
     left: &Node,
     right: &Node,
     join: impl Fn(f64, f64) -> f64,
-) -> Result<Vec<f64>, Error> {
-    let mut values = evaluation.scalar(left)?;
-    for (value, other) in values.iter_mut().zip(evaluation.scalar(right)?) {
-        *value = join(*value, other);
-    }
-    Ok(values)
+) -> Result<Scalars, Error> {
+    let left = evaluation.scalar(left)?;
+    left.join(evaluation, &evaluation.scalar(right)?, join)
 }
 
 /// The only float of `vector` at each step; NaN where it has none or several.
-fn of_vector(evaluation: &Evaluation<'_>, vector: &Node) -> Result<Vec<f64>, Error> {
-    let count = evaluation.steps.count;
-    let mut values = vec![f64::NAN; count];
-    let mut seen = vec![0_u8; count];
+fn of_vector(evaluation: &Evaluation<'_>, vector: &Node) -> Result<Scalars, Error> {
+    let mut values = Scalars::constant(evaluation, f64::NAN)?;
+    let mut seen = vec![0_u8; values.len()];
     evaluation.for_each(vector, &mut |series| {
         for (index, value) in series.column.floats() {
             seen[index] = seen[index].saturating_add(1);

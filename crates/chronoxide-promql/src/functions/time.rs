@@ -1,9 +1,7 @@
 //! Functions of times: parts of dates, and the times of samples.
 
-use chronoxide_model::Labels;
-
 use crate::eval::lookback::{self, Shown};
-use crate::eval::{Column, Evaluation, Sink, StepSeries};
+use crate::eval::{Evaluation, Scalars, Sink};
 use crate::functions::calendar::Calendar;
 use crate::functions::math;
 use crate::plan::{Call, Expr};
@@ -51,16 +49,9 @@ pub(crate) fn date(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> 
             }
         }),
         None => {
-            let values = evaluation
-                .steps
-                .iter()
-                .map(|at_ms| part(Calendar::of_seconds(at_ms / 1000)))
-                .collect();
-            sink(StepSeries::new(
-                Labels::empty(),
-                Column::from_floats(values),
-                false,
-            ))
+            let values =
+                Scalars::at_steps(evaluation, |at_ms| part(Calendar::of_seconds(at_ms / 1000)))?;
+            sink(values.into_series())
         }
     }
 }

@@ -48,6 +48,11 @@ pub(super) trait Accumulator {
     /// Adds the values of a series.
     fn add(&mut self, series: &StepSeries, notes: &mut Notes<'_>);
 
+    /// How many values of `series` are kept one by one, besides what is kept at each step.
+    fn kept(&self, _series: &StepSeries) -> usize {
+        0
+    }
+
     /// The values of the group.
     fn finish(self, notes: &mut Notes<'_>) -> Column;
 }
@@ -56,7 +61,7 @@ struct Group<A> {
     labels: Labels,
     drop_name: bool,
     accumulator: A,
-    _charge: Charge,
+    charges: Vec<Charge>,
 }
 
 /// Adds up the series of `aggregate` group by group and hands the groups on.
@@ -69,7 +74,6 @@ pub(super) fn accumulate<A: Accumulator>(
     let mut notes = Notes::new(evaluation, aggregate);
     let mut numbers = GroupNumbers::default();
     let mut groups: Vec<Group<A>> = Vec::new();
-    let steps = evaluation.steps.count as u64;
     let added = evaluation.for_each(&aggregate.inner, &mut |series| {
         if series.column.is_empty() {
             return Ok(());
@@ -77,14 +81,20 @@ pub(super) fn accumulate<A: Accumulator>(
         let (number, labels) = numbers.number(&aggregate.grouping, &series.labels);
         if let Some(labels) = labels {
             groups.push(Group {
+                // Counted before its memory is taken.
+                charges: vec![evaluation.charge_column()?],
                 labels,
                 drop_name: false,
                 accumulator: new(),
-                _charge: Charge::new(&evaluation.query.meter, steps)?,
             });
         }
         let group = &mut groups[number];
         group.drop_name |= series.drop_name;
+        let kept = group.accumulator.kept(&series) as u64;
+        if kept > 0 {
+            let charge = Charge::new(&evaluation.query.meter, kept)?;
+            group.charges.push(charge);
+        }
         group.accumulator.add(&series, &mut notes);
         Ok(())
     });

@@ -26,7 +26,7 @@ pub(super) fn first(
     evaluation.for_each(&aggregate.inner, &mut |mut series| {
         let (number, new) = numbers.number(&aggregate.grouping, &series.labels);
         if new.is_some() {
-            charges.push(Charge::new(&evaluation.query.meter, limits.len() as u64)?);
+            charges.push(evaluation.charge_column()?);
             left.push(limits.clone());
         }
         for (step, left) in left[number].iter_mut().enumerate() {

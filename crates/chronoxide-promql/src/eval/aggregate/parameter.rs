@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::annotations::number::go_general;
-use crate::eval::Evaluation;
+use crate::eval::{Evaluation, Scalars};
 use crate::functions::math::{larger, smaller};
 use crate::plan::{Aggregate, Position};
 
@@ -10,7 +10,7 @@ use crate::plan::{Aggregate, Position};
 #[derive(Debug)]
 pub(super) struct Parameter {
     /// One value a step.
-    pub(super) values: Vec<f64>,
+    pub(super) values: Scalars,
     /// Where it was written.
     pub(super) position: Position,
 }

@@ -49,6 +49,10 @@ impl Accumulator for Quantile<'_> {
         }
     }
 
+    fn kept(&self, series: &StepSeries) -> usize {
+        series.column.float_count()
+    }
+
     fn finish(self, _notes: &mut Notes<'_>) -> Column {
         let mut column = Column::absent(self.values.len());
         for (step, mut values) in self.values.into_iter().enumerate() {

@@ -37,8 +37,9 @@ pub(super) fn for_each(
         let (number, new) = numbers.number(&aggregate.grouping, &series.labels);
         if new.is_some() {
             groups.push(Group {
+                // Counted before memory is taken.
+                charges: vec![evaluation.charge_column()?],
                 best: (0..steps).map(|_| Best::new(order)).collect(),
-                charges: vec![Charge::new(&evaluation.query.meter, steps as u64)?],
             });
         }
         let group = &mut groups[number];

@@ -26,7 +26,8 @@ pub(super) fn for_each(
     let mut notes = Notes::default();
     let done = evaluation.for_each(vector, &mut |mut series| {
         if operator.changes_quantity() && !series.column.has_histograms() {
-            calculate(operator, &mut series.column, &numbers, scalar_left);
+            let column = &mut series.column;
+            calculate(evaluation, operator, column, &numbers, scalar_left)?;
         } else {
             series.column = apply(operator, &series.column, &numbers, scalar_left, &mut notes);
         }
@@ -38,17 +39,23 @@ pub(super) fn for_each(
 }
 
 /// Calculates with a column of floats in place.
-fn calculate(operator: Operator, column: &mut Column, numbers: &[f64], scalar_left: bool) {
+fn calculate(
+    evaluation: &Evaluation<'_>,
+    operator: Operator,
+    column: &mut Column,
+    numbers: &[f64],
+    scalar_left: bool,
+) -> Result<(), Error> {
     let mut numbers = numbers.iter();
     // Absent cells are calculated along: it is cheaper than to look which they are.
-    column.map_floats(|value| {
+    column.map_floats(evaluation, |value| {
         let number = numbers.next().copied().unwrap_or(f64::NAN);
         if scalar_left {
             scalar(operator.op, number, value)
         } else {
             scalar(operator.op, value, number)
         }
-    });
+    })
 }
 
 fn apply(

@@ -5,7 +5,7 @@ use chronoxide_model::Labels;
 use super::classic::ClassicBuckets;
 use super::gather::{self, Measure};
 use crate::annotations::Annotation;
-use crate::eval::{Evaluation, Sink};
+use crate::eval::{Evaluation, Scalars, Sink};
 use crate::plan::{Node, Position};
 use crate::{Error, FloatHistogram};
 
@@ -30,8 +30,8 @@ pub(super) fn histogram_fraction(
 /// The share of observations between two values.
 struct Fraction<'m> {
     evaluation: &'m Evaluation<'m>,
-    lower: Vec<f64>,
-    upper: Vec<f64>,
+    lower: Scalars,
+    upper: Scalars,
     /// Where the histograms were written.
     position: Position,
     metric: String,

@@ -8,7 +8,7 @@ use super::classic::ClassicBuckets;
 use super::gather::{self, Measure};
 use crate::annotations::number::go_general;
 use crate::annotations::{Annotation, ForcedMonotonicity};
-use crate::eval::{Evaluation, Sink};
+use crate::eval::{Charge, Evaluation, Sink};
 use crate::histogram::NanObservations;
 use crate::plan::{Expr, Node, Position};
 use crate::{Error, FloatHistogram};
@@ -53,6 +53,8 @@ struct Quantiles<'m> {
     /// The label that tells them apart, if they have one.
     label: Option<&'m str>,
     outputs: Vec<Output>,
+    /// What the outputs count against the limit of samples.
+    _charges: Vec<Charge>,
     /// Quantiles that are none, and where they were written.
     faulty: Vec<(f64, Position)>,
     /// Where the histograms were written.
@@ -77,6 +79,7 @@ impl<'m> Quantiles<'m> {
         position: Position,
     ) -> Result<Self, Error> {
         let mut outputs = Vec::with_capacity(quantiles.len());
+        let mut charges = Vec::new();
         let mut faulty = Vec::new();
         for node in quantiles {
             let quantile = evaluation.scalar(node)?;
@@ -86,6 +89,7 @@ impl<'m> Quantiles<'m> {
                     faulty.push((q, node.position));
                 }
                 if label.is_some() {
+                    charges.push(evaluation.charge_column()?);
                     let wanted = |at: &f64| (at.to_bits() == q.to_bits()).then_some(*at);
                     outputs.push(Output {
                         text: label_value(q),
@@ -94,9 +98,10 @@ impl<'m> Quantiles<'m> {
                 }
             }
             if label.is_none() {
+                charges.push(evaluation.charge_column()?);
                 outputs.push(Output {
                     text: String::new(),
-                    quantile: quantile.into_iter().map(Some).collect(),
+                    quantile: quantile.iter().copied().map(Some).collect(),
                 });
             }
         }
@@ -104,6 +109,7 @@ impl<'m> Quantiles<'m> {
             evaluation,
             label,
             outputs,
+            _charges: charges,
             faulty,
             position,
             metric: String::new(),
