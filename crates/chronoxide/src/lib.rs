@@ -59,3 +59,8 @@ pub fn query_range(
     };
     Engine::default().range(source, text, times, &QueryOptions::default())
 }
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
