@@ -24,7 +24,7 @@ use crate::counters::Counters;
 use crate::data_dir::DataDir;
 use crate::head::BatchRows;
 use crate::metadata::MetadataStore;
-use crate::partitions::Partitions;
+use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Registry};
 use crate::registry_log::RegistryLog;
@@ -52,59 +52,21 @@ impl Engine {
             });
         }
         let data_dir = DataDir::open(fs.as_ref(), clock.as_ref(), dir)?;
-        let salt = data_dir.header.log_salt;
-        let quarantine = Arc::new(Quarantine::new(Arc::clone(&fs), Arc::clone(&clock)));
-        let (partitions, found) =
-            Partitions::open(Arc::clone(&fs), Arc::clone(&quarantine), dir, salt)?;
-        let mut series = FoundSeries::new(data_dir.header.hash_seed);
-        let (registry_log, report) = RegistryLog::open(
-            Arc::clone(&fs),
-            Arc::clone(&quarantine),
-            &dir.join(REGISTRY_DIR),
-            salt,
-            |sid, key| series.add(sid, key),
-        )?;
-        if !report.is_clean() {
-            tracing::error!(
-                ?report,
-                "the registry log is damaged; samples of lost series that were in no part are lost"
-            );
-        }
+        let files = Opening {
+            dir,
+            salt: data_dir.header.log_salt,
+            quarantine: Arc::new(Quarantine::new(Arc::clone(&fs), Arc::clone(&clock))),
+            fs: Arc::clone(&fs),
+        };
+        let (partitions, found) = files.partitions()?;
+        let (registry_log, mut series) = files.registry(data_dir.header.hash_seed)?;
         let sink = Arc::new(Sink {
             catalog: Catalog::default(),
-            metadata: MetadataStore::open(fs.as_ref(), &quarantine, dir, salt)?,
+            metadata: MetadataStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
             registry_log,
         });
         sink.catalog.edit(|snapshot| snapshot.partitions = found);
-        let wal_options = WalOptions {
-            durability: options.durability,
-            salt,
-            seq_floor: partitions.wal_seq_max(),
-            ..WalOptions::default()
-        };
-        let mut series = series.finish();
-        let head_bytes = options.head_bytes(series.registry.len());
-        let (wal, report) = Wal::open(
-            Arc::clone(&fs),
-            Arc::clone(&quarantine),
-            &dir.join(WAL_DIR),
-            wal_options,
-            Arc::clone(&sink) as _,
-            |sequence, record| {
-                series.replay(&sink, sequence, record);
-                let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;
-                sink.catalog
-                    .freeze_if(|snapshot| snapshot.open.read(is_full));
-                Ok(())
-            },
-        )?;
-        series.report_unknown();
-        if !report.is_clean() {
-            tracing::error!(
-                ?report,
-                "the write-ahead log is damaged; acknowledged samples are lost"
-            );
-        }
+        let wal = files.wal(&options, partitions.wal_seq_max(), &sink, &mut series)?;
         let mut registry = series.registry;
         registry.free_all_but(&series.unknown);
         let counters = Counters::default();
@@ -116,7 +78,7 @@ impl Engine {
             options,
             fs,
             clock,
-            quarantine,
+            quarantine: files.quarantine,
             registry: RwLock::new(registry),
             creation: Mutex::default(),
             writers: RwLock::default(),
@@ -132,6 +94,77 @@ impl Engine {
             closed: AtomicBool::new(false),
             _data_dir: data_dir,
         })
+    }
+}
+
+/// What all files are opened with.
+struct Opening<'a> {
+    dir: &'a Path,
+    salt: u64,
+    quarantine: Arc<Quarantine>,
+    fs: Arc<dyn Fs>,
+}
+
+impl Opening<'_> {
+    fn partitions(&self) -> Result<(Partitions, FoundParts)> {
+        let (fs, quarantine) = (Arc::clone(&self.fs), Arc::clone(&self.quarantine));
+        Partitions::open(fs, quarantine, self.dir, self.salt)
+    }
+
+    fn registry(&self, hash_seed: u64) -> Result<(RegistryLog, KnownSeries)> {
+        let (fs, quarantine) = (Arc::clone(&self.fs), Arc::clone(&self.quarantine));
+        let mut series = FoundSeries::new(hash_seed);
+        let dir = self.dir.join(REGISTRY_DIR);
+        let opened = RegistryLog::open(fs, quarantine, &dir, self.salt, |sid, key| {
+            series.add(sid, key)
+        });
+        let (log, report) = opened?;
+        if !report.is_clean() {
+            tracing::error!(
+                ?report,
+                "the registry log is damaged; samples of lost series that were in no part are lost"
+            );
+        }
+        Ok((log, series.finish()))
+    }
+
+    /// Opens the write-ahead log, whose records go to the sink on the way, a batch of the head at a time.
+    fn wal(
+        &self,
+        options: &Options,
+        seq_floor: u64,
+        sink: &Arc<Sink>,
+        series: &mut KnownSeries,
+    ) -> Result<Wal<Batch>> {
+        let wal_options = WalOptions {
+            durability: options.durability,
+            salt: self.salt,
+            seq_floor,
+            ..WalOptions::default()
+        };
+        let head_bytes = options.head_bytes(series.registry.len());
+        let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;
+        let (wal, report) = Wal::open(
+            Arc::clone(&self.fs),
+            Arc::clone(&self.quarantine),
+            &self.dir.join(WAL_DIR),
+            wal_options,
+            Arc::clone(sink) as _,
+            |sequence, record| {
+                series.replay(sink, sequence, record);
+                sink.catalog
+                    .freeze_if(|snapshot| snapshot.open.read(is_full));
+                Ok(())
+            },
+        )?;
+        series.report_unknown();
+        if !report.is_clean() {
+            tracing::error!(
+                ?report,
+                "the write-ahead log is damaged; acknowledged samples are lost"
+            );
+        }
+        Ok(wal)
     }
 }
 

@@ -176,54 +176,64 @@ impl Engine {
         free_ids: &mut impl Iterator<Item = u32>,
         series: &BatchSeries<'_>,
     ) -> Result<u32, Rejection> {
-        let samples = series.sample_count() as u64;
         let hash = KeyHash::of(series.key, registry.seed());
-        let known = registry.find_alone(hash);
-        if let Some(sid) = known.or_else(|| fresh.by_hash.get(&hash).copied()) {
+        if let Some(sid) = fresh.find(registry, hash) {
             return Ok(sid);
         }
-        let labels = series.key.decode().map_err(|error| Rejection {
-            series: shortened(
-                &String::from_utf8_lossy(series.key.bytes),
-                SERIES_TEXT_BYTES,
-            ),
-            reason: RejectReason::from(&error),
-            detail: error.to_string(),
-            samples,
-        })?;
-        let reject = |(reason, detail)| Rejection {
-            series: shortened(&labels.to_string(), SERIES_TEXT_BYTES),
-            reason,
-            detail,
-            samples,
-        };
-        if let Some(broken) = self.limits.broken(&labels) {
-            return Err(reject(broken));
-        }
+        let labels = self.labels_of(series)?;
         let canonical = registry.canonical_hash(&labels, &mut fresh.key);
-        let known = registry.find_alone(canonical);
-        if let Some(sid) = known.or_else(|| fresh.by_hash.get(&canonical).copied()) {
-            fresh.alias(hash, sid);
-            return Ok(sid);
-        }
-        let series_max = self.options.series_max;
-        let is_full = registry.len() + fresh.series.len() >= series_max as usize
-            || registry.is_full_for(fresh.labels_bytes + fresh.key.len());
-        let sid = free_ids.next().filter(|_| !is_full).ok_or_else(|| {
-            let detail = format!(
-                "there are {} active series and the limit is {series_max}: drop labels with many values at the sender \
-                 or raise the limit; known series go on",
-                registry.len() + fresh.series.len()
-            );
-            reject((RejectReason::SeriesLimit, detail))
-        })?;
-        fresh.labels_bytes += fresh.key.len();
-        fresh.by_hash.insert(canonical, sid);
-        fresh.series.push((sid, labels, canonical));
+        let sid = match fresh.find(registry, canonical) {
+            Some(sid) => sid,
+            None => {
+                let active = registry.len() + fresh.series.len();
+                let is_full = active >= self.options.series_max as usize
+                    || registry.is_full_for(fresh.labels_bytes + fresh.key.len());
+                // An id that is taken must be used, or the registry would give it out twice.
+                let sid = if is_full { None } else { free_ids.next() };
+                let sid = sid.ok_or_else(|| self.no_room(&labels, active, series))?;
+                fresh.add(sid, labels, canonical);
+                sid
+            }
+        };
         if hash != canonical {
             fresh.alias(hash, sid);
         }
         Ok(sid)
+    }
+
+    /// The labels of a series, if they are good.
+    fn labels_of(&self, series: &BatchSeries<'_>) -> Result<Labels, Rejection> {
+        let samples = series.sample_count();
+        let labels = series.key.decode().map_err(|error| {
+            let text = shortened(
+                &String::from_utf8_lossy(series.key.bytes),
+                SERIES_TEXT_BYTES,
+            );
+            rejection(
+                &text,
+                RejectReason::from(&error),
+                error.to_string(),
+                samples,
+            )
+        })?;
+        match self.limits.broken(&labels) {
+            Some((reason, detail)) => Err(rejection(&text_of(&labels), reason, detail, samples)),
+            None => Ok(labels),
+        }
+    }
+
+    fn no_room(&self, labels: &Labels, active: usize, series: &BatchSeries<'_>) -> Rejection {
+        let detail = format!(
+            "there are {active} active series and the limit is {}: drop labels with many values at the sender or raise \
+             the limit; known series go on",
+            self.options.series_max
+        );
+        rejection(
+            &text_of(labels),
+            RejectReason::SeriesLimit,
+            detail,
+            series.sample_count(),
+        )
     }
 
     /// Counts and describes the samples of one series that lie outside the window or are no valid histograms.
@@ -234,42 +244,33 @@ impl Engine {
         window: TimeRange,
         outcome: &mut WriteOutcome,
     ) {
-        let floats = series.samples.iter().map(|sample| sample.timestamp_ms);
-        let histograms = series.histograms().map(|(timestamp_ms, ..)| timestamp_ms);
-        let times: Vec<i64> = floats.chain(histograms).collect();
-        let too_old: Vec<i64> = times
-            .iter()
-            .copied()
-            .filter(|time| *time < window.min_ms())
-            .collect();
-        let too_new: Vec<i64> = times
-            .iter()
-            .copied()
-            .filter(|time| *time > window.max_ms())
-            .collect();
-        let text = shortened(
-            &self.registry.read().labels(sid).to_string(),
-            SERIES_TEXT_BYTES,
-        );
-        if let Some(example) = too_old.first() {
+        let text = text_of(&self.registry.read().labels(sid));
+        let times = || {
+            let floats = series.samples.iter().map(|sample| sample.timestamp_ms);
+            floats.chain(series.histograms().map(|(timestamp_ms, ..)| timestamp_ms))
+        };
+        let too_old = || times().filter(|time| *time < window.min_ms());
+        if let Some(example) = too_old().next() {
             let detail = format!(
                 "sample at {example} ms is older than retention, which reaches back to {} ms",
                 window.min_ms()
             );
-            self.reject(
-                rejection(&text, RejectReason::TooOld, detail, too_old.len()),
-                outcome,
-            );
+            let rejection = rejection(&text, RejectReason::TooOld, detail, too_old().count());
+            self.reject(rejection, outcome);
         }
-        if let Some(example) = too_new.first() {
+        let too_new = || times().filter(|time| *time > window.max_ms());
+        if let Some(example) = too_new().next() {
             let detail = format!(
                 "sample at {example} ms lies beyond the future limit, {} ms: check the sender's clock",
                 window.max_ms()
             );
-            self.reject(
-                rejection(&text, RejectReason::TooFarInFuture, detail, too_new.len()),
-                outcome,
+            let rejection = rejection(
+                &text,
+                RejectReason::TooFarInFuture,
+                detail,
+                too_new().count(),
             );
+            self.reject(rejection, outcome);
         }
         let invalid = series
             .histograms()
@@ -291,6 +292,11 @@ impl Engine {
         self.counters.rejected(rejection.reason, rejection.samples);
         outcome.reject(rejection);
     }
+}
+
+/// A label set as it stands in messages.
+fn text_of(labels: &Labels) -> String {
+    shortened(&labels.to_string(), SERIES_TEXT_BYTES)
 }
 
 fn rejection(series: &str, reason: RejectReason, detail: String, samples: usize) -> Rejection {
@@ -317,6 +323,19 @@ struct FreshSeries {
 }
 
 impl FreshSeries {
+    /// The series that `hash` stands for, known before or new.
+    fn find(&self, registry: &Registry, hash: KeyHash) -> Option<u32> {
+        let known = registry.find_alone(hash);
+        known.or_else(|| self.by_hash.get(&hash).copied())
+    }
+
+    /// Adds a series whose canonical key is in `key`.
+    fn add(&mut self, sid: u32, labels: Labels, canonical: KeyHash) {
+        self.labels_bytes += self.key.len();
+        self.by_hash.insert(canonical, sid);
+        self.series.push((sid, labels, canonical));
+    }
+
     fn alias(&mut self, hash: KeyHash, sid: u32) {
         self.by_hash.insert(hash, sid);
         self.aliases.push((hash, sid));
