@@ -210,7 +210,7 @@ mod tests {
             error.contains("--retention.tim") && error.contains("--retention.time"),
             "{error}"
         );
-        let error = parse(&["--otlp.grpc.listen", "off"], &[])
+        let error = parse(&["--otlp.grpc.listen", "127.0.0.1:4317"], &[])
             .unwrap_err()
             .to_string();
         assert!(

@@ -64,6 +64,22 @@ fn otlp_flags_say_that_there_is_no_receiver() {
         reason.contains("--otlp.grpc.listen: this build has no OTLP receiver"),
         "{reason}"
     );
+    let variable = "CHRONOXIDE_OTLP_HTTP_LISTEN";
+    let output = run_command(chronoxide().env(variable, "127.0.0.1:4318"));
+    assert_eq!(output.status.code(), Some(2));
+    let reason = texts(&output).1;
+    assert!(
+        reason.starts_with("chronoxide: CHRONOXIDE_OTLP_HTTP_LISTEN: this build has no OTLP"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_receiver_that_is_not_there_may_be_turned_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--otlp.grpc.listen=off", "--otlp.http.listen", "off"];
+    let server = Process::start(&directory.path().join("data"), &flags);
+    assert!(server.get("/-/ready").contains("Ready"));
 }
 
 #[test]

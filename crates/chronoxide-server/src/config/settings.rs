@@ -158,6 +158,13 @@ fn environment_name(key: &str) -> String {
     )
 }
 
+/// Where the OTLP receiver would listen, which this build lacks: no setting but [`OFF`], so that files which say so are
+/// taken.
+const OTLP_LISTEN: [&str; 2] = ["otlp.grpc.listen", "otlp.http.listen"];
+
+/// What stands for no address.
+const OFF: &str = "off";
+
 const ENVIRONMENT_PREFIX: &str = "CHRONOXIDE_";
 
 /// The environment variable that names the configuration file.
@@ -196,7 +203,7 @@ impl Settings {
     /// Sets `key` as a flag does.
     ///
     /// # Errors
-    /// When there is no such setting.
+    /// When there is no such setting, or it belongs to the OTLP receiver and does not turn it off.
     pub fn set(&mut self, key: &str, value: impl Into<String>) -> Result<(), ConfigError> {
         self.put(Origin::Flag, key, &format!("--{key}"), "--", value.into())
     }
@@ -218,13 +225,12 @@ impl Settings {
             {
                 continue;
             }
-            match Setting::ALL
-                .iter()
-                .find(|setting| setting.environment_name() == name)
+            let known = Setting::ALL.iter().map(|setting| setting.key);
+            match known
+                .chain(OTLP_LISTEN)
+                .find(|key| environment_name(key) == name)
             {
-                Some(setting) => {
-                    self.put(Origin::Environment, setting.key, &name, "", value)?;
-                }
+                Some(key) => self.put(Origin::Environment, key, &name, "", value)?,
                 None => return Err(unknown(&name, nearest(&name, environment_name))),
             }
         }
@@ -283,6 +289,10 @@ impl Settings {
         prefix: &str,
         value: String,
     ) -> Result<(), ConfigError> {
+        if OTLP_LISTEN.contains(&key) && value == OFF {
+            // True in this build, so there is nothing to remember.
+            return Ok(());
+        }
         if key.starts_with("otlp.") {
             return Err(ConfigError::OtlpUnavailable {
                 name: shown.to_owned(),
@@ -439,13 +449,45 @@ mod tests {
         );
         let error = settings.set("colour", "red").unwrap_err();
         assert_eq!(error.to_string(), "unknown setting --colour");
-        assert!(
+    }
+
+    #[test]
+    fn the_receiver_that_is_not_there_may_be_turned_off_and_nothing_else() {
+        let mut settings = Settings::default();
+        for key in ["otlp.grpc.listen", "otlp.http.listen"] {
+            let variable = environment_name(key);
+            settings.set(key, "off").unwrap();
             settings
-                .set("otlp.grpc.listen", "off")
-                .unwrap_err()
-                .to_string()
-                .contains("OTLP")
-        );
+                .read_environment([(variable.clone(), "off".to_owned())])
+                .unwrap();
+            let path = Path::new("c.toml");
+            settings
+                .read_toml(path, &format!("{key} = \"off\""))
+                .unwrap();
+            for (result, shown) in [
+                (settings.set(key, "127.0.0.1:4317"), format!("--{key}")),
+                (settings.set(key, "OFF"), format!("--{key}")),
+                (
+                    settings.read_environment([(variable.clone(), "on".to_owned())]),
+                    variable,
+                ),
+                (
+                    settings.read_toml(path, &format!("{key} = \"\"")),
+                    format!("{key} in c.toml"),
+                ),
+            ] {
+                let error = result.unwrap_err().to_string();
+                assert!(
+                    error.starts_with(&format!("{shown}: this build has no OTLP receiver")),
+                    "{error}"
+                );
+            }
+        }
+        for (key, value) in [("otlp.promote", "off"), ("otlp.delta", "drop")] {
+            let error = settings.set(key, value).unwrap_err().to_string();
+            assert!(error.contains("no OTLP receiver"), "{error}");
+        }
+        assert_eq!(settings.iter().count(), Setting::ALL.len());
     }
 
     #[test]
