@@ -88,3 +88,34 @@ fn metric_names_follow_one_pattern() {
     }
     assert!(families > 30, "{families}");
 }
+
+#[test]
+fn syncs_of_the_log_and_their_time_rise_with_writes() {
+    let server = Running::start();
+    let read = || {
+        let metrics = server.get("/metrics").body;
+        let value = |name: &str| -> f64 {
+            let line = metrics
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.unwrap_or_else(|| panic!("no {name}\n{metrics}"))
+                .parse()
+                .unwrap()
+        };
+        (
+            value("chronoxide_wal_syncs_total"),
+            value("chronoxide_wal_sync_duration_seconds_total"),
+        )
+    };
+    let mut before = read();
+    for value in 0..5 {
+        let at_ms = now_ms() + value;
+        server.write(&[series(&[("__name__", "x")], at_ms, value as f64)]);
+        let after = read();
+        assert!(
+            after.0 > before.0 && after.1 > before.1,
+            "{before:?} {after:?}"
+        );
+        before = after;
+    }
+}
