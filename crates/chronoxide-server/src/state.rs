@@ -51,6 +51,7 @@ impl ServerState {
             lookback: config.lookback,
             samples_max: config.query_samples_max,
             timeout: config.query_timeout,
+            features: config.promql_features,
             ..EngineOptions::default()
         });
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::Response;
-use chronoxide_promql::syntax::{self, Features};
+use chronoxide_promql::syntax::{self, Expr};
 use chronoxide_promql::{Answer, QueryOptions, RangeTimes, Value};
 use chronoxide_storage::Database;
 
@@ -64,10 +64,18 @@ pub(crate) async fn exemplars(form: Form) -> Result<Response, ApiError> {
 }
 
 /// `/format_query`: the query, written the usual way.
-pub(crate) async fn format(form: Form) -> Result<Response, ApiError> {
-    let tree =
-        syntax::parse(form.query(), Features::ALL).map_err(|error| ApiError::from_query(&error))?;
+pub(crate) async fn format(
+    State(state): State<Arc<ServerState>>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let tree = tree(&state, &form)?;
     Ok(success_response(|out| write_string(out, &tree.pretty())))
+}
+
+/// The query as it is written.
+fn tree(state: &ServerState, form: &Form) -> Result<Expr, ApiError> {
+    syntax::parse(form.query(), state.engine.options().features)
+        .map_err(|error| ApiError::from_query(&error))
 }
 
 impl Query {

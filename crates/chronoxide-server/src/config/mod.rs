@@ -2,6 +2,7 @@
 
 mod byte_size;
 mod duration;
+mod features;
 mod memory_budget;
 mod settings;
 
@@ -10,11 +11,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chronoxide_promql::syntax::Features;
+
 pub(crate) use byte_size::{format_byte_size, parse_byte_size};
 pub(crate) use duration::{format_duration, parse_duration};
 pub(crate) use memory_budget::MemoryBudget;
 pub use settings::{CONFIG_FILE_VARIABLE, Setting, Settings};
 
+use features::parse_features;
 use settings::Named;
 
 /// A setting that cannot be used.
@@ -101,6 +105,8 @@ pub struct Config {
     pub query_samples_max: u64,
     /// Longest time a query may take.
     pub query_timeout: Duration,
+    /// Which parts of PromQL are on that Prometheus keeps behind flags.
+    pub promql_features: Features,
     /// Bytes of a remote-write request, before and after decompression.
     pub remote_write_bytes_max: usize,
     /// How often own metrics are stored; `None`: never.
@@ -172,6 +178,7 @@ impl Config {
             query_timeout: check(settings, "query.timeout", DURATION, |text| {
                 parse_duration(text).filter(|duration| at_least_1ms(*duration))
             })?,
+            promql_features: features(settings)?,
             remote_write_bytes_max: check(
                 settings,
                 "remote-write.size-limit",
@@ -241,6 +248,14 @@ fn check<T>(
     parse(text).ok_or_else(|| wrong_value(&name, text, wanted))
 }
 
+fn features(settings: &Settings) -> Result<Features, ConfigError> {
+    let (text, name) = settings.get("promql.enable");
+    parse_features(text).map_err(|reason| ConfigError::Value {
+        name: name.to_string(),
+        reason,
+    })
+}
+
 fn wrong_value(name: &Named<'_>, text: &str, wanted: &str) -> ConfigError {
     ConfigError::Value {
         name: name.to_string(),
@@ -301,6 +316,7 @@ mod tests {
         assert_eq!(config.retention_time, Duration::from_secs(30 * 86_400));
         assert_eq!(config.durability, DurabilityMode::Sync);
         assert_eq!(config.self_metrics_interval, Some(Duration::from_secs(15)));
+        assert_eq!(config.promql_features, Features::ALL);
         assert_eq!(config.flags().len(), Setting::ALL.len());
     }
 
@@ -321,6 +337,7 @@ mod tests {
             ("query.max-samples", "many"),
             ("remote-write.size-limit", "5TiB"),
             ("self-metrics.interval", "10ms"),
+            ("promql.enable", "everything"),
             ("log.level", "loud"),
             ("log.format", "xml"),
             ("storage.path", ""),

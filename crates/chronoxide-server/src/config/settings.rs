@@ -97,6 +97,12 @@ impl Setting {
             "How long a query may take",
         ),
         Self::new(
+            "promql.enable",
+            "NAMES",
+            "all",
+            "Parts of PromQL that Prometheus keeps behind flags, by name with commas between; `all` or `none`",
+        ),
+        Self::new(
             "remote-write.size-limit",
             "SIZE",
             "32MiB",
@@ -364,10 +370,13 @@ fn unknown(name: &str, near: Option<String>) -> ConfigError {
 
 /// The setting whose name, written by `spell`, lies nearest to `name`, if any is near at all.
 fn nearest(name: &str, spell: impl Fn(&str) -> String) -> Option<String> {
+    nearest_of(name, Setting::ALL.iter().map(|setting| spell(setting.key)))
+}
+
+/// The one of `names` that lies nearest to `name`, if any is near at all.
+pub(super) fn nearest_of(name: &str, names: impl Iterator<Item = String>) -> Option<String> {
     let near_max = (name.len() / 4).max(2);
-    Setting::ALL
-        .iter()
-        .map(|setting| spell(setting.key))
+    names
         .map(|spelled| (edit_distance(name, &spelled), spelled))
         .min()
         .filter(|(distance, _)| *distance <= near_max)

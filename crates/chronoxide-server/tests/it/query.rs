@@ -408,3 +408,28 @@ fn a_timeout_that_has_passed_is_unavailable() {
         answer.body
     );
 }
+
+#[test]
+fn parts_of_the_language_can_be_turned_off() {
+    let some = Running::start_with(&[("promql.enable", "duration-expressions")]);
+    let none = Running::start_with(&[("promql.enable", "none")]);
+    let all = Running::start();
+    for (text, in_some) in [
+        ("x[5m * 2]", true),
+        ("limitk(1, x)", false),
+        ("rate(x[5m] anchored)", false),
+        ("x + fill (0) y", false),
+    ] {
+        for endpoint in ["query", "format_query"] {
+            let path = format!("/api/v1/{endpoint}?query={}", escaped(text));
+            assert_eq!(all.get(&path).status, 200, "{text}");
+            let status = if in_some { 200 } else { 400 };
+            assert_eq!(some.get(&path).status, status, "{text}");
+            let refused = none.get(&path);
+            assert_eq!(refused.status, 400, "{text}");
+            let (kind, message) = refused.error();
+            assert_eq!(kind, "bad_data");
+            assert!(message.contains("enabled"), "{message}");
+        }
+    }
+}
