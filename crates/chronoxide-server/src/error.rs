@@ -114,6 +114,11 @@ impl ApiError {
         Self::new(kind, with_sources(error))
     }
 
+    /// What is answered, uncut.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     const fn status(&self) -> StatusCode {
         match self.kind {
             ErrorKind::BadData => StatusCode::BAD_REQUEST,

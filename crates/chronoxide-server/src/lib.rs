@@ -20,6 +20,7 @@
 //! `config` turns settings into a checked [`Config`]; `server` owns sockets and tasks; `router` says which path leads
 //! where; `edge` holds what is the same for every request; `api` answers, `ingest` takes in; `self_metrics` counts.
 
+mod active_queries;
 mod api;
 mod config;
 mod edge;
@@ -31,6 +32,7 @@ mod raw_query;
 mod router;
 mod self_metrics;
 mod server;
+mod slow_query;
 mod stall;
 mod state;
 

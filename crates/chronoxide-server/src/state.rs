@@ -8,6 +8,7 @@ use chronoxide_promql::{Cancellation, Engine, EngineOptions};
 use chronoxide_storage::Database;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::active_queries::ActiveQueries;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::ingest::RequestMemory;
@@ -36,6 +37,8 @@ pub(crate) struct ServerState {
     pub(crate) write_failures: LogLimit,
     /// Log lines about samples that were refused for good.
     pub(crate) write_rejections: LogLimit,
+    /// Queries that are being evaluated.
+    pub(crate) active_queries: ActiveQueries,
     queries: Arc<Semaphore>,
     queue: Semaphore,
     /// Set when the data directory is open.
@@ -66,6 +69,7 @@ impl ServerState {
             writes: Semaphore::new((2 * cores).max(16)),
             write_failures: LogLimit::default(),
             write_rejections: LogLimit::default(),
+            active_queries: ActiveQueries::default(),
             queries: Arc::new(Semaphore::new(
                 config.query_concurrency.min(Semaphore::MAX_PERMITS),
             )),

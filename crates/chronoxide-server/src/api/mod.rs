@@ -44,5 +44,6 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/status/flags", get(status::flags))
         .route("/status/config", get(status::config))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/status/active_queries", get(status::active_queries))
         .route("/status/walreplay", get(status::wal_replay))
 }

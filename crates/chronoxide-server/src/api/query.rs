@@ -6,32 +6,28 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::response::Response;
 use chronoxide_promql::syntax::{self, Expr};
-use chronoxide_promql::{Answer, QueryOptions, RangeTimes, Value};
+use chronoxide_promql::{Answer, QueryOptions, Value};
 use chronoxide_storage::Database;
 
 use super::answer::{Timing, write_answer};
 use super::form::Form;
 use super::json::{Notes, success, write_string};
 use super::request::{blocking, json_response, success_response};
+use crate::active_queries::QueryTimes;
 use crate::error::ApiError;
+use crate::slow_query::EndedQuery;
 use crate::state::{CancelOnDrop, Deadline, ServerState};
 
 /// A query of either kind, ready to run.
 #[derive(Debug)]
 struct Query {
     text: String,
-    times: Times,
+    times: QueryTimes,
     limit: Option<usize>,
     lookback: Option<Duration>,
     timeout: Duration,
     with_stats: bool,
     notes: Notes,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Times {
-    At(i64),
-    Range(RangeTimes),
 }
 
 /// `/query`: the value at one time.
@@ -40,7 +36,7 @@ pub(crate) async fn instant(
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
-    let times = Times::At(form.evaluation_time(state.now_ms())?);
+    let times = QueryTimes::At(form.evaluation_time(state.now_ms())?);
     let query = Query::new(&state, &form, times, limit)?;
     query.run(&state).await
 }
@@ -51,7 +47,7 @@ pub(crate) async fn range(
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
-    let times = Times::Range(form.steps()?);
+    let times = QueryTimes::Range(form.steps()?);
     let query = Query::new(&state, &form, times, limit)?;
     query.run(&state).await
 }
@@ -82,7 +78,7 @@ impl Query {
     fn new(
         state: &ServerState,
         form: &Form,
-        times: Times,
+        times: QueryTimes,
         limit: Option<usize>,
     ) -> Result<Self, ApiError> {
         let timeout = form.timeout(state.config.query_timeout)?;
@@ -121,6 +117,9 @@ impl Query {
         let body = blocking(state, move || {
             let _turn = turn;
             let _running = shared.metrics.queries_running.raise();
+            let _listed = shared
+                .active_queries
+                .enter(&self.text, self.times, shared.now_ms());
             self.evaluate(&shared, &database, &options, queue)
         })
         .await?;
@@ -136,14 +135,16 @@ impl Query {
     ) -> Result<Vec<u8>, ApiError> {
         let started = Instant::now();
         let answer = match self.times {
-            Times::At(time_ms) => state.engine.instant(database, &self.text, time_ms, options),
-            Times::Range(times) => state.engine.range(database, &self.text, times, options),
+            QueryTimes::At(at_ms) => state.engine.instant(database, &self.text, at_ms, options),
+            QueryTimes::Range(times) => state.engine.range(database, &self.text, times, options),
         };
-        let mut answer = answer.map_err(|error| ApiError::from_query(&error))?;
         let timing = Timing {
             queue,
             evaluation: started.elapsed(),
         };
+        let answer = answer.map_err(|error| ApiError::from_query(&error));
+        self.log_if_slow(state, timing, &answer);
+        let mut answer = answer?;
         state.metrics.query_samples.add(answer.stats.samples);
         let mut notes = Notes {
             warnings: std::mem::take(&mut answer.warnings),
@@ -155,6 +156,20 @@ impl Query {
         notes.warnings.append(&mut self.notes.warnings);
         let timing = self.with_stats.then_some(timing);
         Ok(success(&notes, |out| write_answer(out, &answer, timing)))
+    }
+
+    fn log_if_slow(&self, state: &ServerState, timing: Timing, answer: &Result<Answer, ApiError>) {
+        let ended = EndedQuery {
+            text: &self.text,
+            times: self.times,
+            queue: timing.queue,
+            duration: timing.evaluation,
+            outcome: match answer {
+                Ok(answer) => Ok(answer.stats),
+                Err(error) => Err(error.message()),
+            },
+        };
+        ended.log_if_slow(state.config.slow_query);
     }
 }
 

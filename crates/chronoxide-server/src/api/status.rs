@@ -10,9 +10,10 @@ use chronoxide_storage::Database;
 
 use super::form::Form;
 use super::json::{Notes, success, write_list, write_object, write_string};
-use super::number::write_unsigned;
+use super::number::{write_timestamp, write_unsigned};
 use super::request::{look_up, storage_failed, success_response};
 use super::rfc3339::format_rfc3339;
+use crate::active_queries::ActiveQuery;
 use crate::config::{format_byte_size, format_duration};
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -119,6 +120,39 @@ pub(crate) async fn wal_replay(State(state): State<Arc<ServerState>>) -> Respons
         out.extend_from_slice(current);
         out.push(b'}');
     })
+}
+
+/// `/status/active_queries`: what is being evaluated, the oldest first.
+///
+/// Times are in seconds, as in requests; `runningMs` counts from the end of the wait for a turn.
+pub(crate) async fn active_queries(State(state): State<Arc<ServerState>>) -> Response {
+    let queries = state.active_queries.list();
+    success_response(|out| write_list(out, &queries, write_active_query))
+}
+
+fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
+    let texts = [
+        ("query", query.text.as_str()),
+        ("kind", query.times.kind()),
+        ("startTime", &format_rfc3339(query.started_ms)),
+    ];
+    write_object(out, texts, write_string);
+    out.pop();
+    let running_ms = u64::try_from(query.running().as_millis()).unwrap_or(u64::MAX);
+    out.extend_from_slice(br#","runningMs":"#);
+    write_unsigned(out, running_ms);
+    let times = query.times.range();
+    for (name, ms) in [
+        ("start", times.start_ms),
+        ("end", times.end_ms),
+        ("step", times.step_ms),
+    ] {
+        out.push(b',');
+        write_string(out, name);
+        out.push(b':');
+        write_timestamp(out, ms);
+    }
+    out.push(b'}');
 }
 
 /// `/status/tsdb`: how many series there are, and which names and labels they come from.

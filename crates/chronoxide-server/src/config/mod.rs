@@ -105,6 +105,8 @@ pub struct Config {
     pub query_samples_max: u64,
     /// Longest time a query may take.
     pub query_timeout: Duration,
+    /// Queries that take longer are logged; `None`: none is.
+    pub slow_query: Option<Duration>,
     /// Which parts of PromQL are on that Prometheus keeps behind flags.
     pub promql_features: Features,
     /// Bytes of a remote-write request, before and after decompression.
@@ -178,6 +180,12 @@ impl Config {
             query_timeout: check(settings, "query.timeout", DURATION, |text| {
                 parse_duration(text).filter(|duration| at_least_1ms(*duration))
             })?,
+            slow_query: check(
+                settings,
+                "query.log-slower-than",
+                "a duration such as 10s, or off",
+                |text| optional(text, "off", parse_duration),
+            )?,
             promql_features: features(settings)?,
             remote_write_bytes_max: check(
                 settings,
@@ -335,6 +343,7 @@ mod tests {
             ("series.limit", "0"),
             ("query.max-concurrency", "-1"),
             ("query.max-samples", "many"),
+            ("query.log-slower-than", "never"),
             ("remote-write.size-limit", "5TiB"),
             ("self-metrics.interval", "10ms"),
             ("promql.enable", "everything"),
@@ -356,6 +365,12 @@ mod tests {
             config_with("self-metrics.interval", "off")
                 .unwrap()
                 .self_metrics_interval,
+            None
+        );
+        assert_eq!(
+            config_with("query.log-slower-than", "off")
+                .unwrap()
+                .slow_query,
             None
         );
         assert_eq!(

@@ -97,6 +97,12 @@ impl Setting {
             "How long a query may take",
         ),
         Self::new(
+            "query.log-slower-than",
+            "DURATION",
+            "10s",
+            "Queries that take longer are logged, with what they read; `off`: none is",
+        ),
+        Self::new(
             "promql.enable",
             "NAMES",
             "all",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod active_queries;
 mod http;
 mod lookups;
 mod own_metrics;
