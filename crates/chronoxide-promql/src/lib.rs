@@ -32,7 +32,7 @@ mod value;
 
 pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions, RangeTimes};
 pub use error::Error;
-pub use function::Function;
+pub use function::{Arity, Function};
 pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};
 pub use lower::{LowerOptions, lower, lower_tree, parse_selector, selectors_of};
 pub use value::{Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};

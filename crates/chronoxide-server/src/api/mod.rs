@@ -7,6 +7,7 @@ mod labels;
 mod metadata;
 pub(crate) mod number;
 mod params;
+mod parse;
 mod query;
 mod request;
 mod rfc3339;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
             get(query::exemplars).post(query::exemplars),
         )
         .route("/format_query", get(query::format).post(query::format))
+        .route("/parse_query", get(parse::parse).post(parse::parse))
         .route("/labels", get(labels::names).post(labels::names))
         .route("/label/{name}/values", get(labels::values))
         .route("/series", get(series::series).post(series::series))

@@ -69,7 +69,7 @@ pub(crate) async fn format(
 }
 
 /// The query as it is written.
-fn tree(state: &ServerState, form: &Form) -> Result<Expr, ApiError> {
+pub(super) fn tree(state: &ServerState, form: &Form) -> Result<Expr, ApiError> {
     syntax::parse(form.query(), state.engine.options().features)
         .map_err(|error| ApiError::from_query(&error))
 }

@@ -433,3 +433,31 @@ fn parts_of_the_language_can_be_turned_off() {
         }
     }
 }
+
+#[test]
+fn the_tree_of_a_query_is_told() {
+    let server = Running::start();
+    let path = format!("/api/v1/parse_query?query={}", escaped("sum(up)"));
+    let tree = server.get(&path).data();
+    assert_eq!(tree["type"], "aggregation");
+    assert_eq!(tree["expr"]["name"], "up");
+    let form = format!("query={}", escaped("sum(up)"));
+    assert_eq!(server.post_form("/api/v1/parse_query", &form).data(), tree);
+    for text in ["", "sum(", "up + +"] {
+        let refused = server.get(&format!("/api/v1/parse_query?query={}", escaped(text)));
+        assert_eq!(
+            (refused.status, refused.error().0.as_str()),
+            (400, "bad_data")
+        );
+    }
+    // As deep as the parser goes, and a tree that leans to one side.
+    for text in [
+        format!("{}1{}", "(".repeat(100), ")".repeat(100)),
+        format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+        vec!["1"; 100_000].join("+"),
+    ] {
+        let answer = server.post_form("/api/v1/parse_query", &format!("query={}", escaped(&text)));
+        assert!([200, 400].contains(&answer.status), "{}", answer.status);
+    }
+    assert_eq!(server.get(&path).data(), tree);
+}
