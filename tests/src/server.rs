@@ -67,7 +67,8 @@ impl Server {
             .arg("--storage.path")
             .arg(data)
             .arg("--http.listen")
-            .arg(format!("127.0.0.1:{port}"));
+            .arg(format!("127.0.0.1:{port}"))
+            .args(["--otlp.http.listen", "off"]);
         command.args(arguments);
         Ok(Self {
             process: Process::start(&mut command, &log)?,

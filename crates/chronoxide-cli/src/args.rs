@@ -35,15 +35,6 @@ pub(crate) enum Error {
     },
 }
 
-/// Settings of the OTLP receiver, which this build lacks: known, so that the error can say so.
-const OTLP_SETTINGS: [&str; 5] = [
-    "otlp.grpc.listen",
-    "otlp.http.listen",
-    "otlp.translation",
-    "otlp.promote",
-    "otlp.delta",
-];
-
 impl Arguments {
     /// Reads the command line `arguments` (the program's name first) and the environment `variables`.
     pub(crate) fn parse(
@@ -94,11 +85,7 @@ fn configure(
         settings.read_toml(&path, &text)?;
     }
     settings.read_environment(variables)?;
-    for key in Setting::ALL
-        .iter()
-        .map(|setting| setting.key)
-        .chain(OTLP_SETTINGS)
-    {
+    for key in Setting::ALL.iter().map(|setting| setting.key) {
         if let Some(value) = given.get_one::<String>(key) {
             settings.set(key, value.as_str())?;
         }
@@ -124,13 +111,6 @@ fn command() -> Command {
                 setting.environment_name()
             ))
     });
-    let unavailable = OTLP_SETTINGS.into_iter().map(|key| {
-        Arg::new(key)
-            .long(key)
-            .value_name("VALUE")
-            .global(true)
-            .hide(true)
-    });
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE")
@@ -145,12 +125,11 @@ fn command() -> Command {
         .help("Data directory; no server may have it open");
     Command::new("chronoxide")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Time-series database: Prometheus remote write in, PromQL out")
+        .about("Time-series database: OTLP and Prometheus remote write in, PromQL out")
         .after_help("Flags win over the environment, the environment over the file. Durations: 30d, 1h30m. Sizes: 256MiB, 1GB.")
         .disable_help_subcommand(true)
         .arg(config)
         .args(settings)
-        .args(unavailable)
         .subcommand(Command::new("serve").about("Serve (what happens without a command, too)"))
         .subcommand(Command::new("check").about("Verify every file and checksum of a data directory").arg(directory))
         .subcommand(Command::new("healthcheck").about("Ask a running server whether it is healthy"))
@@ -214,7 +193,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("--otlp.grpc.listen: this build has no OTLP receiver"),
+            error.starts_with("--otlp.grpc.listen: this build has no OTLP/gRPC receiver"),
             "{error}"
         );
         let error = parse(&["--config", "/no/such/file"], &[])

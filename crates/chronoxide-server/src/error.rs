@@ -27,6 +27,16 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The address of OTLP/HTTP cannot be listened on: free the port, choose another, or turn it off.
+    #[error(
+        "--otlp.http.listen: cannot listen on {address} (set another address, or off: --http.listen serves OTLP/HTTP too)"
+    )]
+    ListenOtlp {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The data directory cannot be used; the storage engine says why.
     #[error("--storage.path: cannot open data directory {}", path.display())]
     Open {

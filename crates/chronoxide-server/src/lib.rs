@@ -10,6 +10,7 @@
 //!
 //! let mut settings = Settings::default();
 //! settings.set("http.listen", "127.0.0.1:0")?;
+//! settings.set("otlp.http.listen", "127.0.0.1:0")?;
 //! let server = Server::start(Config::new(&settings)?).await?;
 //! println!("http://{}/", server.address());
 //! server.shutdown().await?;

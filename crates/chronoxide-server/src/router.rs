@@ -22,15 +22,20 @@ pub(crate) fn router(state: Arc<ServerState>) -> Router {
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics));
-    let mut router = endpoints
+    let router = endpoints
         .clone()
         .nest("/prometheus", endpoints)
-        .merge(page::routes());
-    for path in OTLP_PATHS {
-        router = router
-            .route(path, post(ingest::refuse_otlp))
-            .route(&format!("{path}/"), post(ingest::refuse_otlp));
-    }
+        .merge(page::routes())
+        .merge(otlp_routes());
+    finish(router, state)
+}
+
+/// What the port of OTLP/HTTP answers.
+pub(crate) fn otlp_router(state: Arc<ServerState>) -> Router {
+    finish(otlp_routes(), state)
+}
+
+fn finish(router: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {
     router
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(
@@ -38,6 +43,24 @@ pub(crate) fn router(state: Arc<ServerState>) -> Router {
             edge::exchange,
         ))
         .with_state(state)
+}
+
+/// OTLP paths with and without a slash at the end: exporters differ in how they put them together.
+fn otlp_routes() -> Router<Arc<ServerState>> {
+    let mut router = Router::new();
+    for prefix in ["", "/prometheus"] {
+        for path in OTLP_PATHS {
+            router = router
+                .route(&format!("{prefix}{path}"), post(ingest::write_otlp))
+                .route(&format!("{prefix}{path}/"), post(ingest::write_otlp));
+        }
+    }
+    for path in ["/v1/traces", "/v1/logs", "/v1development/profiles"] {
+        router = router
+            .route(path, post(ingest::refuse_otlp_signal))
+            .route(&format!("{path}/"), post(ingest::refuse_otlp_signal));
+    }
+    router
 }
 
 /// Where OTLP senders post metrics, in the habits of several products.

@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::{Config, DurabilityMode};
 use crate::error::{Error, Result};
 use crate::raw_query::RawQuery;
-use crate::router::router;
+use crate::router::{otlp_router, router};
 use crate::self_metrics::Scraper;
 use crate::stall::StallTimeout;
 use crate::state::ServerState;
@@ -47,8 +47,9 @@ const STREAMS_MAX: u32 = 100;
 pub struct Server {
     state: Arc<ServerState>,
     address: SocketAddr,
+    otlp_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
-    acceptor: JoinHandle<()>,
+    acceptors: Vec<JoinHandle<()>>,
     scraper: Option<JoinHandle<()>>,
 }
 
@@ -59,7 +60,7 @@ impl Server {
     /// `/metrics`. When this returns, the server is ready.
     ///
     /// # Errors
-    /// When the address is taken or the data directory cannot be used.
+    /// When an address is taken or the data directory cannot be used.
     pub async fn start(config: Config) -> Result<Self> {
         let listen = |source| Error::Listen {
             address: config.http_listen,
@@ -69,14 +70,24 @@ impl Server {
             .await
             .map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let otlp = listen_otlp(&config).await?;
+        let otlp_address = otlp.as_ref().map(|(_, address)| *address);
         let state = Arc::new(ServerState::new(config, address.to_string()));
         let (stop, stopped) = watch::channel(false);
-        let acceptor = tokio::spawn(accept(listener, Arc::clone(&state), stopped.clone()));
+        let places = connection_places(&state.config);
+        let mut doors = vec![(listener, router(Arc::clone(&state)))];
+        doors.extend(otlp.map(|(listener, _)| (listener, otlp_router(Arc::clone(&state)))));
+        let acceptors = doors.into_iter().map(|(listener, router)| {
+            let (state, places) = (Arc::clone(&state), Arc::clone(&places));
+            tokio::spawn(accept(listener, router, state, places, stopped.clone()))
+        });
+        let acceptors = acceptors.collect();
         let mut server = Self {
             state,
             address,
+            otlp_address,
             stop,
-            acceptor,
+            acceptors,
             scraper: None,
         };
         match server.open_database().await {
@@ -115,6 +126,12 @@ impl Server {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of its own that OTLP/HTTP has; `None` when it has none.
+    #[must_use]
+    pub const fn otlp_address(&self) -> Option<SocketAddr> {
+        self.otlp_address
     }
 
     /// Ends: takes no more connections, lets requests under way finish for a while, flushes and closes the database.
@@ -157,12 +174,9 @@ impl Server {
     }
 
     async fn end_tasks(&mut self) {
-        // Nobody listens any more if both tasks have ended already.
+        // Nobody listens any more if all tasks have ended already.
         let _ = self.stop.send(true);
-        for task in [Some(&mut self.acceptor), self.scraper.as_mut()]
-            .into_iter()
-            .flatten()
-        {
+        for task in self.acceptors.iter_mut().chain(self.scraper.as_mut()) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server ended in a panic; this is a bug");
             }
@@ -189,16 +203,32 @@ fn storage_options(config: &Config) -> Options {
     }
 }
 
+/// The listener of OTLP/HTTP and where it is, unless it is turned off.
+async fn listen_otlp(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>> {
+    let Some(address) = config.otlp_http_listen else {
+        return Ok(None);
+    };
+    let listen = |source| Error::ListenOtlp { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    Ok(Some((listener, address)))
+}
+
+/// A permit for each connection that may be open, on whichever port.
+fn connection_places(config: &Config) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(
+        config.connections_max.min(Semaphore::MAX_PERMITS),
+    ))
+}
+
 /// Takes connections until told to stop, then waits for those that are open.
 async fn accept(
     listener: TcpListener,
+    router: Router,
     state: Arc<ServerState>,
+    places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let router = router(Arc::clone(&state));
-    let places = Arc::new(Semaphore::new(
-        state.config.connections_max.min(Semaphore::MAX_PERMITS),
-    ));
     let idle = IDLE_TIMEOUT.max(state.config.query_timeout.saturating_mul(2));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -298,7 +328,15 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(ServerState::new(config, address.to_string()));
         let (_stop, stopped) = watch::channel(false);
-        runtime.spawn(accept(listener, Arc::clone(&state), stopped));
+        let places = connection_places(&state.config);
+        let router = router(Arc::clone(&state));
+        runtime.spawn(accept(
+            listener,
+            router,
+            Arc::clone(&state),
+            places,
+            stopped,
+        ));
         for (path, status) in [
             ("/-/healthy", 200),
             ("/metrics", 200),

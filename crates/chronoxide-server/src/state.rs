@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::active_queries::ActiveQueries;
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::ingest::RequestMemory;
+use crate::ingest::{OtlpReceiver, RequestMemory};
 use crate::log_limit::LogLimit;
 use crate::self_metrics::Metrics;
 
@@ -31,6 +31,7 @@ pub(crate) struct ServerState {
     pub(crate) metrics: Metrics,
     pub(crate) engine: Engine,
     pub(crate) request_memory: RequestMemory,
+    pub(crate) otlp: OtlpReceiver,
     /// Writes that may be decoded and committed at once.
     pub(crate) writes: Semaphore,
     /// Log lines about writes that storage refused.
@@ -61,6 +62,7 @@ impl ServerState {
         Self {
             metrics: Metrics::default(),
             engine,
+            otlp: OtlpReceiver::new(&config),
             request_memory: RequestMemory::new(
                 config.memory().request_bytes(),
                 REQUEST_MEMORY_WAIT,

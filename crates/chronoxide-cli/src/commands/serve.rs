@@ -27,9 +27,13 @@ async fn run(config: Config) -> Result<ExitCode, String> {
     let handler = |error| format!("signals cannot be handled: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
-    if !config.http_listen.ip().is_loopback() {
+    let addresses = [Some(config.http_listen), config.otlp_http_listen];
+    for address in addresses.into_iter().flatten() {
+        if address.ip().is_loopback() {
+            continue;
+        }
         tracing::warn!(
-            address = %config.http_listen,
+            %address,
             "listening beyond this machine without authentication: whoever reaches the port may read and write"
         );
     }
@@ -38,7 +42,7 @@ async fn run(config: Config) -> Result<ExitCode, String> {
         started = Server::start(config) => started.map_err(|error| error.paragraph())?,
         () = stop_signal(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
-    print_start(&shown, server.address());
+    print_start(&shown, server.address(), server.otlp_address());
     stop_signal(&mut terminate, &mut interrupt).await;
     tokio::select! {
         ended = server.shutdown() => ended.map_err(|error| error.paragraph())?,
@@ -57,7 +61,8 @@ async fn stop_signal(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// Says on standard output what runs where.
-fn print_start(config: &Config, address: SocketAddr) {
+fn print_start(config: &Config, address: SocketAddr, otlp_address: Option<SocketAddr>) {
+    let otlp = reachable(otlp_address.unwrap_or(address));
     let url = format!("http://{}", reachable(address));
     let durability = match config.durability {
         DurabilityMode::Sync => "acknowledged after fdatasync".to_owned(),
@@ -71,6 +76,7 @@ fn print_start(config: &Config, address: SocketAddr) {
            listen   {address}\n  \
            page     {url}/\n  \
            write    {url}/api/v1/write  (Prometheus remote write)\n  \
+           otlp     http://{otlp}/v1/metrics  (OTLP/HTTP)\n  \
            try      curl '{url}/api/v1/query?query=up'\n",
         version = env!("CARGO_PKG_VERSION"),
         path = path.display(),

@@ -18,10 +18,12 @@ fn make_data(data: &Path) {
     assert!(status.success(), "{log}");
 }
 
-fn serve_arguments(data: &Path) -> [&str; 6] {
+fn serve_arguments(data: &Path) -> [&str; 8] {
     [
         "--http.listen",
         "127.0.0.1:0",
+        "--otlp.http.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",

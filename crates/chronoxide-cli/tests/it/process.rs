@@ -65,6 +65,8 @@ impl Process {
                 data.to_str().unwrap(),
                 "--http.listen",
                 "127.0.0.1:0",
+                "--otlp.http.listen",
+                "off",
             ])
             .args([
                 "--self-metrics.interval",

@@ -58,28 +58,30 @@ fn unknown_keys_of_file_and_environment_are_errors() {
 }
 
 #[test]
-fn otlp_flags_say_that_there_is_no_receiver() {
+fn an_address_for_grpc_says_that_there_is_no_receiver() {
     let reason = refused(&["--otlp.grpc.listen", "127.0.0.1:4317"], 2);
     assert!(
-        reason.contains("--otlp.grpc.listen: this build has no OTLP receiver"),
+        reason.contains("--otlp.grpc.listen: this build has no OTLP/gRPC receiver"),
         "{reason}"
     );
-    let variable = "CHRONOXIDE_OTLP_HTTP_LISTEN";
-    let output = run_command(chronoxide().env(variable, "127.0.0.1:4318"));
+    let variable = "CHRONOXIDE_OTLP_GRPC_LISTEN";
+    let output = run_command(chronoxide().env(variable, "OFF"));
     assert_eq!(output.status.code(), Some(2));
     let reason = texts(&output).1;
     assert!(
-        reason.starts_with("chronoxide: CHRONOXIDE_OTLP_HTTP_LISTEN: this build has no OTLP"),
+        reason.starts_with("chronoxide: CHRONOXIDE_OTLP_GRPC_LISTEN: this build has no OTLP/gRPC"),
         "{reason}"
     );
 }
 
 #[test]
-fn a_receiver_that_is_not_there_may_be_turned_off() {
+fn without_a_port_of_its_own_otlp_is_shown_on_the_main_one() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = ["--otlp.grpc.listen=off", "--otlp.http.listen", "off"];
+    let flags = ["--otlp.grpc.listen=off"];
     let server = Process::start(&directory.path().join("data"), &flags);
     assert!(server.get("/-/ready").contains("Ready"));
+    let line = format!("  otlp     http://{}/v1/metrics ", server.address);
+    assert!(server.start_block.contains(&line), "{}", server.start_block);
 }
 
 #[test]
@@ -107,6 +109,36 @@ fn a_busy_port_names_the_flag() {
 }
 
 #[test]
+fn a_busy_otlp_port_names_the_flag_and_the_other_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let data = directory.path().join("data");
+    let reason = refused(
+        &[
+            "--http.listen",
+            "127.0.0.1:0",
+            "--otlp.http.listen",
+            &address,
+            "--storage.path",
+            data.to_str().unwrap(),
+        ],
+        1,
+    );
+    assert!(
+        reason.starts_with(&format!(
+            "chronoxide: --otlp.http.listen: cannot listen on {address} "
+        )),
+        "{reason}"
+    );
+    assert!(
+        reason.contains("off: --http.listen serves OTLP/HTTP too"),
+        "{reason}"
+    );
+    assert_eq!(reason.lines().count(), 1, "{reason}");
+}
+
+#[test]
 fn a_directory_in_use_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
@@ -114,6 +146,8 @@ fn a_directory_in_use_is_left_alone() {
     let arguments = [
         "--http.listen",
         "127.0.0.1:0",
+        "--otlp.http.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",
@@ -135,6 +169,8 @@ fn a_directory_with_other_things_is_left_alone() {
     let arguments = [
         "--http.listen",
         "127.0.0.1:0",
+        "--otlp.http.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",
@@ -155,6 +191,8 @@ fn a_path_that_is_a_file_is_named() {
     let arguments = [
         "--http.listen",
         "127.0.0.1:0",
+        "--otlp.http.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",
@@ -173,6 +211,8 @@ fn a_directory_that_cannot_be_made_is_named() {
     let arguments = [
         "--http.listen",
         "127.0.0.1:0",
+        "--otlp.http.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chronoxide_otlp::{DeltaMode, Promotion, TranslationStrategy};
 use chronoxide_promql::syntax::Features;
 
 pub(crate) use byte_size::{format_byte_size, parse_byte_size};
@@ -49,12 +50,12 @@ pub enum ConfigError {
         /// What is wrong, and where.
         reason: String,
     },
-    /// A setting of the OTLP receiver, which this build does not have.
+    /// An address for OTLP/gRPC, which this build does not have.
     #[error(
-        "{name}: this build has no OTLP receiver, so the setting would have no effect; remove it and send remote write"
+        "{name}: this build has no OTLP/gRPC receiver; set it to off and send OTLP/HTTP (http/protobuf)"
     )]
-    OtlpUnavailable {
-        /// As it was written.
+    GrpcUnavailable {
+        /// The setting, named as whoever set it knows it.
         name: String,
     },
 }
@@ -85,6 +86,16 @@ pub struct Config {
     pub storage_path: PathBuf,
     /// Where the HTTP API listens.
     pub http_listen: SocketAddr,
+    /// Where OTLP/HTTP has a port of its own; `None`: nowhere.
+    pub otlp_http_listen: Option<SocketAddr>,
+    /// How OTLP names become metric and label names.
+    pub otlp_translation: TranslationStrategy,
+    /// Which OTLP resource attributes become labels.
+    pub otlp_promote: Promotion,
+    /// What becomes of OTLP deltas.
+    pub otlp_delta: DeltaMode,
+    /// Bytes of an OTLP request, before and after decompression.
+    pub otlp_bytes_max: usize,
     /// Age limit of samples.
     pub retention_time: Duration,
     /// Bytes on disk above which the oldest data goes.
@@ -131,6 +142,7 @@ impl Config {
     /// When a value means nothing for its setting; the error names the setting as whoever set it knows it.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let at_least_1ms = |duration: Duration| !duration.is_zero();
+        check_grpc(settings)?;
         Ok(Self {
             storage_path: check(settings, "storage.path", "a directory", |text| {
                 (!text.is_empty()).then(|| PathBuf::from(text))
@@ -140,6 +152,37 @@ impl Config {
                 "http.listen",
                 "an address and port such as 127.0.0.1:8490",
                 parse_listen,
+            )?,
+            otlp_http_listen: check(
+                settings,
+                "otlp.http.listen",
+                "an address and port such as 127.0.0.1:4318, or off",
+                |text| optional(text, "off", parse_listen),
+            )?,
+            otlp_translation: check(
+                settings,
+                "otlp.translation",
+                "UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes or \
+                 NoTranslation",
+                |text| text.parse().ok(),
+            )?,
+            otlp_promote: check(
+                settings,
+                "otlp.promote",
+                "default, none, all, or attribute keys with commas between",
+                |text| text.parse().ok(),
+            )?,
+            otlp_delta: check(
+                settings,
+                "otlp.delta",
+                "cumulative, reject or raw",
+                |text| text.parse().ok(),
+            )?,
+            otlp_bytes_max: check(
+                settings,
+                "otlp.size-limit",
+                REQUEST_SIZE,
+                parse_request_size,
             )?,
             retention_time: check(
                 settings,
@@ -190,12 +233,8 @@ impl Config {
             remote_write_bytes_max: check(
                 settings,
                 "remote-write.size-limit",
-                "a size from 1KiB to 1GiB",
-                |text| {
-                    let bytes = parse_byte_size(text)
-                        .filter(|bytes| (1 << 10..=1 << 30).contains(bytes))?;
-                    usize::try_from(bytes).ok()
-                },
+                REQUEST_SIZE,
+                parse_request_size,
             )?,
             self_metrics_interval: check(
                 settings,
@@ -245,6 +284,18 @@ impl Config {
 const DURATION: &str = "a duration such as 5m or 1h30m";
 const SIZE: &str = "a size such as 256MiB or 1GB";
 const POSITIVE: &str = "a number above 0";
+const REQUEST_SIZE: &str = "a size from 1KiB to 1GiB";
+
+/// An address that nothing would listen on is refused rather than ignored.
+fn check_grpc(settings: &Settings) -> Result<(), ConfigError> {
+    let (text, name) = settings.get("otlp.grpc.listen");
+    if text == "off" {
+        return Ok(());
+    }
+    Err(ConfigError::GrpcUnavailable {
+        name: name.to_string(),
+    })
+}
 
 fn check<T>(
     settings: &Settings,
@@ -299,6 +350,11 @@ fn parse_listen(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
+fn parse_request_size(text: &str) -> Option<usize> {
+    let bytes = parse_byte_size(text).filter(|bytes| (1 << 10..=1 << 30).contains(bytes))?;
+    usize::try_from(bytes).ok()
+}
+
 fn parse_durability(text: &str) -> Option<DurabilityMode> {
     if text == "sync" {
         return Some(DurabilityMode::Sync);
@@ -338,6 +394,11 @@ mod tests {
         for (key, value) in [
             ("http.listen", "localhost"),
             ("http.listen", "example.org:80"),
+            ("otlp.http.listen", "4318"),
+            ("otlp.translation", "underscores"),
+            ("otlp.promote", "host.name,,os.type"),
+            ("otlp.delta", "add"),
+            ("otlp.size-limit", "0"),
             ("storage.durability", "async"),
             ("storage.durability", "interval=0"),
             ("series.limit", "0"),
@@ -357,6 +418,31 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn otlp_settings_are_read() {
+        let defaults = Config::new(&Settings::default()).unwrap();
+        assert_eq!(defaults.otlp_http_listen.unwrap().port(), 4318);
+        assert_eq!(defaults.otlp_promote, Promotion::Default);
+        assert_eq!(defaults.otlp_delta, DeltaMode::Cumulative);
+        assert_eq!(defaults.otlp_bytes_max, 64 << 20);
+        let config = config_with("otlp.http.listen", "off").unwrap();
+        assert_eq!(config.otlp_http_listen, None);
+        let config = config_with("otlp.promote", "host.name, os.type").unwrap();
+        let listed = ["host.name", "os.type"].map(str::to_owned).to_vec();
+        assert_eq!(config.otlp_promote, Promotion::List(listed));
+        let config = config_with("otlp.translation", "NoTranslation").unwrap();
+        assert_eq!(config.otlp_translation, TranslationStrategy::NoTranslation);
+        let config = config_with("otlp.delta", "raw").unwrap();
+        assert_eq!(config.otlp_delta, DeltaMode::Raw);
+        assert!(config_with("otlp.grpc.listen", "off").is_ok());
+        let error = config_with("otlp.grpc.listen", "127.0.0.1:4317").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("--otlp.grpc.listen: this build has no OTLP/gRPC receiver")
+        );
     }
 
     #[test]

@@ -34,7 +34,43 @@ impl Setting {
             "http.listen",
             "ADDRESS",
             "127.0.0.1:8490",
-            "Address of the HTTP API and of remote write; port 0 picks a free one",
+            "Address of the HTTP API, of remote write and of OTLP/HTTP; port 0 picks a free one",
+        ),
+        Self::new(
+            "otlp.http.listen",
+            "ADDRESS",
+            "127.0.0.1:4318",
+            "Address of its own for OTLP/HTTP; `off`: only --http.listen serves it",
+        ),
+        Self::new(
+            "otlp.grpc.listen",
+            "ADDRESS",
+            "off",
+            "Address of OTLP/gRPC; this build has none, so only `off` is accepted",
+        ),
+        Self::new(
+            "otlp.translation",
+            "STRATEGY",
+            "UnderscoreEscapingWithSuffixes",
+            "How OTLP names become metric names; the others: UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes, NoTranslation",
+        ),
+        Self::new(
+            "otlp.promote",
+            "ATTRIBUTES",
+            "default",
+            "OTLP resource attributes that become labels: `default`, `none`, `all`, or keys with commas between",
+        ),
+        Self::new(
+            "otlp.delta",
+            "MODE",
+            "cumulative",
+            "OTLP deltas: `cumulative` adds them up in memory, `reject` refuses them, `raw` stores them as they come",
+        ),
+        Self::new(
+            "otlp.size-limit",
+            "SIZE",
+            "64MiB",
+            "Largest OTLP request, before and after decompression",
         ),
         Self::new(
             "retention.time",
@@ -170,13 +206,6 @@ fn environment_name(key: &str) -> String {
     )
 }
 
-/// Where the OTLP receiver would listen, which this build lacks: no setting but [`OFF`], so that files which say so are
-/// taken.
-const OTLP_LISTEN: [&str; 2] = ["otlp.grpc.listen", "otlp.http.listen"];
-
-/// What stands for no address.
-const OFF: &str = "off";
-
 const ENVIRONMENT_PREFIX: &str = "CHRONOXIDE_";
 
 /// The environment variable that names the configuration file.
@@ -215,7 +244,7 @@ impl Settings {
     /// Sets `key` as a flag does.
     ///
     /// # Errors
-    /// When there is no such setting, or it belongs to the OTLP receiver and does not turn it off.
+    /// When there is no such setting.
     pub fn set(&mut self, key: &str, value: impl Into<String>) -> Result<(), ConfigError> {
         self.put(Origin::Flag, key, &format!("--{key}"), "--", value.into())
     }
@@ -237,12 +266,11 @@ impl Settings {
             {
                 continue;
             }
-            let known = Setting::ALL.iter().map(|setting| setting.key);
-            match known
-                .chain(OTLP_LISTEN)
-                .find(|key| environment_name(key) == name)
+            match Setting::ALL
+                .iter()
+                .find(|setting| setting.environment_name() == name)
             {
-                Some(key) => self.put(Origin::Environment, key, &name, "", value)?,
+                Some(setting) => self.put(Origin::Environment, setting.key, &name, "", value)?,
                 None => return Err(unknown(&name, nearest(&name, environment_name))),
             }
         }
@@ -301,15 +329,6 @@ impl Settings {
         prefix: &str,
         value: String,
     ) -> Result<(), ConfigError> {
-        if OTLP_LISTEN.contains(&key) && value == OFF {
-            // True in this build, so there is nothing to remember.
-            return Ok(());
-        }
-        if key.starts_with("otlp.") {
-            return Err(ConfigError::OtlpUnavailable {
-                name: shown.to_owned(),
-            });
-        }
         let Some(setting) = Setting::ALL.iter().find(|setting| setting.key == key) else {
             return Err(unknown(
                 shown,
@@ -464,45 +483,6 @@ mod tests {
         );
         let error = settings.set("colour", "red").unwrap_err();
         assert_eq!(error.to_string(), "unknown setting --colour");
-    }
-
-    #[test]
-    fn the_receiver_that_is_not_there_may_be_turned_off_and_nothing_else() {
-        let mut settings = Settings::default();
-        for key in ["otlp.grpc.listen", "otlp.http.listen"] {
-            let variable = environment_name(key);
-            settings.set(key, "off").unwrap();
-            settings
-                .read_environment([(variable.clone(), "off".to_owned())])
-                .unwrap();
-            let path = Path::new("c.toml");
-            settings
-                .read_toml(path, &format!("{key} = \"off\""))
-                .unwrap();
-            for (result, shown) in [
-                (settings.set(key, "127.0.0.1:4317"), format!("--{key}")),
-                (settings.set(key, "OFF"), format!("--{key}")),
-                (
-                    settings.read_environment([(variable.clone(), "on".to_owned())]),
-                    variable,
-                ),
-                (
-                    settings.read_toml(path, &format!("{key} = \"\"")),
-                    format!("{key} in c.toml"),
-                ),
-            ] {
-                let error = result.unwrap_err().to_string();
-                assert!(
-                    error.starts_with(&format!("{shown}: this build has no OTLP receiver")),
-                    "{error}"
-                );
-            }
-        }
-        for (key, value) in [("otlp.promote", "off"), ("otlp.delta", "drop")] {
-            let error = settings.set(key, value).unwrap_err().to_string();
-            assert!(error.contains("no OTLP receiver"), "{error}");
-        }
-        assert_eq!(settings.iter().count(), Setting::ALL.len());
     }
 
     #[test]

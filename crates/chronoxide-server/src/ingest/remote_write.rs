@@ -1,7 +1,6 @@
 //! Prometheus remote write, versions 1 and 2.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -12,6 +11,7 @@ use chronoxide_remote_write::{Decoded, v1, v2};
 use chronoxide_storage::Database;
 
 use super::body::{self, BodyError, HeldMemory};
+use super::commit;
 use crate::error::{shortened, with_sources};
 use crate::state::ServerState;
 
@@ -45,8 +45,8 @@ enum WriteError {
     Busy,
     #[error("the samples could not be stored")]
     Storage(#[from] chronoxide_storage::Error),
-    #[error("the server met a bug in itself; its log says where")]
-    Panicked,
+    #[error("the server is shutting down")]
+    Stopped,
 }
 
 /// Stores the samples of one request.
@@ -58,11 +58,12 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
     let mut response = match take_in(&state, version, request).await {
         Ok(outcome) => {
             state.metrics.count_outcome(PROTOCOL, &outcome);
-            log_rejections(&state, &outcome);
+            commit::log_rejections(&state, &outcome);
             answer(version, &outcome)
         }
         Err(error) => {
-            log_failure(&state, &error);
+            let storage = matches!(error, WriteError::Storage(_));
+            commit::log_failure(&state, &error, storage);
             error.into_response()
         }
     };
@@ -147,21 +148,11 @@ async fn take_in(
         state.request_memory.hold(&mut held, declared).await?;
     }
     let _turn = state.writes.acquire().await.map_err(|_| WriteError::Busy)?;
-    let stored = tokio::task::spawn_blocking(move || {
+    let stored = commit::run(move || {
         let _held = held;
         store(&database, version, &body, limit)
     });
-    match stored.await {
-        Ok(stored) => stored,
-        Err(error) if error.is_panic() => {
-            // Half a change may be in the engine's memory: what is on disk is sound, so start again from there.
-            tracing::error!(
-                "a write ended in a panic; the process ends so that nothing half-done is acknowledged"
-            );
-            std::process::abort();
-        }
-        Err(_) => Err(WriteError::Panicked),
-    }
+    stored.await.unwrap_or(Err(WriteError::Stopped))
 }
 
 fn store(
@@ -258,10 +249,11 @@ impl WriteError {
             Self::Storage(Storage::InvalidArgument { .. } | Storage::LimitExceeded { .. }) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Body(BodyError::NoMemory) | Self::Unready(_) | Self::Busy | Self::Storage(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Body(BodyError::NoMemory)
+            | Self::Unready(_)
+            | Self::Busy
+            | Self::Stopped
+            | Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -285,34 +277,6 @@ fn text(status: StatusCode, reason: &str) -> Response {
         HeaderValue::from_static("text/plain; charset=utf-8"),
     )];
     (status, plain, format!("{}\n", shortened(reason))).into_response()
-}
-
-fn log_rejections(state: &ServerState, outcome: &WriteOutcome) {
-    let Some(first) = outcome.rejections.first() else {
-        return;
-    };
-    if let Some(held_back) = state.write_rejections.pass(Instant::now()) {
-        tracing::warn!(
-            series = first.series,
-            reason = %first.reason,
-            detail = first.detail,
-            samples = outcome.samples_rejected,
-            held_back,
-            "samples were refused for good"
-        );
-    }
-}
-
-fn log_failure(state: &ServerState, error: &WriteError) {
-    if !matches!(error, WriteError::Storage(_)) {
-        tracing::debug!(error = with_sources(error), "a write was refused");
-    } else if let Some(held_back) = state.write_failures.pass(Instant::now()) {
-        tracing::error!(
-            error = with_sources(error),
-            held_back,
-            "a write was refused"
-        );
-    }
 }
 
 #[cfg(test)]

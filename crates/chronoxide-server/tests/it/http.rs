@@ -183,21 +183,6 @@ fn the_start_page_loads_nothing_from_elsewhere() {
 }
 
 #[test]
-fn otlp_is_refused_for_good_with_the_reason() {
-    let server = Running::start();
-    for path in [
-        "/v1/metrics",
-        "/api/v1/otlp/v1/metrics",
-        "/opentelemetry/v1/metrics/",
-        "/otlp/v1/metrics",
-    ] {
-        let answer = server.post(path, &[("content-type", "application/x-protobuf")], b"");
-        assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.body.contains("no OTLP receiver"), "{}", answer.body);
-    }
-}
-
-#[test]
 fn a_client_that_sends_nonsense_leaves_the_server_up() {
     let server = Running::start();
     for bytes in [

@@ -5,6 +5,7 @@
 mod active_queries;
 mod http;
 mod lookups;
+mod otlp;
 mod own_metrics;
 mod query;
 mod remote_write;

@@ -18,6 +18,8 @@ pub(crate) struct Running {
     server: Option<Server>,
     directory: TempDir,
     pub(crate) address: String,
+    /// Where OTLP/HTTP has a port of its own; empty when it has none.
+    pub(crate) otlp_address: String,
 }
 
 /// An answer, read whole.
@@ -26,6 +28,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -77,11 +80,13 @@ impl Running {
         let config = config(&directory.path().join("data"), settings);
         let server = runtime.block_on(Server::start(config)).unwrap();
         let address = server.address().to_string();
+        let otlp_address = server.otlp_address();
         Self {
             runtime,
             server: Some(server),
             directory,
             address,
+            otlp_address: otlp_address.map_or_else(String::new, |address| address.to_string()),
         }
     }
 
@@ -115,11 +120,16 @@ impl Running {
     }
 
     pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = agent().post(self.url(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        answer(request.send(body))
+        post(&self.url(path), headers, body)
+    }
+
+    /// POSTs to the port that OTLP/HTTP has of its own.
+    pub(crate) fn post_otlp(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        post(
+            &format!("http://{}{path}", self.otlp_address),
+            headers,
+            body,
+        )
     }
 
     /// Runs an instant query and gives its data.
@@ -166,6 +176,7 @@ pub(crate) fn config(data: &Path, settings: &[(&str, &str)]) -> Config {
     let mut all = Settings::default();
     all.set("storage.path", data.to_str().unwrap()).unwrap();
     all.set("http.listen", "127.0.0.1:0").unwrap();
+    all.set("otlp.http.listen", "off").unwrap();
     all.set("self-metrics.interval", "off").unwrap();
     all.set("storage.min-free", "1MiB").unwrap();
     for (key, value) in settings {
@@ -182,13 +193,23 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
+fn post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut request = agent().post(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(request.send(body))
+}
+
 fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let response = result.unwrap();
     let (parts, mut body) = response.into_parts();
+    let bytes = body.read_to_vec().unwrap();
     Answer {
         status: parts.status.as_u16(),
         headers: parts.headers,
-        body: body.read_to_string().unwrap(),
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+        bytes,
     }
 }
 

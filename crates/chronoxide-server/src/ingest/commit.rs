@@ -1,0 +1,55 @@
+//! What the storing of a request shares among protocols: where it runs, and what is logged of it.
+
+use std::time::Instant;
+
+use chronoxide_model::WriteOutcome;
+
+use crate::error::with_sources;
+use crate::state::ServerState;
+
+/// Runs `store` where waiting for the disk harms nobody; `None` when the server ends before it began.
+pub(super) async fn run<T: Send + 'static>(
+    store: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    match tokio::task::spawn_blocking(store).await {
+        Ok(stored) => Some(stored),
+        Err(error) if error.is_panic() => {
+            // Half a change may be in the engine's memory: what is on disk is sound, so start again from there.
+            tracing::error!(
+                "a write ended in a panic; the process ends so that nothing half-done is acknowledged"
+            );
+            std::process::abort();
+        }
+        Err(_) => None,
+    }
+}
+
+/// Warns of samples that storage refused, now and then.
+pub(super) fn log_rejections(state: &ServerState, outcome: &WriteOutcome) {
+    let Some(first) = outcome.rejections.first() else {
+        return;
+    };
+    if let Some(held_back) = state.write_rejections.pass(Instant::now()) {
+        tracing::warn!(
+            series = first.series,
+            reason = %first.reason,
+            detail = first.detail,
+            samples = outcome.samples_rejected,
+            held_back,
+            "samples were refused for good"
+        );
+    }
+}
+
+/// Logs why a request was not stored: loudly, now and then, where `storage` failed, and for debugging otherwise.
+pub(super) fn log_failure(state: &ServerState, error: &dyn std::error::Error, storage: bool) {
+    if !storage {
+        tracing::debug!(error = with_sources(error), "a write was refused");
+    } else if let Some(held_back) = state.write_failures.pass(Instant::now()) {
+        tracing::error!(
+            error = with_sources(error),
+            held_back,
+            "a write was refused"
+        );
+    }
+}

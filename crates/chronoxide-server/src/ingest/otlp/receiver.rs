@@ -1,0 +1,128 @@
+//! From a message to samples on disk, and the state that deltas need for it.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
+
+use chronoxide_model::WriteOutcome;
+use chronoxide_otlp::{
+    DeltaLimits, DeltaStreams, Options, PartialSuccess, Translation, translate_json,
+    translate_protobuf,
+};
+use chronoxide_storage::Database;
+use parking_lot::{Mutex, RwLock};
+
+use super::{ExportError, Format, PROTOCOL};
+use crate::config::Config;
+use crate::ingest::commit;
+use crate::state::ServerState;
+
+/// How often idle delta streams are looked for, in milliseconds.
+const EVICTION_INTERVAL_MS: i64 = 60_000;
+
+/// How requests are translated, and what the deltas of former ones came to.
+///
+/// The totals are in memory only: after a restart a stream begins at zero, which queries read as a counter reset.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    options: Options,
+    streams: RwLock<DeltaStreams>,
+    /// Held by the one request with deltas that may be between translation and commit.
+    turn: Mutex<DeltaTurn>,
+}
+
+#[derive(Debug, Default)]
+struct DeltaTurn {
+    evicted_ms: i64,
+}
+
+impl Receiver {
+    pub(crate) fn new(config: &Config) -> Self {
+        let options = Options {
+            translation: config.otlp_translation,
+            promote: config.otlp_promote.clone(),
+            delta: config.otlp_delta,
+            lookback_ms: i64::try_from(config.lookback.as_millis()).unwrap_or(i64::MAX),
+            ..Options::default()
+        };
+        // Every `RandomState` has keys of its own.
+        let seed = RandomState::new().hash_one(0);
+        Self {
+            options,
+            streams: RwLock::new(DeltaStreams::new(DeltaLimits::default(), seed)),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Translates `message`, stores what is usable of it and counts the rest.
+    pub(super) fn store(
+        &self,
+        state: &ServerState,
+        database: &Database,
+        format: Format,
+        message: &[u8],
+    ) -> Result<PartialSuccess, ExportError> {
+        let now_ms = state.now_ms();
+        let translation = self.translate(format, message, now_ms)?;
+        let (translation, outcome) = if translation.deltas.is_empty() {
+            let outcome = write(database, &translation)?;
+            (translation, outcome)
+        } else {
+            // Others with deltas may have been committed since, so it counts only what is translated from here on.
+            drop(translation);
+            let mut turn = self.turn.lock();
+            let mut translation = self.translate(format, message, now_ms)?;
+            let outcome = write(database, &translation)?;
+            let mut streams = self.streams.write();
+            streams.commit(std::mem::take(&mut translation.deltas));
+            if now_ms.saturating_sub(turn.evicted_ms) >= EVICTION_INTERVAL_MS {
+                turn.evicted_ms = now_ms;
+                streams.evict_idle(now_ms);
+            }
+            (translation, outcome)
+        };
+        count(state, &translation, &outcome);
+        commit::log_rejections(state, &outcome);
+        Ok(translation.answer(&outcome))
+    }
+
+    fn translate(
+        &self,
+        format: Format,
+        message: &[u8],
+        now_ms: i64,
+    ) -> Result<Translation, ExportError> {
+        let streams = self.streams.read();
+        // Nothing is changed yet, so that a bug which one message meets ends with that message.
+        let translated = std::panic::catch_unwind(AssertUnwindSafe(|| match format {
+            Format::Protobuf => translate_protobuf(message, &self.options, &streams, now_ms),
+            Format::Json => translate_json(message, &self.options, &streams, now_ms),
+        }));
+        match translated {
+            Ok(translation) => Ok(translation?),
+            Err(_) => {
+                tracing::error!(
+                    "the translation of an OTLP request ended in a panic; this is a bug"
+                );
+                Err(ExportError::Panicked)
+            }
+        }
+    }
+}
+
+fn write(database: &Database, translation: &Translation) -> Result<WriteOutcome, ExportError> {
+    if translation.batch.is_empty() {
+        return Ok(WriteOutcome::default());
+    }
+    Ok(database.write(&translation.batch)?)
+}
+
+fn count(state: &ServerState, translation: &Translation, outcome: &WriteOutcome) {
+    state.metrics.count_outcome(PROTOCOL, outcome);
+    for (reason, points) in translation.refusals.counts() {
+        state
+            .metrics
+            .ingest_rejected
+            .with([PROTOCOL, reason.as_str()])
+            .add(points);
+    }
+}

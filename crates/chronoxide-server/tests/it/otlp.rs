@@ -1,0 +1,283 @@
+//! OTLP over HTTP: what is sent, what is answered, and what queries find afterwards.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use serde_json::{Value, json};
+
+use crate::running::{Running, now_ms};
+
+const PROTOBUF: [(&str, &str); 1] = [("content-type", "application/x-protobuf")];
+const JSON: [(&str, &str); 1] = [("content-type", "application/json; charset=utf-8")];
+
+/// A request with `metrics` of the service `shop/checkout`.
+fn request(metrics: &Value) -> Value {
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    json!({"resourceMetrics": [{
+        "resource": {"attributes": [
+            attribute("service.namespace", "shop"),
+            attribute("service.name", "checkout"),
+        ]},
+        "scopeMetrics": [{"scope": {"name": "test"}, "metrics": metrics}],
+    }]})
+}
+
+/// The same request in protobuf, by way of the published message types.
+fn protobuf(request: &Value) -> Vec<u8> {
+    let message: ExportMetricsServiceRequest = serde_json::from_value(request.clone()).unwrap();
+    prost::Message::encode_to_vec(&message)
+}
+
+fn gauge(name: &str, time_ms: i64, value: f64) -> Value {
+    json!({"name": name, "gauge": {"dataPoints": [
+        {"timeUnixNano": (time_ms * 1_000_000).to_string(), "asDouble": value}
+    ]}})
+}
+
+/// One metric of each common kind.
+fn kinds(time_ms: i64) -> Value {
+    let time = (time_ms * 1_000_000).to_string();
+    let route = json!([{"key": "http.route", "value": {"stringValue": "/cart"}}]);
+    json!([
+        gauge("queue.size", time_ms, 7.5),
+        {"name": "http.requests", "unit": "{request}", "description": "Requests served.", "sum": {
+            "aggregationTemporality": 2, "isMonotonic": true,
+            "dataPoints": [{"timeUnixNano": time, "startTimeUnixNano": "1", "asInt": "42", "attributes": route}],
+        }},
+        {"name": "latency", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+            {"timeUnixNano": time, "count": "10", "sum": 33.5, "bucketCounts": ["1", "2", "3", "4"],
+             "explicitBounds": [0.1, 1.0, 10.0]}
+        ]}},
+    ])
+}
+
+fn assert_kinds_are_found(server: &Running, time_ms: i64) {
+    let seconds = time_ms / 1000;
+    let labels = |name: &str| {
+        json!({"__name__": name, "job": "shop/checkout", "service_name": "checkout",
+               "service_namespace": "shop"})
+    };
+    assert_eq!(
+        server.query("queue_size", time_ms)["result"],
+        json!([{"metric": labels("queue_size"), "value": [seconds, "7.5"]}])
+    );
+    let mut counter = labels("http_requests_total");
+    counter["http_route"] = json!("/cart");
+    assert_eq!(
+        server.query("http_requests_total", time_ms)["result"],
+        json!([{"metric": counter, "value": [seconds, "42"]}])
+    );
+    let value = |text: &str| server.query(text, time_ms)["result"][0]["value"][1].take();
+    assert_eq!(value(r#"latency_seconds_bucket{le="10"}"#), "6");
+    assert_eq!(value(r#"latency_seconds_bucket{le="+Inf"}"#), "10");
+    assert_eq!(value("latency_seconds_sum"), "33.5");
+    let metadata = server.get("/api/v1/metadata?metric=http_requests_total");
+    let described = &metadata.data()["http_requests_total"][0];
+    assert_eq!(described["type"], "counter");
+    assert_eq!(described["help"], "Requests served.");
+}
+
+#[test]
+fn protobuf_is_stored_under_the_names_that_prometheus_users_expect() {
+    let server = Running::start();
+    let now = now_ms();
+    let answer = server.post("/v1/metrics", &PROTOBUF, &protobuf(&request(&kinds(now))));
+    assert_eq!((answer.status, answer.bytes.len()), (200, 0), "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/x-protobuf");
+    assert_kinds_are_found(&server, now);
+    let metrics = server.get("/metrics").body;
+    // A gauge, a counter, and six series of the histogram.
+    let line = "chronoxide_ingest_samples_total{protocol=\"otlp\"} 8";
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+}
+
+#[test]
+fn json_is_stored_alike() {
+    let server = Running::start();
+    let now = now_ms();
+    let body = request(&kinds(now)).to_string();
+    let answer = server.post("/v1/metrics", &JSON, body.as_bytes());
+    assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_kinds_are_found(&server, now);
+}
+
+#[test]
+fn every_path_is_served_on_both_ports() {
+    let server = Running::start_with(&[("otlp.http.listen", "127.0.0.1:0")]);
+    for path in [
+        "/v1/metrics",
+        "/api/v1/otlp",
+        "/api/v1/otlp/v1/metrics",
+        "/opentelemetry/v1/metrics",
+        "/opentelemetry/api/v1/push",
+        "/otlp/v1/metrics",
+    ] {
+        for path in [
+            path.to_owned(),
+            format!("{path}/"),
+            format!("/prometheus{path}"),
+        ] {
+            assert_eq!(server.post(&path, &PROTOBUF, b"").status, 200, "{path}");
+            assert_eq!(
+                server.post_otlp(&path, &PROTOBUF, b"").status,
+                200,
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(server.get("/v1/metrics").status, 405);
+    assert_eq!(
+        server.post_otlp("/api/v1/write", &PROTOBUF, b"").status,
+        404
+    );
+    for path in ["/v1/traces", "/v1/logs", "/v1/traces/"] {
+        let answer = server.post_otlp(path, &PROTOBUF, b"");
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("metrics only"), "{}", answer.body);
+    }
+}
+
+#[test]
+fn compressed_bodies_are_read_within_the_limit() {
+    let server = Running::start_with(&[("otlp.size-limit", "64KiB")]);
+    let now = now_ms();
+    let body = protobuf(&request(&kinds(now)));
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&body).unwrap();
+    let headers = [PROTOBUF[0], ("content-encoding", "gzip")];
+    let answer = server.post("/v1/metrics", &headers, &gzip.finish().unwrap());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_kinds_are_found(&server, now);
+    let mut bomb = ZlibEncoder::new(Vec::new(), Compression::default());
+    bomb.write_all(&vec![0; 1 << 20]).unwrap();
+    let headers = [JSON[0], ("content-encoding", "deflate")];
+    let answer = server.post("/v1/metrics", &headers, &bomb.finish().unwrap());
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_i64()),
+        (413, Some(8))
+    );
+    let answer = server.post("/v1/metrics", &JSON, &vec![b' '; (64 << 10) + 1]);
+    assert_eq!(answer.status, 413);
+    let answer = server.post("/v1/metrics", &headers, b"not compressed at all");
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_i64()),
+        (400, Some(3))
+    );
+}
+
+#[test]
+fn a_bad_point_is_told_of_and_the_others_stored() {
+    let server = Running::start();
+    let now = now_ms();
+    let metrics = json!([
+        gauge("good", now, 1.0),
+        gauge("timeless", 0, 1.0),
+        gauge("old", 1000, 1.0)
+    ]);
+    let body = request(&metrics);
+    let answer = server.post("/v1/metrics", &JSON, body.to_string().as_bytes());
+    assert_eq!(answer.status, 200);
+    let partial = &answer.json()["partialSuccess"];
+    assert_eq!(partial["rejectedDataPoints"], "2", "{}", answer.body);
+    let message = partial["errorMessage"].as_str().unwrap();
+    assert!(
+        message.contains("timeless") && message.contains("too_old"),
+        "{message}"
+    );
+    let answer = server.post("/v1/metrics", &PROTOBUF, &protobuf(&body));
+    // Field 1, and in it field 1 with the number.
+    assert_eq!(
+        (answer.status, answer.bytes[0], &answer.bytes[3..5]),
+        (200, 0x0a, &[0x08, 2][..])
+    );
+    assert_eq!(server.query("good", now)["result"][0]["value"][1], "1");
+    let metrics = server.get("/metrics").body;
+    for line in [
+        "chronoxide_ingest_rejected_samples_total{protocol=\"otlp\",reason=\"missing_time\"} 2",
+        "chronoxide_ingest_rejected_samples_total{protocol=\"otlp\",reason=\"too_old\"} 2",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}\n{metrics}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_request_is_refused_for_good_in_its_own_format() {
+    let server = Running::start();
+    let answer = server.post("/v1/metrics", &JSON, b"{\"resourceMetrics\": 7}");
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_i64()),
+        (400, Some(3))
+    );
+    assert!(answer.body.contains("JSON"), "{}", answer.body);
+    let answer = server.post("/v1/metrics", &PROTOBUF, b"\xff\xff\xff");
+    assert_eq!((answer.status, &answer.bytes[..2]), (400, &[0x08, 3][..]));
+    assert_eq!(answer.header("content-type"), "application/x-protobuf");
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[PROTOBUF[0], ("content-encoding", "br")],
+    ] {
+        let answer = server.post("/v1/metrics", headers, b"");
+        assert_eq!(answer.status, 415, "{headers:?}");
+        assert!(answer.header("content-type").starts_with("text/plain"));
+    }
+    let page = [("origin", "http://evil.example"), JSON[0]];
+    assert_eq!(server.post("/v1/metrics", &page, b"{}").status, 403);
+}
+
+#[test]
+fn temporary_trouble_asks_exporters_to_come_back() {
+    let server = Running::start_with(&[("storage.min-free", "1000TiB")]);
+    let body = request(&json!([gauge("x", now_ms(), 1.0)])).to_string();
+    let answer = server.post("/v1/metrics", &JSON, body.as_bytes());
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
+    assert_eq!(answer.json()["code"], 14);
+}
+
+#[test]
+fn deltas_are_added_up_or_refused_as_configured() {
+    let now = now_ms();
+    let delta = |start_ms: i64, time_ms: i64, value: i64| {
+        request(&json!([{"name": "jobs", "sum": {"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [
+            {"startTimeUnixNano": (start_ms * 1_000_000).to_string(),
+             "timeUnixNano": (time_ms * 1_000_000).to_string(), "asInt": value}
+        ]}}])).to_string()
+    };
+    let server = Running::start();
+    for (start, end, value) in [(now - 2000, now - 1000, 5), (now - 1000, now, 3)] {
+        let body = delta(start, end, value);
+        let answer = server.post("/v1/metrics", &JSON, body.as_bytes());
+        assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
+    }
+    assert_eq!(
+        server.query("jobs_total", now)["result"][0]["value"][1],
+        "8"
+    );
+    let strict = Running::start_with(&[("otlp.delta", "reject")]);
+    let answer = strict.post("/v1/metrics", &JSON, delta(now - 1000, now, 5).as_bytes());
+    assert_eq!(answer.json()["partialSuccess"]["rejectedDataPoints"], "1");
+}
+
+#[test]
+fn names_and_labels_follow_the_settings() {
+    let server = Running::start_with(&[
+        ("otlp.translation", "UnderscoreEscapingWithoutSuffixes"),
+        ("otlp.promote", "none"),
+    ]);
+    let now = now_ms();
+    let body = request(&kinds(now)).to_string();
+    assert_eq!(
+        server.post("/v1/metrics", &JSON, body.as_bytes()).body,
+        "{}"
+    );
+    assert_eq!(
+        server.query("http_requests", now)["result"][0]["metric"],
+        json!({"__name__": "http_requests", "job": "shop/checkout", "http_route": "/cart"})
+    );
+}
