@@ -14,7 +14,8 @@ COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 VOLUME /data
 ENV CHRONOXIDE_STORAGE_PATH=/data \
-    CHRONOXIDE_HTTP_LISTEN=0.0.0.0:8490
-EXPOSE 8490
+    CHRONOXIDE_HTTP_LISTEN=0.0.0.0:8490 \
+    CHRONOXIDE_OTLP_HTTP_LISTEN=0.0.0.0:4318
+EXPOSE 8490 4318
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s CMD ["/chronoxide", "healthcheck"]
 ENTRYPOINT ["/chronoxide"]
