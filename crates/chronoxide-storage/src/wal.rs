@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 
 use self::group::Queue;
 use self::syncer::Syncer;
+use crate::abort::AbortOnPanic;
 use crate::log::{Known, LogSpec, LogWriter, ReplayReport, recover};
 use crate::quarantine::Quarantine;
 use crate::stats::{TimingCounter, Timings};
@@ -308,7 +309,8 @@ impl<T> Shared<T> {
 
     /// Writes and applies the group that has formed, and passes the lead on.
     fn lead(&self) {
-        let _whole = AbortOnPanic;
+        // A group that was written and only half applied must not go on, and its members would wait for ever.
+        let _whole = AbortOnPanic::of("a group of writes");
         let mut writer = self.writer.lock();
         let group = self.queue.lock().take();
         let (payloads, items) = group.take_members();
@@ -354,18 +356,6 @@ impl<T> Shared<T> {
             return Err(error);
         }
         Ok(first)
-    }
-}
-
-/// A group that was written and only half applied must not go on, and its members would wait for ever.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("applying a group of writes panicked: the process ends");
-            std::process::abort();
-        }
     }
 }
 

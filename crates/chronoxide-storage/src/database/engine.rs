@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::flush::Files;
 use super::sink::Sink;
 use super::worker::Bell;
+use crate::abort::AbortOnPanic;
 use crate::catalog::Snapshot;
 use crate::counters::Counters;
 use crate::data_dir::DataDir;
@@ -108,6 +109,8 @@ impl Engine {
     /// Stores a batch: admits it, logs it, and has it applied with its group.
     pub(super) fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
         self.check_room()?;
+        // A panic may leave series that are in the registry's log and not in the registry, or half there.
+        let _whole = AbortOnPanic::of("a write");
         let _holds_ids = self.writers.read();
         let (mut admitted, outcome) = self.admit(batch)?;
         admitted.metadata = self.sink.metadata.news(batch.metadata());

@@ -1,5 +1,6 @@
 //! The whole database, without its threads: tests say when it flushes and merges.
 
+mod aborts;
 mod basics;
 mod checks;
 mod concurrency;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::engine::Engine;
+use crate::abort::AbortOnPanic;
 use crate::{Error, Result};
 
 /// The threads of an open database. They end in [`Workers::stop`].
@@ -88,7 +89,11 @@ impl Workers {
         let shared = Arc::clone(engine);
         let spawned = std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || job(&shared));
+            .spawn(move || {
+                // Without this thread the head would fill up, and every write be refused from then on.
+                let _whole = AbortOnPanic::of("a flush or the upkeep of parts");
+                job(&shared);
+            });
         let thread =
             spawned.map_err(|source| Error::io("start a thread for", &engine.dir, source))?;
         self.threads.push(thread);
@@ -100,9 +105,7 @@ impl Workers {
         engine.flush_bell.end();
         engine.maintenance_bell.end();
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a storage thread panicked");
-            }
+            thread.join().expect("a panic would have ended the process");
         }
     }
 }
@@ -154,5 +157,14 @@ fn run_maintenance(engine: &Engine) {
             );
             timeout = RETRY;
         }
+    }
+}
+
+#[cfg(test)]
+impl Workers {
+    /// Starts a thread with another job.
+    pub(super) fn spawn_job(&mut self, engine: &Arc<Engine>, job: fn(&Engine)) {
+        self.spawn("chronoxide-test", engine, job)
+            .expect("a thread can be started");
     }
 }

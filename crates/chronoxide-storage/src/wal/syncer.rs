@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
+use crate::abort::AbortOnPanic;
 use crate::{Error, Result};
 
 /// A thread that syncs until it is stopped.
@@ -32,6 +33,7 @@ impl Syncer {
         let thread = std::thread::Builder::new()
             .name("chronoxide-wal-sync".to_owned())
             .spawn(move || {
+                let _whole = AbortOnPanic::of("syncing the write-ahead log");
                 while !stop_of_thread.wait(interval) {
                     if let Err(error) = shared.sync() {
                         tracing::error!(
