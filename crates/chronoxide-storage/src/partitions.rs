@@ -284,14 +284,27 @@ impl Partitions {
         Ok(opened)
     }
 
-    /// Drops a partition with all its parts: all or nothing, even in a crash.
+    /// Drops a partition with all its parts: all or nothing, even in a crash. Who reads the parts goes on reading.
+    ///
+    /// # Errors
+    /// When nothing was dropped. Files that could not be removed afterwards go when the database is opened.
     pub(crate) fn drop_partition(&mut self, partition: Partition) -> Result<()> {
         let dir = self.dir(partition);
         let dropped = self.root.join(format!("{partition}{DROPPED}"));
+        if self.fs.exists(&dropped)? {
+            self.remove_dropped(&dropped)?;
+        }
         self.fs.rename(&dir, &dropped)?;
         self.manifests.remove(&partition);
-        self.fs.sync_dir(&self.root)?;
-        self.remove_dropped(&dropped)
+        let synced = self.fs.sync_dir(&self.root);
+        if let Err(error) = synced.and_then(|()| self.remove_dropped(&dropped)) {
+            tracing::warn!(
+                directory = %dropped.display(),
+                error = &error as &dyn std::error::Error,
+                "could not remove the files of a dropped partition"
+            );
+        }
+        Ok(())
     }
 
     /// Removes what is left of a dropped partition.

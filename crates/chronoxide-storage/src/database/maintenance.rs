@@ -108,10 +108,11 @@ impl Engine {
         let RetentionPlan { dropped, held_back } = retention::plan(&state);
         for partition in dropped {
             tracing::info!(%partition, "dropping a partition that retention does not keep");
+            // First on disk: what is no longer in the catalog would never be tried again.
+            files.partitions.drop_partition(partition)?;
             self.sink.catalog.edit(|snapshot| {
                 snapshot.partitions.remove(&partition);
             });
-            files.partitions.drop_partition(partition)?;
             self.counters.partition_dropped();
         }
         if held_back > 0 {

@@ -394,6 +394,34 @@ fn retention_hides_samples_at_once_and_drops_partitions_later() {
 }
 
 #[test]
+fn a_partition_that_could_not_be_dropped_is_dropped_later() {
+    let place = Place::new();
+    let options = Options {
+        retention: std::time::Duration::from_secs(3 * 24 * 3600),
+        ..Options::default()
+    };
+    let db = place.open(options);
+    for day in [3, 2, 1, 0] {
+        write_one(&db, &series("a"), START_MS - day * DAY_MS, day as f64);
+    }
+    place.clock.advance(DAY_MS);
+    write_one(&db, &series("a"), place.clock.now_ms(), 9.0);
+    db.flush().unwrap();
+    let before = db.stats().partitions;
+    let now = place.disk.operation_count();
+    place.disk.fail_at(now, crate::SimFault::Io, true);
+    db.enforce_retention().unwrap_err();
+    assert_eq!(db.stats().partitions, before);
+    assert_eq!(db.stats().partitions_dropped_total, 0);
+    place.disk.clear_faults();
+    db.enforce_retention().unwrap();
+    assert_eq!(db.stats().partitions, before - 1);
+    assert_eq!(db.stats().partitions_dropped_total, 1);
+    let listed = place.disk.list(&place.path().join("parts")).unwrap();
+    assert_eq!(listed.len() as u64, before - 1, "{listed:?}");
+}
+
+#[test]
 fn a_clock_that_jumps_ahead_costs_no_data() {
     let place = Place::new();
     let db = place.open(Options::default());
