@@ -52,6 +52,15 @@ fn push_samples(admitted: &mut Batch, sid: u32, series: &BatchSeries<'_>, window
     }
 }
 
+/// Whether any sample of one series lies in the window and is valid.
+fn has_storable(series: &BatchSeries<'_>, window: TimeRange) -> bool {
+    let mut floats = series.samples.iter();
+    floats.any(|sample| window.contains(sample.timestamp_ms))
+        || series.histograms().any(|(timestamp_ms, _, histogram)| {
+            window.contains(timestamp_ms) && histogram.validate().is_ok()
+        })
+}
+
 /// Appends a start time to a column that stays empty as long as none is known; `len` samples came before.
 fn push_start(starts: &mut Vec<i64>, len: usize, start: i64) {
     if start != 0 || !starts.is_empty() {
@@ -86,10 +95,10 @@ impl Engine {
         let mut outcome = WriteOutcome::default();
         let mut sids = Vec::with_capacity(batch.series_count());
         let all_known = self.find_series(batch, &mut sids);
-        if !all_known {
-            self.make_series(batch, &mut sids, &mut outcome)?;
-        }
         let window = self.admission_window();
+        if !all_known {
+            self.make_series(batch, window, &mut sids, &mut outcome)?;
+        }
         let mut admitted = with_capacity(batch.sample_count(), batch.histogram_count());
         for (series, sid) in batch.series().zip(&sids) {
             if *sid == NO_SERIES {
@@ -100,7 +109,8 @@ impl Engine {
             let floats = admitted.sids.len() - before.0;
             let histograms = admitted.histograms.len() - before.1;
             if floats + histograms < series.sample_count() {
-                self.reject_samples(*sid, &series, window, &mut outcome);
+                let text = text_of(&self.registry.read().labels(*sid));
+                self.reject_samples(&text, &series, window, &mut outcome);
             }
             outcome.samples_accepted += floats as u64;
             outcome.histograms_accepted += histograms as u64;
@@ -122,10 +132,12 @@ impl Engine {
         all_known
     }
 
-    /// Makes the series that are not known yet, durably, and fills in their ids. What has bad labels stays without.
+    /// Makes the series that are not known yet, durably, and fills in their ids. What has bad labels or no sample that
+    /// may be stored stays without.
     fn make_series(
         &self,
         batch: &WriteBatch<'_>,
+        window: TimeRange,
         sids: &mut [u32],
         outcome: &mut WriteOutcome,
     ) -> Result<()> {
@@ -136,6 +148,10 @@ impl Engine {
             let mut free_ids = registry.free_ids();
             for (series, sid) in batch.series().zip(sids.iter_mut()) {
                 if *sid != NO_SERIES || series.sample_count() == 0 {
+                    continue;
+                }
+                if !has_storable(&series, window) {
+                    self.reject_whole(&series, window, outcome);
                     continue;
                 }
                 match self.identify(&registry, &mut fresh, &mut free_ids, &series) {
@@ -236,15 +252,27 @@ impl Engine {
         )
     }
 
-    /// Counts and describes the samples of one series that lie outside the window or are no valid histograms.
-    fn reject_samples(
+    /// Refuses a series of which no sample may be stored, without making it.
+    fn reject_whole(
         &self,
-        sid: u32,
         series: &BatchSeries<'_>,
         window: TimeRange,
         outcome: &mut WriteOutcome,
     ) {
-        let text = text_of(&self.registry.read().labels(sid));
+        match self.labels_of(series) {
+            Ok(labels) => self.reject_samples(&text_of(&labels), series, window, outcome),
+            Err(rejection) => self.reject(rejection, outcome),
+        }
+    }
+
+    /// Counts and describes the samples of one series that lie outside the window or are no valid histograms.
+    fn reject_samples(
+        &self,
+        text: &str,
+        series: &BatchSeries<'_>,
+        window: TimeRange,
+        outcome: &mut WriteOutcome,
+    ) {
         let times = || {
             let floats = series.samples.iter().map(|sample| sample.timestamp_ms);
             floats.chain(series.histograms().map(|(timestamp_ms, ..)| timestamp_ms))
@@ -255,7 +283,7 @@ impl Engine {
                 "sample at {example} ms is older than retention, which reaches back to {} ms",
                 window.min_ms()
             );
-            let rejection = rejection(&text, RejectReason::TooOld, detail, too_old().count());
+            let rejection = rejection(text, RejectReason::TooOld, detail, too_old().count());
             self.reject(rejection, outcome);
         }
         let too_new = || times().filter(|time| *time > window.max_ms());
@@ -265,7 +293,7 @@ impl Engine {
                 window.max_ms()
             );
             let rejection = rejection(
-                &text,
+                text,
                 RejectReason::TooFarInFuture,
                 detail,
                 too_new().count(),
@@ -282,7 +310,7 @@ impl Engine {
         if let Some((timestamp_ms, error)) = invalid.first() {
             let detail = format!("sample at {timestamp_ms} ms: {error}");
             self.reject(
-                rejection(&text, RejectReason::InvalidHistogram, detail, invalid.len()),
+                rejection(text, RejectReason::InvalidHistogram, detail, invalid.len()),
                 outcome,
             );
         }

@@ -93,6 +93,26 @@ fn samples_outside_the_window_are_refused_by_name() {
 }
 
 #[test]
+fn a_series_without_a_sample_in_the_window_is_not_made() {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    let mut batch = WriteBatch::new();
+    batch.push(series("old"), START_MS - 31 * DAY_MS, 1.0);
+    batch.push(series("new"), START_MS + DAY_MS, 1.0);
+    batch.push(series("good"), START_MS, 1.0);
+    let outcome = db.write(&batch).unwrap();
+    assert_eq!((outcome.samples_accepted, outcome.samples_rejected), (1, 2));
+    let refused = outcome.rejections.iter();
+    let refused: Vec<_> = refused.map(|r| (r.series.as_str(), r.reason)).collect();
+    let expected = [
+        (r#"old{job="test"}"#, RejectReason::TooOld),
+        (r#"new{job="test"}"#, RejectReason::TooFarInFuture),
+    ];
+    assert_eq!(refused, expected);
+    assert_eq!((db.stats().series, db.stats().series_created_total), (1, 1));
+}
+
+#[test]
 fn a_series_with_bad_labels_is_refused_and_the_others_stored() {
     let place = Place::new();
     let options = Options {
