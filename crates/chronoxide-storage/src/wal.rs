@@ -247,6 +247,12 @@ impl<T: Send + Debug + 'static> Wal<T> {
             .release(seq, &|| shared.sink.before_sync())
     }
 
+    /// Has the segments found at the start that may hold records from `seq` on set aside instead of removed, because not
+    /// all of these records could be used. Called before anything is released.
+    pub(crate) fn keep_found_from(&self, seq: u64) {
+        self.shared.writer.lock().keep_ended_from(seq);
+    }
+
     /// Figures of the log.
     #[must_use]
     pub(crate) fn stats(&self) -> WalStats {

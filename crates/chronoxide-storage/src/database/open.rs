@@ -122,10 +122,12 @@ impl Opening<'_> {
         if !report.is_clean() {
             tracing::error!(
                 ?report,
-                "the registry log is damaged; samples of lost series that were in no part are lost"
+                "the registry log is damaged; samples of lost series that were in no part cannot be read"
             );
         }
-        Ok((log, series.finish()))
+        let mut known = series.finish();
+        known.is_complete &= report.is_clean();
+        Ok((log, known))
     }
 
     /// Opens the write-ahead log, whose records go to the sink on the way, a batch of the head at a time.
@@ -157,7 +159,7 @@ impl Opening<'_> {
                 Ok(())
             },
         )?;
-        series.report_unknown();
+        series.report_unknown(&wal);
         if !report.is_clean() {
             tracing::error!(
                 ?report,
@@ -174,6 +176,8 @@ struct FoundSeries {
     /// Labels of ids that were given to another series later on, which is rare.
     replaced: HashMap<u32, Labels>,
     has_doubles: bool,
+    /// Every entry could be read.
+    is_complete: bool,
 }
 
 /// The series while the write-ahead log is replayed.
@@ -185,6 +189,10 @@ struct KnownSeries {
     unknown: RoaringBitmap,
     samples: u64,
     samples_without_series: u64,
+    /// The first record that has such samples.
+    first_without_series: Option<u64>,
+    /// No series is known to have been lost.
+    is_complete: bool,
 }
 
 impl FoundSeries {
@@ -193,6 +201,7 @@ impl FoundSeries {
             registry: Registry::new(seed),
             replaced: HashMap::new(),
             has_doubles: false,
+            is_complete: true,
         }
     }
 
@@ -212,6 +221,7 @@ impl FoundSeries {
             }
             Ok(labels) => self.insert(sid, &labels),
             Err(error) => {
+                self.is_complete = false;
                 tracing::error!(sid, %error, "a registry entry holds no labels and is left out");
             }
         }
@@ -242,6 +252,8 @@ impl FoundSeries {
             same_as,
             samples: 0,
             samples_without_series: 0,
+            first_without_series: None,
+            is_complete: self.is_complete,
         }
     }
 }
@@ -256,6 +268,9 @@ impl KnownSeries {
             return;
         };
         self.resolve(&mut batch);
+        if self.samples_without_series > 0 {
+            self.first_without_series.get_or_insert(sequence);
+        }
         self.samples += (batch.sids.len() + batch.histogram_sids.len()) as u64;
         sink.take(sequence, batch);
     }
@@ -315,14 +330,27 @@ impl KnownSeries {
         known
     }
 
-    /// A series leaves the registry only when its samples are in parts, so that records may outlive it.
-    fn report_unknown(&self) {
-        if self.samples_without_series > 0 {
+    /// A series leaves the registry only when its samples are in parts, so that records may outlive it. But when the
+    /// registry has lost series, the log may have the only copy of their samples, and no flush may remove it.
+    fn report_unknown(&self, wal: &Wal<Batch>) {
+        let Some(sequence) = self.first_without_series else {
+            return;
+        };
+        if self.is_complete {
             tracing::info!(
                 series = self.unknown.len(),
                 samples = self.samples_without_series,
                 "left out log records of series that have been evicted; their samples are in parts"
             );
+        } else {
+            tracing::error!(
+                series = self.unknown.len(),
+                samples = self.samples_without_series,
+                first_record = sequence,
+                "left out log records of series that the damaged registry has lost; the log's segments that hold \
+                 them will be set aside, not removed"
+            );
+            wal.keep_found_from(sequence);
         }
     }
 }

@@ -69,6 +69,6 @@ pub(crate) struct Sealed {
     /// Highest number of its records; one below its first when it has none.
     pub(crate) last_seq: u64,
     pub(crate) bytes: u64,
-    /// Records were lost in it: it is set aside instead of removed.
+    /// Records were lost in it, or could not be used: it is set aside instead of removed.
     pub(crate) damaged: bool,
 }

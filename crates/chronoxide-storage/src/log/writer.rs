@@ -391,6 +391,13 @@ impl LogWriter {
         Ok(self.remove_released())
     }
 
+    /// Has the ended segments that may hold records from `seq` on set aside instead of removed, once they are released.
+    pub(crate) fn keep_ended_from(&mut self, seq: u64) {
+        for sealed in &mut self.sealed {
+            sealed.damaged |= sealed.last_seq >= seq;
+        }
+    }
+
     fn remove_released(&mut self) -> usize {
         let before = self.sealed.len();
         let released_seq = self.released_seq;

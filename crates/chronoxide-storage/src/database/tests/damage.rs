@@ -86,6 +86,49 @@ fn check(place: &Place, what: &str) -> usize {
     read
 }
 
+/// Two acknowledged samples in the write-ahead log; the entry of the second series proves that of the first durable.
+fn two_in_the_log() -> Place {
+    let place = Place::with_seed(4);
+    let db = place.open(Options::default());
+    write_one(&db, &series("first"), START_MS, 1.0);
+    write_one(&db, &series("second"), START_MS, 2.0);
+    db.abandon();
+    place
+}
+
+#[test]
+fn log_records_of_lost_series_are_set_aside_and_not_removed() {
+    let of_registry = |place: &Place| place.files(|path| path.contains("/registry/"));
+    let file = of_registry(&two_in_the_log()).remove(0);
+    let len = two_in_the_log()
+        .disk
+        .read(&file)
+        .expect("it is there")
+        .len();
+    let mut lost_first = 0;
+    for at in 0..len {
+        let place = two_in_the_log();
+        place
+            .disk
+            .damage(&file, |bytes| bytes[at] ^= 1)
+            .expect("it is there");
+        let db = place.open(Options::default());
+        let found: Vec<Labels> = read_floats(&db)
+            .into_iter()
+            .map(|series| series.0)
+            .collect();
+        if found != [series("second")] {
+            continue;
+        }
+        lost_first += 1;
+        db.flush().expect("the disk works");
+        let kept = place.files(|path| path.contains("/wal/") && path.contains(".corrupt-"));
+        assert_eq!(kept.len(), 1, "byte {at}");
+        assert_eq!(db.stats().files_quarantined_total, 1, "byte {at}");
+    }
+    assert!(lost_first > 0, "no byte of {len} loses the first series");
+}
+
 #[test]
 fn no_damaged_byte_shows_as_other_data() {
     let files: Vec<PathBuf> = fill().files(|path| !path.ends_with("LOCK"));
