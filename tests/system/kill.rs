@@ -14,7 +14,11 @@ const KILLS: usize = 50;
 const SEED: u64 = 0x5eed_0001;
 const LOADERS: usize = 2;
 /// Samples a request.
-const BATCH: i64 = 40;
+const BATCH: i64 = 500;
+/// Samples of one series; then the next one begins, so that kills meet series being made, too.
+const SERIES_SAMPLES: i64 = 5000;
+/// So little memory that the head is flushed all the time, and kills meet parts being written and logs being dropped.
+const LITTLE_MEMORY: &[&str] = &["--memory.limit=16MiB"];
 
 /// Highest acknowledged number of each loader.
 type Acknowledged = Arc<Mutex<BTreeMap<usize, i64>>>;
@@ -47,9 +51,10 @@ impl Loader {
     /// Whether the batch that begins at number `first` was acknowledged.
     fn send(&self, first: i64) -> bool {
         let loader = self.name.to_string();
+        let run = (first / SERIES_SAMPLES).to_string();
         let samples: Vec<RemoteWriteSample<'_>> = (first..first + BATCH)
             .map(|number| RemoteWriteSample {
-                labels: vec![("__name__", "numbers"), ("loader", &loader)],
+                labels: vec![("__name__", "numbers"), ("loader", &loader), ("run", &run)],
                 timestamp_ms: self.base_ms + number,
                 value: number as f64,
             })
@@ -105,12 +110,12 @@ fn missing(server: &Server, base_ms: i64, acknowledged: &BTreeMap<usize, i64>) -
         let query = format!("numbers{{loader=\"{loader}\"}}[2h]");
         let parameters = [("query", query.as_str()), ("time", &format!("{end:.3}"))];
         let answer = Answer::get(&format!("{}/api/v1/query", server.url()), &parameters).unwrap();
-        let values = answer.body["data"]["result"][0]["values"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let found: BTreeMap<i64, f64> = values
+        let series = answer.body["data"]["result"].as_array().cloned();
+        let series = series.unwrap_or_else(|| panic!("no answer: {}", answer.text));
+        let pairs = series
             .iter()
+            .flat_map(|series| series["values"].as_array().into_iter().flatten());
+        let found: BTreeMap<i64, f64> = pairs
             .map(|pair| {
                 let number = (pair[0].as_f64().unwrap() * 1000.0).round() as i64 - base_ms;
                 (number, pair[1].as_str().unwrap().parse().unwrap())
@@ -126,6 +131,18 @@ fn missing(server: &Server, base_ms: i64, acknowledged: &BTreeMap<usize, i64>) -
         }
     }
     missing
+}
+
+/// The value of one of the server's own metrics; 0 where it has none.
+fn own_metric(server: &Server, name: &str) -> f64 {
+    let answer = Answer::get(&format!("{}/metrics", server.url()), &[]).unwrap();
+    let line = answer
+        .text
+        .lines()
+        .find(|line| line.split(' ').next() == Some(name));
+    line.map_or(0.0, |line| {
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    })
 }
 
 #[test]
@@ -144,21 +161,24 @@ fn no_acknowledged_sample_is_lost_to_kill_9() {
     .unwrap();
     // An hour ago, so that no number reaches into the future.
     let base_ms = now_ms - 3_600_000;
-    let mut server = Server::start_with(&data, port, &[]);
+    let mut server = Server::start_with(&data, port, LITTLE_MEMORY);
     let acknowledged = Acknowledged::default();
     let stop = Arc::new(AtomicBool::new(false));
     let loaders = start_loaders(&server.url(), base_ms, &acknowledged, &stop);
+    let (mut flushes, mut compactions) = (0.0, 0.0);
     for kill in 0..KILLS {
         std::thread::sleep(Duration::from_millis(random.random_range(1..300)));
+        flushes += own_metric(&server, "chronoxide_flushes_total");
+        compactions += own_metric(&server, "chronoxide_compactions_total");
         server.kill();
         if kill % 5 == 4 {
             // Once more while it starts up.
-            let mut starting = Server::spawn(&data, port, &[]).unwrap();
+            let mut starting = Server::spawn(&data, port, LITTLE_MEMORY).unwrap();
             std::thread::sleep(Duration::from_millis(random.random_range(1..60)));
             starting.kill();
         }
         let before = acknowledged.lock().unwrap().clone();
-        server = Server::start_with(&data, port, &[]);
+        server = Server::start_with(&data, port, LITTLE_MEMORY);
         if kill % 10 == 9 {
             let missing = missing(&server, base_ms, &before);
             assert!(
@@ -186,7 +206,10 @@ fn no_acknowledged_sample_is_lost_to_kill_9() {
         missing.len(),
         missing[0]
     );
-    println!("{KILLS} kills, {total} samples acknowledged, 0 missing");
+    println!(
+        "{KILLS} kills, {total} samples acknowledged, 0 missing, {flushes} flushes, {compactions} compactions"
+    );
+    assert!(flushes > 0.0, "no kill met a server that had flushed");
     server.stop();
     let check = std::process::Command::new(Server::binary())
         .arg("check")
