@@ -106,8 +106,17 @@ async fn ready(State(state): State<Arc<ServerState>>) -> Response {
 }
 
 async fn metrics(State(state): State<Arc<ServerState>>) -> Response {
-    let stats = state.database().map(|database| database.stats());
-    let body = write_exposition(&state.metrics.collect(stats.as_ref()));
+    // Asking the disk for its free space may wait.
+    let collected = tokio::task::spawn_blocking(move || {
+        let stats = state.database().map(|database| database.stats());
+        write_exposition(&state.metrics.collect(stats.as_ref()))
+    });
+    let Ok(body) = collected.await else {
+        return text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "metrics could not be collected\n",
+        );
+    };
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, text)], body).into_response()
 }

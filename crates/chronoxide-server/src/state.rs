@@ -33,7 +33,7 @@ pub(crate) struct ServerState {
     pub(crate) request_memory: RequestMemory,
     pub(crate) otlp: OtlpReceiver,
     /// Writes that may be decoded and committed at once.
-    pub(crate) writes: Semaphore,
+    pub(crate) writes: Arc<Semaphore>,
     /// Log lines about writes that storage refused.
     pub(crate) write_failures: LogLimit,
     /// Log lines about samples that were refused for good.
@@ -68,7 +68,7 @@ impl ServerState {
                 REQUEST_MEMORY_WAIT,
             ),
             // Most of a write is waiting for the disk, together with the others of its group.
-            writes: Semaphore::new((2 * cores).max(16)),
+            writes: Arc::new(Semaphore::new((2 * cores).max(16))),
             write_failures: LogLimit::default(),
             write_rejections: LogLimit::default(),
             active_queries: ActiveQueries::default(),

@@ -147,8 +147,11 @@ async fn take_in(
     if let Some(declared) = declared_bytes(&body).filter(|declared| *declared <= limit as u64) {
         state.request_memory.hold(&mut held, declared).await?;
     }
-    let _turn = state.writes.acquire().await.map_err(|_| WriteError::Busy)?;
+    let turn = Arc::clone(&state.writes).acquire_owned().await;
+    let turn = turn.map_err(|_| WriteError::Busy)?;
     let stored = commit::run(move || {
+        // Both go with the work and not with the client, which may leave before the work ends.
+        let _turn = turn;
         let _held = held;
         store(&database, version, &body, limit)
     });
