@@ -9,6 +9,7 @@
 //! [`Durability::Interval`], records that were acknowledged and not yet synced are kept in memory and come first in
 //! that segment: until it is durable, nothing more is acknowledged.
 
+mod figures;
 mod group;
 mod syncer;
 
@@ -22,6 +23,7 @@ use chronoxide_format::log::{LogKind, Payload};
 use chronoxide_format::wal_record::WalRecord;
 use parking_lot::Mutex;
 
+use self::figures::Figures;
 use self::group::Queue;
 use self::syncer::Syncer;
 use crate::abort::AbortOnPanic;
@@ -90,6 +92,8 @@ pub(crate) struct Wal<T> {
 #[derive(Debug)]
 struct Shared<T> {
     writer: Mutex<LogWriter>,
+    /// Of `writer`, which is held while the disk works.
+    figures: Figures,
     queue: Mutex<Queue<T>>,
     /// Held while a group is applied; taken before `writer` is set free, so that groups are applied in order.
     applying: Mutex<()>,
@@ -194,8 +198,11 @@ impl<T: Send + Debug + 'static> Wal<T> {
             replayed(seq, WalRecord::decode(kind, plain)?)?;
             Ok(())
         })?;
+        let figures = Figures::default();
+        figures.publish(&writer);
         let shared = Arc::new(Shared {
             writer: Mutex::new(writer),
+            figures,
             queue: Mutex::new(Queue::default()),
             applying: Mutex::new(()),
             sink,
@@ -241,10 +248,10 @@ impl<T: Send + Debug + 'static> Wal<T> {
     /// When the segment that records this cannot be created; nothing was removed then, and a later call may work.
     pub(crate) fn drop_through(&self, seq: u64) -> Result<usize> {
         let shared = &*self.shared;
-        shared
-            .writer
-            .lock()
-            .release(seq, &|| shared.sink.before_sync())
+        let mut writer = shared.writer.lock();
+        let released = writer.release(seq, &|| shared.sink.before_sync());
+        shared.figures.publish(&writer);
+        released
     }
 
     /// Has the segments found at the start that may hold records from `seq` on set aside instead of removed, because not
@@ -253,22 +260,14 @@ impl<T: Send + Debug + 'static> Wal<T> {
         self.shared.writer.lock().keep_ended_from(seq);
     }
 
-    /// Figures of the log.
+    /// Figures of the log. Waits for nobody.
     #[must_use]
     pub(crate) fn stats(&self) -> WalStats {
-        let writer = self.shared.writer.lock();
-        let (segments, bytes) = writer.size();
         WalStats {
-            next_seq: writer.next_seq(),
-            durable_seq: writer.durable_seq(),
-            released_seq: writer.released_seq(),
-            recorded_released_seq: writer.recorded_released_seq(),
-            segments: segments as u64,
-            bytes,
             groups: self.shared.groups.load(Ordering::Relaxed),
             refused_groups: self.shared.refused_groups.load(Ordering::Relaxed),
             syncs: self.shared.syncs.read(),
-            failures: writer.failures(),
+            ..self.shared.figures.read()
         }
     }
 
@@ -303,7 +302,10 @@ impl<T> Drop for Wal<T> {
 
 impl<T> Shared<T> {
     fn sync(&self) -> Result<()> {
-        self.timed_sync(&mut self.writer.lock())
+        let mut writer = self.writer.lock();
+        let synced = self.timed_sync(&mut writer);
+        self.figures.publish(&writer);
+        synced
     }
 
     fn timed_sync(&self, writer: &mut LogWriter) -> Result<()> {
@@ -321,6 +323,7 @@ impl<T> Shared<T> {
         let group = self.queue.lock().take();
         let (payloads, items) = group.take_members();
         let written = self.write(&mut writer, payloads);
+        self.figures.publish(&writer);
         let _applying = self.applying.lock();
         drop(writer);
         self.queue.lock().pass_lead();

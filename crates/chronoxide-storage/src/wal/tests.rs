@@ -105,6 +105,23 @@ fn committed_records_are_replayed_in_order() {
 }
 
 #[test]
+fn figures_do_not_wait_for_who_writes() {
+    let root = tempfile::tempdir().unwrap();
+    let (wal, ..) = open(root.path());
+    wal.commit(payload(1, 3), 1).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let stats = std::thread::scope(|scope| {
+        let writer = wal.shared.writer.lock();
+        scope.spawn(|| sender.send(wal.stats()));
+        let stats = receiver.recv_timeout(Duration::from_secs(60));
+        drop(writer);
+        stats.expect("the figures come while the writer is held")
+    });
+    assert_eq!((stats.next_seq, stats.durable_seq), (2, 1));
+    assert!(stats.segments == 1 && stats.bytes > 0, "{stats:?}");
+}
+
+#[test]
 fn many_threads_share_groups_and_see_one_order() {
     let root = tempfile::tempdir().unwrap();
     let (wal, sink, ..) = open(root.path());
