@@ -220,7 +220,7 @@ impl Engine {
         Some(View {
             range: range.intersection(&kept)?,
             order: &self.order,
-            snapshot: self.sink.catalog.snapshot(),
+            catalog: &self.sink.catalog,
             registry: &self.registry,
         })
     }

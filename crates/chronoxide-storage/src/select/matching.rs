@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::selection::{Place, Selection, Sources};
 use crate::Result;
-use crate::catalog::Snapshot;
+use crate::catalog::{Catalog, Snapshot};
 use crate::head::{BatchRows, HeadBatch, Mark};
 use crate::part::Part;
 use crate::registry::{OrderCache, Registry};
@@ -16,7 +16,7 @@ use crate::registry::{OrderCache, Registry};
 /// What a selection reads from.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) catalog: &'a Catalog,
     pub(crate) registry: &'a RwLock<Registry>,
     pub(crate) order: &'a OrderCache,
     /// Nothing outside it is read: what was asked for, cut to retention.
@@ -26,9 +26,17 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     /// The series that satisfy all matchers and may have samples in the range.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<Selection> {
+        // The registry is locked before the snapshot is taken: a series that is evicted has no sample in the head of
+        // any snapshot from then on, so none is missing from both.
+        let mut in_head = Vec::new();
+        let registry = self.registry.read();
+        let snapshot = self.catalog.snapshot();
+        let batches = self.batches(&snapshot);
+        self.select_head(matchers, &batches, &registry, &mut in_head);
+        drop(registry);
         let sources = Sources {
-            parts: self.parts(),
-            batches: self.batches(),
+            parts: self.parts(&snapshot),
+            batches,
         };
         // In the order of writes, which the selection keeps for each series.
         let mut found = Vec::new();
@@ -38,13 +46,13 @@ impl View<'_> {
                 found.push((labels.read(rank)?, Place::Part(index, rank)));
             }
         }
-        self.select_head(matchers, &sources.batches, &mut found);
+        found.append(&mut in_head);
         Ok(Selection::new(self.range, sources, found))
     }
 
     /// The parts that may have samples in the range, oldest write first.
-    fn parts(&self) -> Vec<Arc<Part>> {
-        let parts = self.snapshot.parts();
+    fn parts(&self, snapshot: &Snapshot) -> Vec<Arc<Part>> {
+        let parts = snapshot.parts();
         parts
             .filter(|part| part.summary().range.overlaps(&self.range))
             .cloned()
@@ -52,14 +60,14 @@ impl View<'_> {
     }
 
     /// The batches that may have samples in the range, oldest first.
-    fn batches(&self) -> Vec<(Arc<HeadBatch>, Mark)> {
+    fn batches(&self, snapshot: &Snapshot) -> Vec<(Arc<HeadBatch>, Mark)> {
         let overlapping = |batch: &Arc<HeadBatch>| {
             batch.read(|rows| {
                 let range = rows.time_range()?;
                 range.overlaps(&self.range).then(|| rows.mark())
             })
         };
-        let batches = self.snapshot.batches();
+        let batches = snapshot.batches();
         batches
             .filter_map(|batch| Some((Arc::clone(batch), overlapping(batch)?)))
             .collect()
@@ -69,12 +77,12 @@ impl View<'_> {
         &self,
         matchers: &[Matcher],
         batches: &[(Arc<HeadBatch>, Mark)],
+        registry: &Registry,
         found: &mut Vec<(Labels, Place)>,
     ) {
         if batches.is_empty() {
             return;
         }
-        let registry = self.registry.read();
         let matching = registry.matching(matchers);
         let mut places: Vec<Vec<u32>> = Vec::with_capacity(batches.len());
         for (batch, _) in batches {
@@ -89,7 +97,7 @@ impl View<'_> {
         let mut sids: Vec<u32> = places.iter().flatten().copied().collect();
         sids.sort_unstable();
         sids.dedup();
-        self.order.sort(&mut sids, &registry);
+        self.order.sort(&mut sids, registry);
         for sid in sids {
             let labels = registry.labels(sid);
             for (batch, there) in places.iter().enumerate() {
@@ -103,43 +111,45 @@ impl View<'_> {
     /// Names of labels among the matching series, sorted.
     pub(crate) fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
-        for part in self.parts() {
-            names.extend(part.label_names(matchers)?);
-        }
-        self.with_head_series(matchers, |registry, has| {
+        let snapshot = self.with_head_series(matchers, |registry, has| {
             let owned = registry.label_names(has).into_iter().map(str::to_owned);
             names.extend(owned);
         });
+        for part in self.parts(&snapshot) {
+            names.extend(part.label_names(matchers)?);
+        }
         Ok(names.into_iter().collect())
     }
 
     /// Values of label `name` among the matching series, sorted.
     pub(crate) fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>> {
         let mut values = BTreeSet::new();
-        for part in self.parts() {
-            values.extend(part.label_values(name, matchers)?);
-        }
-        self.with_head_series(matchers, |registry, has| {
+        let snapshot = self.with_head_series(matchers, |registry, has| {
             let owned = registry
                 .label_values(name, has)
                 .into_iter()
                 .map(str::to_owned);
             values.extend(owned);
         });
+        for part in self.parts(&snapshot) {
+            values.extend(part.label_values(name, matchers)?);
+        }
         Ok(values.into_iter().collect())
     }
 
-    /// Calls `each` for every batch with a test for the matching series that it has.
+    /// Calls `each` for every batch with a test for the matching series that it has; returns the snapshot it is of.
     fn with_head_series(
         &self,
         matchers: &[Matcher],
         mut each: impl FnMut(&Registry, &mut dyn FnMut(u32) -> bool),
-    ) {
-        let batches = self.batches();
-        if batches.is_empty() {
-            return;
-        }
+    ) -> Arc<Snapshot> {
+        // In this order, as in `select`.
         let registry = self.registry.read();
+        let snapshot = self.catalog.snapshot();
+        let batches = self.batches(&snapshot);
+        if batches.is_empty() {
+            return snapshot;
+        }
         let matching = (!matchers.is_empty()).then(|| registry.matching(matchers));
         for (batch, _) in &batches {
             batch.read(|rows| {
@@ -151,5 +161,7 @@ impl View<'_> {
                 });
             });
         }
+        drop(registry);
+        snapshot
     }
 }
