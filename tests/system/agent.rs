@@ -115,7 +115,9 @@ fn assert_rates_agree_with_samples(server: &Server) {
     let time = |index: usize| values[index][0].as_f64().unwrap();
     let value = |index: usize| values[index][1].as_str().unwrap().parse::<f64>().unwrap();
     let last = values.len() - 1;
-    let irate = (value(last) - value(last - 1)) / (time(last) - time(last - 1));
+    // Whole milliseconds: seconds since 1970 as a float are off by a tenth of a microsecond.
+    let span = ((time(last) - time(last - 1)) * 1000.0).round() / 1000.0;
+    let irate = (value(last) - value(last - 1)) / span;
     let answered = Answer::get(
         &url,
         &[("query", &format!("irate({cpu}[8s])")), ("time", &at)],
@@ -123,7 +125,7 @@ fn assert_rates_agree_with_samples(server: &Server) {
     .unwrap();
     let answered = answered.single().expect("an instant rate");
     assert!(
-        (answered - irate).abs() < 1e-9,
+        (answered - irate).abs() <= irate.abs() * 1e-9,
         "irate {answered}, raw samples say {irate}"
     );
     let rate = Answer::get(
@@ -132,11 +134,12 @@ fn assert_rates_agree_with_samples(server: &Server) {
     )
     .unwrap();
     let rate = rate.single().expect("a rate");
-    // Extrapolation reaches at most half a scrape beyond each end, so rate x window stays close to the raw slope.
-    let slope = (value(last) - value(0)) / (time(last) - time(0));
+    // Extrapolation adds to what the samples show, and ends at the window's edges.
+    let increase = value(last) - value(0);
+    let slope = increase / (time(last) - time(0));
     assert!(
-        (rate - slope).abs() <= slope * 0.2 + 1e-9,
-        "rate {rate}, raw samples rise by {slope} a second"
+        rate >= increase / 8.0 * 0.999_999 && rate <= slope * 1.000_001,
+        "rate {rate}, raw samples rise by {increase}, {slope} a second"
     );
 }
 
@@ -210,7 +213,7 @@ fn what_a_real_agent_sends_comes_back_and_survives_kill_9() {
     let scrapes = number(&server, "count_over_time(up{job=\"node\"}[10m])").unwrap();
     let caught_up = wait_until(PATIENCE, || {
         let now = number(&server, "count_over_time(up{job=\"node\"}[10m])")?;
-        (now >= scrapes + 6.0 && longest_gap(&server) < 2.0).then_some(())
+        (now >= scrapes + 6.0 && longest_gap(&server) < 3.0).then_some(())
     });
     assert!(
         caught_up.is_some(),
