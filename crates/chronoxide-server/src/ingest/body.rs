@@ -61,6 +61,12 @@ impl RequestMemory {
         }
     }
 
+    /// What no request holds.
+    #[cfg(test)]
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.permits.available_permits() as u64 * UNIT
+    }
+
     /// Waits a while for `bytes` and adds them to `held`.
     pub(crate) async fn hold(&self, held: &mut HeldMemory, bytes: u64) -> Result<(), BodyError> {
         // One request alone may always go on, whatever its size; limits of size are elsewhere.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use chronoxide_model::WriteOutcome;
 
+use super::error::IngestError;
 use crate::error::with_sources;
 use crate::state::ServerState;
 
@@ -41,9 +42,9 @@ pub(super) fn log_rejections(state: &ServerState, outcome: &WriteOutcome) {
     }
 }
 
-/// Logs why a request was not stored: loudly, now and then, where `storage` failed, and for debugging otherwise.
-pub(super) fn log_failure(state: &ServerState, error: &dyn std::error::Error, storage: bool) {
-    if !storage {
+/// Logs why a request was not stored: loudly, now and then, where storage failed, and for debugging otherwise.
+pub(super) fn log_failure(state: &ServerState, error: &IngestError) {
+    if !error.is_of_storage() {
         tracing::debug!(error = with_sources(error), "a write was refused");
     } else if let Some(held_back) = state.write_failures.pass(Instant::now()) {
         tracing::error!(

@@ -1,7 +1,13 @@
 //! Endpoints that take samples in.
+//!
+//! `intake` is the way of a request of either protocol: `body` reads it, `encoding` decompresses it, `commit` stores it
+//! where waiting harms nobody, `error` says what went wrong. `remote_write` and `otlp` are what the protocols differ in.
 
 mod body;
 mod commit;
+mod encoding;
+mod error;
+mod intake;
 mod otlp;
 mod remote_write;
 

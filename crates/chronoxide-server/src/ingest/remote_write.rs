@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chronoxide_model::WriteOutcome;
 use chronoxide_remote_write::{Decoded, v1, v2};
 use chronoxide_storage::Database;
 
-use super::body::{self, BodyError, HeldMemory};
 use super::commit;
+use super::encoding::Encoding;
+use super::error::{IngestError, plain};
+use super::intake::{self, Intake};
 use crate::error::{shortened, with_sources};
 use crate::state::ServerState;
-
-/// The name of the protocol in own metrics.
-const PROTOCOL: &str = "remote_write";
 
 /// Rejections listed in an answer.
 const LISTED_MAX: usize = 10;
@@ -28,43 +26,34 @@ enum Version {
     V2,
 }
 
-/// Why a request was not stored as a whole.
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error("{0}")]
-    Unsupported(String),
-    #[error("requests from web pages are not accepted here")]
-    FromBrowser,
-    #[error(transparent)]
-    Body(#[from] BodyError),
-    #[error(transparent)]
-    Decode(#[from] chronoxide_remote_write::Error),
-    #[error("{0}")]
-    Unready(&'static str),
-    #[error("too many writes are under way; try again")]
-    Busy,
-    #[error("the samples could not be stored")]
-    Storage(#[from] chronoxide_storage::Error),
-    #[error("the server is shutting down")]
-    Stopped,
-}
+/// The way of requests, whichever version.
+const INTAKE: Intake = Intake {
+    protocol: "remote_write",
+    // Prometheus has the first only, and takes it for granted; the second is how VictoriaMetrics' agent sends.
+    encodings: &[Encoding::Snappy, Encoding::Zstd],
+    bytes_max: |state| state.config.remote_write_bytes_max,
+};
 
 /// Stores the samples of one request.
 pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Request) -> Response {
-    let version = match check_headers(request.headers()) {
-        Ok(version) => version,
-        Err(error) => return error.into_response(),
+    let headers = request.headers();
+    let (version, encoding) = match check_headers(headers) {
+        Ok(content) => content,
+        Err(error) => return refusal(&error),
     };
-    let mut response = match take_in(&state, version, request).await {
+    let body = request.into_body();
+    let taken = INTAKE.take_in(&state, encoding, body, move |_, database, message| {
+        store(database, version, message)
+    });
+    let mut response = match taken.await {
         Ok(outcome) => {
-            state.metrics.count_outcome(PROTOCOL, &outcome);
+            state.metrics.count_outcome(INTAKE.protocol, &outcome);
             commit::log_rejections(&state, &outcome);
             answer(version, &outcome)
         }
         Err(error) => {
-            let storage = matches!(error, WriteError::Storage(_));
-            commit::log_failure(&state, &error, storage);
-            error.into_response()
+            commit::log_failure(&state, &error);
+            refusal(&error)
         }
     };
     if version == Version::V2 && !response.headers().contains_key(SAMPLES_WRITTEN) {
@@ -74,32 +63,20 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
 }
 
 /// Whether the headers promise something that can be read here; looked at before the body is.
-fn check_headers(headers: &HeaderMap) -> Result<Version, WriteError> {
-    // Senders of samples never have an origin; a page that a person happens to visit does.
-    if headers.contains_key(header::ORIGIN) {
-        return Err(WriteError::FromBrowser);
-    }
-    let text = |name| {
-        headers
-            .get(name)
-            .map_or("", |value: &HeaderValue| value.to_str().unwrap_or("?"))
-    };
-    let encoding = text(header::CONTENT_ENCODING).trim();
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
-        let reason = format!(
-            "content encoding {:?} is not supported; send snappy",
-            shortened(encoding)
-        );
-        return Err(WriteError::Unsupported(reason));
-    }
-    let content_type = text(header::CONTENT_TYPE);
-    version_of(content_type).ok_or_else(|| {
-        WriteError::Unsupported(format!(
+fn check_headers(headers: &HeaderMap) -> Result<(Version, Encoding), IngestError> {
+    intake::refuse_browsers(headers)?;
+    let encoding = INTAKE.encoding(headers)?;
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map_or("", |value| value.to_str().unwrap_or("?"));
+    let version = version_of(content_type).ok_or_else(|| {
+        IngestError::Unsupported(format!(
             "content type {:?} is not supported; send application/x-protobuf, with \
              proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request",
             shortened(content_type)
         ))
-    })
+    })?;
+    Ok((version, encoding))
 }
 
 /// The schema that a content type names; the one of version 1 when it names none.
@@ -127,48 +104,17 @@ fn version_of(content_type: &str) -> Option<Version> {
     Some(version)
 }
 
-async fn take_in(
-    state: &Arc<ServerState>,
-    version: Version,
-    request: Request,
-) -> Result<WriteOutcome, WriteError> {
-    let database = state
-        .database()
-        .cloned()
-        .ok_or_else(|| WriteError::Unready(state.unready_reason()))?;
-    let limit = state.config.remote_write_bytes_max;
-    let mut held = HeldMemory::default();
-    let body = body::read(request.into_body(), limit, &state.request_memory, &mut held).await?;
-    state
-        .metrics
-        .ingest_bytes
-        .with([PROTOCOL])
-        .add(body.len() as u64);
-    if let Some(declared) = declared_bytes(&body).filter(|declared| *declared <= limit as u64) {
-        state.request_memory.hold(&mut held, declared).await?;
-    }
-    let turn = Arc::clone(&state.writes).acquire_owned().await;
-    let turn = turn.map_err(|_| WriteError::Busy)?;
-    let stored = commit::run(move || {
-        // Both go with the work and not with the client, which may leave before the work ends.
-        let _turn = turn;
-        let _held = held;
-        store(&database, version, &body, limit)
-    });
-    stored.await.unwrap_or(Err(WriteError::Stopped))
-}
-
 fn store(
     database: &Database,
     version: Version,
-    body: &Bytes,
-    limit: usize,
-) -> Result<WriteOutcome, WriteError> {
-    let message = chronoxide_remote_write::decompress(body, limit)?;
-    let Decoded { batch, refused, .. } = match version {
-        Version::V1 => v1::decode(&message)?,
-        Version::V2 => v2::decode(&message)?,
+    message: &[u8],
+) -> Result<WriteOutcome, IngestError> {
+    let decoded = match version {
+        Version::V1 => v1::decode(message),
+        Version::V2 => v2::decode(message),
     };
+    let Decoded { batch, refused, .. } =
+        decoded.map_err(|error| IngestError::Message(error.to_string()))?;
     let mut outcome = if batch.is_empty() {
         WriteOutcome::default()
     } else {
@@ -178,23 +124,11 @@ fn store(
     Ok(outcome)
 }
 
-/// The decompressed size that a snappy block declares: a little-endian base-128 number at its start.
-fn declared_bytes(body: &[u8]) -> Option<u64> {
-    let mut declared = 0;
-    for (index, byte) in body.iter().take(5).enumerate() {
-        declared |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some(declared);
-        }
-    }
-    None
-}
-
 fn answer(version: Version, outcome: &WriteOutcome) -> Response {
     let mut response = if outcome.is_complete() {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        text(StatusCode::BAD_REQUEST, &describe(outcome))
+        plain(StatusCode::BAD_REQUEST, &describe(outcome))
     };
     if version == Version::V2 {
         add_written(response.headers_mut(), outcome);
@@ -235,51 +169,8 @@ fn add_written(headers: &mut HeaderMap, outcome: &WriteOutcome) {
     );
 }
 
-impl WriteError {
-    /// Statuses below 500 are final for senders, the others are tried again.
-    fn status(&self) -> StatusCode {
-        use chronoxide_remote_write::Error as Decode;
-        use chronoxide_storage::Error as Storage;
-        match self {
-            Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::FromBrowser => StatusCode::FORBIDDEN,
-            Self::Body(BodyError::TooLarge { .. }) | Self::Decode(Decode::TooLarge { .. }) => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
-            Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(BodyError::Broken { .. }) | Self::Decode(_) => StatusCode::BAD_REQUEST,
-            // Retrying cannot help against these.
-            Self::Storage(Storage::InvalidArgument { .. } | Storage::LimitExceeded { .. }) => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::Body(BodyError::NoMemory)
-            | Self::Unready(_)
-            | Self::Busy
-            | Self::Stopped
-            | Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-impl IntoResponse for WriteError {
-    fn into_response(self) -> Response {
-        let status = self.status();
-        let mut response = text(status, &with_sources(&self));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        response
-    }
-}
-
-fn text(status: StatusCode, reason: &str) -> Response {
-    let plain = [(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    )];
-    (status, plain, format!("{}\n", shortened(reason))).into_response()
+fn refusal(error: &IngestError) -> Response {
+    plain(error.status(), &with_sources(error))
 }
 
 #[cfg(test)]
@@ -320,17 +211,5 @@ mod tests {
         ] {
             assert_eq!(version_of(text), expected, "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_declared_size_is_read_without_the_body() {
-        assert_eq!(declared_bytes(&[0]), Some(0));
-        assert_eq!(
-            declared_bytes(&[0xff, 0xff, 0xff, 0xff, 0x0f]),
-            Some(4_294_967_295)
-        );
-        assert_eq!(declared_bytes(&[0x80, 0x80]), None);
-        assert_eq!(declared_bytes(&[]), None);
-        assert_eq!(declared_bytes(&[0xff; 6]), None);
     }
 }

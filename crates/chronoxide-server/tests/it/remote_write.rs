@@ -148,7 +148,7 @@ fn unsupported_types_are_refused_before_the_body_is_read() {
             answer.body
         );
     }
-    for encoding in ["gzip", "deflate", "zstd"] {
+    for encoding in ["gzip", "deflate", "identity"] {
         let headers = [V1_HEADERS[0], ("content-encoding", encoding)];
         assert_eq!(
             server.post("/api/v1/write", &headers, b"\0corrupt").status,
@@ -419,4 +419,25 @@ fn new_series_beyond_the_limit_are_refused_and_known_ones_go_on() {
         server.query("known", now + 1000)["result"][0]["value"][1],
         "2"
     );
+}
+
+#[test]
+fn zstd_bodies_are_read_as_vmagent_sends_them() {
+    let server = Running::start_with(&[("remote-write.size-limit", "64KiB")]);
+    let now = now_ms();
+    let headers = [
+        V1_HEADERS[0],
+        ("content-encoding", "zstd"),
+        ("x-victoriametrics-remote-write-version", "1"),
+    ];
+    let message = v1_message(&[series(&[("__name__", "up"), ("job", "a")], now, 1.0)]);
+    let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+    let answer = server.post("/api/v1/write", &headers, &zstd(&message));
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!(server.query("up", now)["result"][0]["value"][1], "1");
+    let bomb = server.post("/api/v1/write", &headers, &zstd(&vec![0; 1 << 20]));
+    assert_eq!(bomb.status, 413, "{}", bomb.body);
+    // An agent that finds 400 for zstd sends the same in snappy.
+    let foreign = server.post("/api/v1/write", &headers, &compress(&message));
+    assert_eq!(foreign.status, 400, "{}", foreign.body);
 }

@@ -6,9 +6,10 @@ use axum::response::{IntoResponse, Response};
 use chronoxide_otlp::PartialSuccess;
 use prost::Message as _;
 
-use super::content::Format;
+use super::format::Format;
 use crate::api::json::write_string;
 use crate::error::shortened;
+use crate::ingest::error::add_retry_after;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -38,12 +39,11 @@ impl Answer {
             }
         };
         let mut response = (status, Body::from(body)).into_response();
-        let headers = response.headers_mut();
         let media_type = HeaderValue::from_static(format.media_type());
-        headers.insert(header::CONTENT_TYPE, media_type);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, media_type);
+        add_retry_after(&mut response);
         response
     }
 }
@@ -69,13 +69,4 @@ const fn code(status: StatusCode) -> i32 {
         StatusCode::SERVICE_UNAVAILABLE => 14,
         _ => 13,
     }
-}
-
-/// A reason in plain text, where the request has no format to answer in.
-pub(super) fn plain(status: StatusCode, reason: &str) -> Response {
-    let plain = [(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    )];
-    (status, plain, format!("{}\n", shortened(reason))).into_response()
 }

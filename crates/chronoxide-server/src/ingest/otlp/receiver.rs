@@ -11,9 +11,11 @@ use chronoxide_otlp::{
 use chronoxide_storage::Database;
 use parking_lot::{Mutex, RwLock};
 
-use super::{ExportError, Format, PROTOCOL};
+use super::{Format, INTAKE};
 use crate::config::Config;
+use crate::error::with_sources;
 use crate::ingest::commit;
+use crate::ingest::error::IngestError;
 use crate::state::ServerState;
 
 /// How often idle delta streams are looked for, in milliseconds.
@@ -60,7 +62,7 @@ impl Receiver {
         database: &Database,
         format: Format,
         message: &[u8],
-    ) -> Result<PartialSuccess, ExportError> {
+    ) -> Result<PartialSuccess, IngestError> {
         let now_ms = state.now_ms();
         let translation = self.translate(format, message, now_ms)?;
         let (translation, outcome) = if translation.deltas.is_empty() {
@@ -90,7 +92,7 @@ impl Receiver {
         format: Format,
         message: &[u8],
         now_ms: i64,
-    ) -> Result<Translation, ExportError> {
+    ) -> Result<Translation, IngestError> {
         let streams = self.streams.read();
         // Nothing is changed yet, so that a bug which one message meets ends with that message.
         let translated = std::panic::catch_unwind(AssertUnwindSafe(|| match format {
@@ -98,18 +100,20 @@ impl Receiver {
             Format::Json => translate_json(message, &self.options, &streams, now_ms),
         }));
         match translated {
-            Ok(translation) => Ok(translation?),
+            Ok(translation) => {
+                translation.map_err(|error| IngestError::Message(with_sources(&error)))
+            }
             Err(_) => {
                 tracing::error!(
                     "the translation of an OTLP request ended in a panic; this is a bug"
                 );
-                Err(ExportError::Panicked)
+                Err(IngestError::Panicked)
             }
         }
     }
 }
 
-fn write(database: &Database, translation: &Translation) -> Result<WriteOutcome, ExportError> {
+fn write(database: &Database, translation: &Translation) -> Result<WriteOutcome, IngestError> {
     if translation.batch.is_empty() {
         return Ok(WriteOutcome::default());
     }
@@ -117,12 +121,12 @@ fn write(database: &Database, translation: &Translation) -> Result<WriteOutcome,
 }
 
 fn count(state: &ServerState, translation: &Translation, outcome: &WriteOutcome) {
-    state.metrics.count_outcome(PROTOCOL, outcome);
+    state.metrics.count_outcome(INTAKE.protocol, outcome);
     for (reason, points) in translation.refusals.counts() {
         state
             .metrics
             .ingest_rejected
-            .with([PROTOCOL, reason.as_str()])
+            .with([INTAKE.protocol, reason.as_str()])
             .add(points);
     }
 }

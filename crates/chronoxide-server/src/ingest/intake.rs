@@ -1,0 +1,189 @@
+//! The way of every request with samples: headers, body, memory, turn, bytes beneath, storage.
+//!
+//! Turn and memory go with the work and not with the client, which may leave before the work ends: else clients that
+//! leave early and come again could pile up any amount of it.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, header};
+use chronoxide_storage::Database;
+use tokio::runtime::Handle;
+
+use super::body::{self, HeldMemory};
+use super::commit;
+use super::encoding::Encoding;
+use super::error::IngestError;
+use crate::state::ServerState;
+
+/// A protocol that brings samples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Intake {
+    /// Its name in own metrics.
+    pub(super) protocol: &'static str,
+    /// Content encodings it has; the first is meant where a request names none.
+    pub(super) encodings: &'static [Encoding],
+    /// Bytes of a body, before and after decompression.
+    pub(super) bytes_max: fn(&ServerState) -> usize,
+}
+
+/// A body as it came in, and the memory that is held for it.
+#[derive(Debug)]
+pub(super) struct HeldBody {
+    pub(super) bytes: Bytes,
+    pub(super) encoding: Encoding,
+    pub(super) held: HeldMemory,
+}
+
+impl Intake {
+    /// The encoding of a request; looked at before its body is.
+    pub(super) fn encoding(&self, headers: &HeaderMap) -> Result<Encoding, IngestError> {
+        Encoding::of(headers, self.encodings)
+    }
+
+    /// Reads a body and does `store` with the bytes beneath.
+    pub(super) async fn take_in<T: Send + 'static>(
+        &self,
+        state: &Arc<ServerState>,
+        encoding: Encoding,
+        body: Body,
+        store: impl FnOnce(&ServerState, &Database, &[u8]) -> Result<T, IngestError> + Send + 'static,
+    ) -> Result<T, IngestError> {
+        // Before the body, which nobody would have a use for.
+        ready(state)?;
+        let limit = (self.bytes_max)(state);
+        let mut held = HeldMemory::default();
+        let bytes = body::read(body, limit, &state.request_memory, &mut held).await?;
+        let body = HeldBody {
+            bytes,
+            encoding,
+            held,
+        };
+        self.store(state, body, store).await
+    }
+
+    /// Does `store` with the bytes beneath a body that has been read.
+    pub(super) async fn store<T: Send + 'static>(
+        &self,
+        state: &Arc<ServerState>,
+        body: HeldBody,
+        store: impl FnOnce(&ServerState, &Database, &[u8]) -> Result<T, IngestError> + Send + 'static,
+    ) -> Result<T, IngestError> {
+        let database = ready(state)?;
+        let limit = (self.bytes_max)(state);
+        let HeldBody {
+            bytes,
+            encoding,
+            mut held,
+        } = body;
+        let received = bytes.len() as u64;
+        state
+            .metrics
+            .ingest_bytes
+            .with([self.protocol])
+            .add(received);
+        if let Some(declared) = encoding.declared_bytes(&bytes)
+            && declared <= limit as u64
+        {
+            state.request_memory.hold(&mut held, declared).await?;
+        }
+        let turn = Arc::clone(&state.writes).acquire_owned().await;
+        let turn = turn.map_err(|_| IngestError::Busy)?;
+        let shared = Arc::clone(state);
+        let runtime = Handle::current();
+        let stored = commit::run(move || {
+            let _turn = turn;
+            let memory = &shared.request_memory;
+            let message = encoding.decompress(&bytes, limit, |bytes| {
+                runtime.block_on(memory.hold(&mut held, bytes))
+            })?;
+            store(&shared, &database, &message)
+        });
+        stored.await.unwrap_or(Err(IngestError::Stopped))
+    }
+}
+
+fn ready(state: &ServerState) -> Result<Arc<Database>, IngestError> {
+    let database = state.database().cloned();
+    database.ok_or_else(|| IngestError::Unready(state.unready_reason()))
+}
+
+/// Senders of samples never have an origin; a page that a person happens to visit does.
+pub(super) fn refuse_browsers(headers: &HeaderMap) -> Result<(), IngestError> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err(IngestError::FromBrowser);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::config::{Config, Settings};
+
+    const INTAKE: Intake = Intake {
+        protocol: "test",
+        encodings: &[Encoding::Identity, Encoding::Gzip],
+        bytes_max: |_| 1 << 20,
+    };
+
+    fn state(directory: &std::path::Path) -> Arc<ServerState> {
+        let config = Config::new(&Settings::default()).unwrap();
+        let state = Arc::new(ServerState::new(config, "here".to_owned()));
+        let options = chronoxide_storage::Options::default();
+        let database = Database::open(directory, options).unwrap();
+        state.set_database(Arc::new(database));
+        state
+    }
+
+    #[tokio::test]
+    async fn turn_and_memory_stay_with_the_work_when_the_client_leaves() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path());
+        let turns = state.writes.available_permits();
+        let memory = state.request_memory.free_bytes();
+        let (begun, has_begun) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let (ended, has_ended) = tokio::sync::oneshot::channel::<()>();
+        let body = Body::from(vec![7; 100_000]);
+        let shared = Arc::clone(&state);
+        let client = tokio::spawn(async move {
+            let stored = INTAKE.take_in(&shared, Encoding::Identity, body, move |_, _, message| {
+                begun.send(message.len()).unwrap();
+                may_go_on.recv().unwrap();
+                // Tells of the end of everything that the work holds.
+                Ok(ended)
+            });
+            stored.await.map(drop)
+        });
+        let length = tokio::task::spawn_blocking(move || has_begun.recv().unwrap());
+        assert_eq!(length.await.unwrap(), 100_000);
+        client.abort();
+        assert!(client.await.unwrap_err().is_cancelled());
+        assert_eq!(state.writes.available_permits(), turns - 1);
+        assert!(state.request_memory.free_bytes() <= memory - 100_000);
+        go_on.send(()).unwrap();
+        assert!(has_ended.await.is_err(), "dropped with the work's result");
+        assert_eq!(state.writes.available_permits(), turns);
+        assert_eq!(state.request_memory.free_bytes(), memory);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_before_the_database_is_open() {
+        let config = Config::new(&Settings::default()).unwrap();
+        let state = Arc::new(ServerState::new(config, "here".to_owned()));
+        let refused = INTAKE
+            .take_in(
+                &state,
+                Encoding::Identity,
+                Body::from("x"),
+                |_, _, _| Ok(()),
+            )
+            .await
+            .unwrap_err();
+        assert_eq!(refused.status(), 503);
+        assert!(matches!(refused, IngestError::Unready(_)));
+    }
+}
