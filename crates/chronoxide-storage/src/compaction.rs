@@ -5,6 +5,8 @@
 mod dictionary;
 mod merge;
 mod plan;
+mod series;
 
+pub use crate::part::Packing;
 pub use merge::{MergeOptions, merge};
 pub use plan::{FAN_IN, MergeTask, plan, plan_closed};

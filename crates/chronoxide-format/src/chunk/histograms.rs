@@ -10,6 +10,7 @@ mod rows;
 use chronoxide_model::{CounterResetHint, Histogram};
 
 use super::check_count;
+use super::values::ValueEncoder;
 use crate::{Error, Reader, Result};
 
 const WHAT: &str = "histogram chunk";
@@ -20,6 +21,17 @@ const COLUMNS: u8 = 1;
 /// Appends a chunk of `histograms`, at most [`SAMPLES_MAX`](super::SAMPLES_MAX). Any content is kept as it is, what
 /// [`Histogram::validate`] refuses as well.
 pub fn encode_histograms(histograms: &[Histogram], out: &mut Vec<u8>) {
+    ValueEncoder::new().encode_histograms(histograms, out);
+}
+
+impl ValueEncoder {
+    /// Appends a chunk of `histograms`, at most [`SAMPLES_MAX`](super::SAMPLES_MAX).
+    pub fn encode_histograms(&mut self, histograms: &[Histogram], out: &mut Vec<u8>) {
+        append_chunk(histograms, self, out);
+    }
+}
+
+fn append_chunk(histograms: &[Histogram], encoder: &mut ValueEncoder, out: &mut Vec<u8>) {
     if histograms.is_empty() {
         return;
     }
@@ -27,7 +39,7 @@ pub fn encode_histograms(histograms: &[Histogram], out: &mut Vec<u8>) {
         Some(layouts) => {
             out.push(COLUMNS);
             layouts.encode(out);
-            columns::encode(&layouts, histograms, out);
+            columns::encode(&layouts, histograms, encoder, out);
         }
         None => {
             out.push(ROWS);

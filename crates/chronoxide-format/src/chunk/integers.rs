@@ -1,9 +1,11 @@
 //! Streams of 64-bit integers: what timestamps, decimal mantissas, float bits and bucket counts all become.
 //!
 //! A stream is constant, linear, or the differences of order 0, 1 or 2 in units of their greatest common divisor,
-//! bit-packed in blocks. All arithmetic wraps, so every `i64` is representable and no input overflows.
+//! bit-packed in blocks or coded by what [`super::residuals`] has besides. All arithmetic wraps, so every `i64` is
+//! representable and no input overflows.
 
-use super::block::{self, BLOCK, Plan};
+use super::block::{BLOCK, Plan};
+use super::residuals::{self, Coder, Packer};
 use crate::varint::{len_u64, put_i64};
 use crate::{Reader, Result, varint};
 
@@ -15,9 +17,23 @@ const ORDER_2: u8 = 4;
 const SHAPE_MASK: u8 = 0x07;
 /// The divisor of all differences follows the head.
 const DIVIDED: u8 = 0x08;
+/// The bits above are the number of the coder of the residuals.
+const CODER_SHIFT: u32 = 4;
 
-/// Appends `values`; nothing when there are none.
+/// Appends `values`, the residuals in blocks; nothing when there are none.
 pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
+    encode_with(None, values, out);
+}
+
+/// Encodes streams with the smallest of all coders, in memory that it keeps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Smallest {
+    packer: Packer,
+    residuals: Vec<i64>,
+}
+
+/// Appends `values`, the residuals in blocks unless `smallest` finds something clearly smaller.
+pub(super) fn encode_with(smallest: Option<&mut Smallest>, values: &[i64], out: &mut Vec<u8>) {
     let Some((&first, rest)) = values.split_first() else {
         return;
     };
@@ -35,7 +51,21 @@ pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
         divisor: Divisor::of(values),
     };
     let order = stream.best_order();
-    stream.write(order, first, slope, out);
+    let start = out.len();
+    stream.write_head(order, Coder::Blocks, out);
+    let head_end = out.len();
+    stream.for_each_block(order, |residuals| Plan::of(residuals).write(residuals, out));
+    let Some(Smallest { packer, residuals }) = smallest else {
+        return;
+    };
+    residuals.clear();
+    stream.for_each_block(order, |block| residuals.extend_from_slice(block));
+    if let Some((coder, bytes)) = packer.pack(residuals, out.len() - head_end) {
+        out.truncate(start);
+        stream.write_head(order, coder, out);
+        varint::put_usize(out, bytes.len());
+        out.extend_from_slice(bytes);
+    }
 }
 
 fn differences(values: &[i64]) -> impl Iterator<Item = i64> {
@@ -161,24 +191,28 @@ impl Stream<'_> {
             .map_or(Order::One, |(order, _)| order)
     }
 
-    fn write(&self, order: Order, first: i64, slope: i64, out: &mut Vec<u8>) {
+    /// Appends what precedes the residuals.
+    fn write_head(&self, order: Order, coder: Coder, out: &mut Vec<u8>) {
         let shape = match order {
             Order::Zero => ORDER_0,
             Order::One => ORDER_1,
             Order::Two => ORDER_2,
         };
+        let head = shape | coder.number() << CODER_SHIFT;
         let divisor = self.divisor.value();
         if divisor > 1 {
-            out.push(shape | DIVIDED);
+            out.push(head | DIVIDED);
             varint::put_u64(out, divisor);
         } else {
-            out.push(shape);
+            out.push(head);
         }
+        let mut values = self.values.iter().copied();
+        let first = values.next().unwrap_or(0);
         put_i64(out, first);
         if matches!(order, Order::Two) {
+            let slope = values.next().unwrap_or(first).wrapping_sub(first);
             put_i64(out, self.divisor.divide(slope));
         }
-        self.for_each_block(order, |residuals| Plan::of(residuals).write(residuals, out));
     }
 
     /// Calls `f` with the residuals, 128 at a time. The first value, and for order 2 the second, has none.
@@ -233,9 +267,11 @@ pub(super) fn decode(
         return Ok(());
     }
     let head = reader.u8()?;
-    if head & !(SHAPE_MASK | DIVIDED) > 0 {
-        return Err(reader.corrupt("unknown bits in the head of an integer stream"));
-    }
+    let coder = match Coder::of_number(head >> CODER_SHIFT) {
+        Some(Coder::Blocks) => Coder::Blocks,
+        Some(coder) if matches!(head & SHAPE_MASK, ORDER_0 | ORDER_1 | ORDER_2) => coder,
+        _ => return Err(reader.corrupt("unknown coder in the head of an integer stream")),
+    };
     let divisor = if head & DIVIDED > 0 {
         reader.varint_u64()?.cast_signed()
     } else {
@@ -247,7 +283,7 @@ pub(super) fn decode(
         LINEAR => line(first, reader.varint_i64()?, count, f),
         ORDER_0 => {
             f(&[first]);
-            return decode_blocks(reader, count - 1, |residuals| {
+            return residuals::decode(coder, reader, count - 1, |residuals| {
                 for value in residuals.iter_mut() {
                     *value = first.wrapping_add(value.wrapping_mul(divisor));
                 }
@@ -257,7 +293,7 @@ pub(super) fn decode(
         ORDER_1 => {
             f(&[first]);
             let mut last = first;
-            return decode_blocks(reader, count - 1, |residuals| {
+            return residuals::decode(coder, reader, count - 1, |residuals| {
                 for value in residuals.iter_mut() {
                     last = last.wrapping_add(value.wrapping_mul(divisor));
                     *value = last;
@@ -272,7 +308,7 @@ pub(super) fn decode(
             let mut slope = reader.varint_i64()?.wrapping_mul(divisor);
             let mut last = first.wrapping_add(slope);
             f(&[first, last]);
-            return decode_blocks(reader, count - 2, |residuals| {
+            return residuals::decode(coder, reader, count - 2, |residuals| {
                 for value in residuals.iter_mut() {
                     slope = slope.wrapping_add(value.wrapping_mul(divisor));
                     last = last.wrapping_add(slope);
@@ -299,20 +335,4 @@ fn line(first: i64, slope: i64, count: usize, mut f: impl FnMut(&[i64])) {
         f(block.get(..taken).unwrap_or_default());
         left -= taken;
     }
-}
-
-fn decode_blocks(
-    reader: &mut Reader<'_>,
-    count: usize,
-    mut f: impl FnMut(&mut [i64]),
-) -> Result<()> {
-    let mut residuals = [0; BLOCK];
-    let mut left = count;
-    while left > 0 {
-        let taken = left.min(BLOCK);
-        block::read(reader, taken, &mut residuals)?;
-        f(residuals.get_mut(..taken).unwrap_or_default());
-        left -= taken;
-    }
-    Ok(())
 }

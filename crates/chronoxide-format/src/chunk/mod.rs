@@ -24,6 +24,8 @@ mod decimal;
 mod exceptions;
 mod histograms;
 mod integers;
+mod pco_page;
+mod residuals;
 mod timestamps;
 mod values;
 

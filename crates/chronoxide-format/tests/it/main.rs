@@ -1,5 +1,6 @@
 //! The public decoders, fed valid, damaged and arbitrary bytes.
 
+mod chunk_coders;
 mod chunk_histograms;
 mod chunk_timestamps;
 mod chunk_values;

@@ -4,15 +4,12 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
 
-use chronoxide_format::Result as FormatResult;
 use chronoxide_format::part::{Chunk, ChunkCursor, RowCursor};
-use chronoxide_model::{SampleColumns, TimeRange};
+use chronoxide_model::TimeRange;
 
 use super::dictionary;
-use crate::part::{
-    CHUNK_SAMPLES, ChunkTimes, EncodedChunk, Part, PartHeader, PartSummary, PartWriter,
-};
-use crate::select::Overlay;
+use super::series::SeriesJoin;
+use crate::part::{Packing, Part, PartHeader, PartSummary, PartWriter};
 use crate::{Error, Fs, Result};
 
 /// How to merge.
@@ -22,14 +19,16 @@ pub struct MergeOptions {
     pub level: u8,
     /// Samples before this are left out, Unix milliseconds; [`i64::MIN`] keeps all.
     pub min_ms: i64,
+    /// Which chunks are worth the time to make them as small as they get.
+    pub packing: Packing,
 }
 
 /// Writes the part `dir/name` with all that `parts` have. Of samples of one series at one time, that of the part with
 /// the highest WAL sequence stays. When nothing is left, there is no part.
 ///
-/// Series stream through in label order: in memory are the samples of one series at a time, and the label pairs and
-/// postings of the new part, however many samples there are. Chunks of a series that only one part has are copied as
-/// they stand, unless they are short.
+/// Series stream through in label order, and the samples of a series cell by cell of the grid that chunks are cut on:
+/// in memory are the samples of one series in one cell, rarely more than a chunk for each input, and the label pairs and
+/// postings of the new part, however many samples there are. A cell that only one part has is copied as it stands.
 ///
 /// # Errors
 /// When `parts` is empty, one of them is damaged, or the new one cannot be written; nothing is left behind then.
@@ -55,21 +54,16 @@ pub fn merge(
         wal_seq_max: newest.summary().header.wal_seq_max,
     };
     let mut writer = PartWriter::create(fs, dir, name, header)?;
+    writer.set_packing(options.packing);
     let numbers = dictionary::join(&parts, &mut writer)?;
     let mut inputs = Vec::with_capacity(parts.len());
     for (part, numbers) in parts.into_iter().zip(numbers) {
         inputs.push(Input::new(part, numbers)?);
     }
     let range = TimeRange::new(options.min_ms, i64::MAX).expect("no time is after the last one");
-    let mut join = SeriesJoin {
-        writer,
-        range,
-        overlay: Overlay::default(),
-        columns: SampleColumns::default(),
-        newer: SampleColumns::default(),
-    };
-    join.all(&mut inputs)?;
-    join.writer.finish()
+    let mut series = SeriesJoin::new(writer, range, options.packing);
+    join(&mut inputs, &mut series)?;
+    series.finish()
 }
 
 fn sequence(part: &Part) -> (u64, u64) {
@@ -78,7 +72,7 @@ fn sequence(part: &Part) -> (u64, u64) {
 }
 
 /// A part being merged, at one of its series.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     part: &'a Part,
     numbers: Vec<u32>,
     rows: RowCursor<'a>,
@@ -137,43 +131,18 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// Appends the samples of the series inside `range`.
-    fn read(&mut self, range: TimeRange, out: &mut SampleColumns) -> Result<()> {
+    /// The chunks of the series it stands at.
+    pub(super) fn chunks(&mut self) -> Result<&[Chunk]> {
         let chunks = self.chunks.series(self.rank);
-        let read = chunks.and_then(|chunks| self.part.read_chunks(chunks, range, out));
-        read.map_err(|source| self.part.damaged(source))
+        chunks.map_err(|source| self.part.damaged(source))
     }
 
-    /// The chunks of the series as they stand, if all samples are wanted and the chunks are long.
-    fn chunks_to_copy(
-        &mut self,
-        range: TimeRange,
-    ) -> FormatResult<Option<Vec<(Chunk, ChunkTimes)>>> {
-        if self.part.summary().range.min_ms() < range.min_ms() {
-            return Ok(None);
-        }
-        let chunks = self.chunks.series(self.rank)?;
-        let mut found: Vec<(Chunk, ChunkTimes)> = Vec::with_capacity(chunks.len());
-        let mut samples = 0;
-        for chunk in chunks {
-            let Some(times) = self.part.chunk_timestamps(chunk, TimeRange::ALL)? else {
-                return Ok(None);
-            };
-            let follows = |(last, last_times): &(Chunk, ChunkTimes)| {
-                last.kind != chunk.kind || last_times.last() < times.first()
-            };
-            if !found.last().is_none_or(follows) {
-                return Err(corrupt("chunks of a series overlap"));
-            }
-            samples += times.len();
-            found.push((*chunk, times));
-        }
-        let short = found.len() > 1 + 2 * samples / CHUNK_SAMPLES;
-        Ok((!short).then_some(found))
+    pub(super) const fn part(&self) -> &'a Part {
+        self.part
     }
 }
 
-const fn corrupt(reason: &'static str) -> chronoxide_format::Error {
+pub(super) const fn corrupt(reason: &'static str) -> chronoxide_format::Error {
     chronoxide_format::Error::Corrupt {
         what: "part",
         offset: 0,
@@ -181,77 +150,33 @@ const fn corrupt(reason: &'static str) -> chronoxide_format::Error {
     }
 }
 
-/// Writes one series after the other.
-struct SeriesJoin<'a> {
-    writer: PartWriter<'a>,
-    range: TimeRange,
-    overlay: Overlay,
-    columns: SampleColumns,
-    newer: SampleColumns,
-}
-
-impl SeriesJoin<'_> {
-    /// Walks the inputs, which are in sequence, as one.
-    fn all(&mut self, inputs: &mut [Input<'_>]) -> Result<()> {
-        let mut row: Vec<u32> = Vec::new();
-        let mut having: Vec<usize> = Vec::new();
-        loop {
-            having.clear();
-            for (at, input) in inputs.iter().enumerate() {
-                let Some(current) = input.current() else {
-                    continue;
-                };
-                let order = having.first().map_or(Ordering::Less, |_| current.cmp(&row));
-                if order == Ordering::Less {
-                    having.clear();
-                    row.clear();
-                    row.extend_from_slice(current);
-                }
-                if order != Ordering::Greater {
-                    having.push(at);
-                }
+/// Walks the inputs, which are in sequence, as one, and gives each series to `out`.
+fn join(inputs: &mut [Input<'_>], out: &mut SeriesJoin<'_>) -> Result<()> {
+    let mut row: Vec<u32> = Vec::new();
+    let mut having: Vec<usize> = Vec::new();
+    loop {
+        having.clear();
+        for (at, input) in inputs.iter().enumerate() {
+            let Some(current) = input.current() else {
+                continue;
+            };
+            let order = having.first().map_or(Ordering::Less, |_| current.cmp(&row));
+            if order == Ordering::Less {
+                having.clear();
+                row.clear();
+                row.extend_from_slice(current);
             }
-            match having.as_slice() {
-                [] => return Ok(()),
-                [only] => self.one(&row, &mut inputs[*only])?,
-                several => self.several(&row, inputs, several)?,
-            }
-            for at in &having {
-                inputs[*at].advance()?;
+            if order != Ordering::Greater {
+                having.push(at);
             }
         }
-    }
-
-    /// A series that one part has.
-    fn one(&mut self, row: &[u32], input: &mut Input<'_>) -> Result<()> {
-        let part = input.part;
-        let damaged = |source| part.damaged(source);
-        let Some(chunks) = input.chunks_to_copy(self.range).map_err(damaged)? else {
-            self.columns.clear();
-            input.read(self.range, &mut self.columns)?;
-            return self.writer.push_row(row, (&self.columns).into());
-        };
-        let mut encoded = Vec::with_capacity(chunks.len());
-        for (chunk, times) in &chunks {
-            encoded.push(EncodedChunk {
-                kind: chunk.kind,
-                timestamps_ms: times,
-                values: part.values_of(chunk).map_err(damaged)?,
-                starts: part.starts_of(chunk).map_err(damaged)?,
-            });
+        if having.is_empty() {
+            return Ok(());
         }
-        self.writer.push_encoded(row, encoded)
-    }
-
-    /// A series that several parts have.
-    fn several(&mut self, row: &[u32], inputs: &mut [Input<'_>], having: &[usize]) -> Result<()> {
-        self.columns.clear();
-        for at in having {
-            self.newer.clear();
-            inputs[*at].read(self.range, &mut self.newer)?;
-            self.overlay.lay(&mut self.columns, &mut self.newer);
+        out.series(&row, inputs, &having)?;
+        for at in &having {
+            inputs[*at].advance()?;
         }
-        self.writer.push_row(row, (&self.columns).into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::part::PartSummary;
+use crate::part::{Packing, PartSummary};
 
 /// As many parts of one level make one of the next: a sample is rewritten about once for each power of this number of
 /// flushes in a day.
@@ -21,6 +21,8 @@ pub struct MergeTask {
     pub inputs: Vec<PathBuf>,
     /// Level of the part they become.
     pub level: u8,
+    /// Which of its chunks are worth the time to make them as small as they get.
+    pub packing: Packing,
 }
 
 /// The next merge in a partition with these parts that is still written to: the oldest run of [`FAN_IN`] or more
@@ -31,7 +33,7 @@ pub fn plan(parts: &[PartSummary]) -> Option<MergeTask> {
     let runs = sorted.chunk_by(|a, b| a.header.level == b.header.level);
     let long_enough = runs.filter(|run| run.len() >= FAN_IN);
     let run = long_enough.min_by_key(|run| run[0].header.level)?;
-    Some(task(&run[..run.len().min(INPUTS_MAX)]))
+    Some(task(&run[..run.len().min(INPUTS_MAX)], Packing::Long))
 }
 
 /// The next merge in a partition that is hardly written to any more: all its parts become one, unless that would
@@ -41,7 +43,7 @@ pub fn plan_closed(parts: &[PartSummary]) -> Option<MergeTask> {
     let largest = parts.iter().map(|part| part.bytes).max()?;
     let others = parts.iter().map(|part| part.bytes).sum::<u64>() - largest;
     let worthwhile = others.saturating_mul(WORTHWHILE) >= largest || parts.len() >= FAN_IN;
-    (parts.len() > 1 && worthwhile).then(|| task(&in_sequence(parts)))
+    (parts.len() > 1 && worthwhile).then(|| task(&in_sequence(parts), Packing::All))
 }
 
 fn in_sequence(parts: &[PartSummary]) -> Vec<&PartSummary> {
@@ -50,7 +52,7 @@ fn in_sequence(parts: &[PartSummary]) -> Vec<&PartSummary> {
     sorted
 }
 
-fn task(parts: &[&PartSummary]) -> MergeTask {
+fn task(parts: &[&PartSummary], packing: Packing) -> MergeTask {
     let highest = parts
         .iter()
         .map(|part| part.header.level)
@@ -59,6 +61,7 @@ fn task(parts: &[&PartSummary]) -> MergeTask {
     MergeTask {
         inputs: parts.iter().map(|part| part.path.clone()).collect(),
         level: highest.saturating_add(1),
+        packing,
     }
 }
 

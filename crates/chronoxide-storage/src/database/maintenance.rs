@@ -74,6 +74,7 @@ impl Engine {
         let options = MergeOptions {
             level: task.level,
             min_ms: newest_sample_ms.map_or(i64::MIN, disposable_before_ms),
+            packing: task.packing,
         };
         // The lock is not held while the merge runs: flushes go on, and add parts that come after the inputs.
         let place = self

@@ -36,35 +36,60 @@ const CELLS_MS: [i64; 22] = [
     500,
 ];
 
-/// The chunks of a series with these ascending timestamps, as ranges of their indexes.
-pub(super) fn chunks(timestamps_ms: &[i64]) -> impl Iterator<Item = Range<usize>> {
-    let cell_ms = cell_ms(timestamps_ms);
+/// The grid that a series is cut on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    cell_ms: i64,
+}
+
+impl Grid {
+    /// The grid of a series with `count` samples between these times: its cells are the widest that about
+    /// [`CHUNK_SAMPLES`] samples at this average interval fill.
+    pub(crate) fn of(first_ms: i64, last_ms: i64, count: usize) -> Self {
+        let span = i128::from(last_ms) - i128::from(first_ms);
+        let intervals = count as i128 - 1;
+        // cell / (span / intervals) <= CHUNK_SAMPLES
+        let fits = |cell: &&i64| i128::from(**cell) * intervals <= CHUNK_SAMPLES as i128 * span;
+        let cell_ms = *CELLS_MS
+            .iter()
+            .find(fits)
+            .unwrap_or(&CELLS_MS[CELLS_MS.len() - 1]);
+        Self { cell_ms }
+    }
+
+    fn of_times(timestamps_ms: &[i64]) -> Self {
+        match (timestamps_ms.first(), timestamps_ms.last()) {
+            (Some(first), Some(last)) => Self::of(*first, *last, timestamps_ms.len()),
+            _ => Self {
+                cell_ms: CELLS_MS[0],
+            },
+        }
+    }
+
+    /// The number of the cell that `time_ms` lies in.
+    pub(crate) const fn cell(self, time_ms: i64) -> i64 {
+        time_ms.div_euclid(self.cell_ms)
+    }
+}
+
+/// The chunks of samples with these ascending timestamps, as ranges of their indexes; cut on `grid`, or on that of the
+/// samples themselves when they are all that the series has.
+pub(super) fn chunks(
+    timestamps_ms: &[i64],
+    grid: Option<Grid>,
+) -> impl Iterator<Item = Range<usize>> {
+    let grid = grid.unwrap_or_else(|| Grid::of_times(timestamps_ms));
     let mut start = 0;
     std::iter::from_fn(move || {
         let first = *timestamps_ms.get(start)?;
         let rest = &timestamps_ms[start..];
         let rest = &rest[..rest.len().min(CHUNK_SAMPLES)];
-        let cell = first.div_euclid(cell_ms);
-        let len = rest.partition_point(|time| time.div_euclid(cell_ms) == cell);
+        let cell = grid.cell(first);
+        let len = rest.partition_point(|time| grid.cell(*time) == cell);
         let chunk = start..start + len;
         start = chunk.end;
         Some(chunk)
     })
-}
-
-/// The widest cell that about [`CHUNK_SAMPLES`] samples at this average interval fill.
-fn cell_ms(timestamps_ms: &[i64]) -> i64 {
-    let (Some(first), Some(last)) = (timestamps_ms.first(), timestamps_ms.last()) else {
-        return CELLS_MS[0];
-    };
-    let span = i128::from(*last) - i128::from(*first);
-    let intervals = timestamps_ms.len() as i128 - 1;
-    // cell / (span / intervals) <= CHUNK_SAMPLES
-    let fits = |cell: &&i64| i128::from(**cell) * intervals <= CHUNK_SAMPLES as i128 * span;
-    *CELLS_MS
-        .iter()
-        .find(fits)
-        .unwrap_or(&CELLS_MS[CELLS_MS.len() - 1])
 }
 
 #[cfg(test)]
@@ -74,7 +99,9 @@ mod tests {
     const DAY_MS: i64 = 24 * HOUR_MS;
 
     fn lengths(timestamps_ms: &[i64]) -> Vec<usize> {
-        chunks(timestamps_ms).map(|chunk| chunk.len()).collect()
+        chunks(timestamps_ms, None)
+            .map(|chunk| chunk.len())
+            .collect()
     }
 
     #[test]

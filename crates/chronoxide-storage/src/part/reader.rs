@@ -180,6 +180,28 @@ impl Part {
         Ok(Some(ChunkTimes { column, slice }))
     }
 
+    /// When a chunk begins and ends, and how many samples it has.
+    pub(crate) fn chunk_span(&self, chunk: &Chunk) -> FormatResult<ChunkSpan> {
+        if chunk.slice.is_none() {
+            let column = self.column_directory()?.get(chunk.column)?;
+            return Ok(ChunkSpan {
+                first_ms: column.min_ms,
+                last_ms: column.max_ms,
+                count: column.count as usize,
+            });
+        }
+        let times = self.chunk_timestamps(chunk, TimeRange::ALL)?;
+        let times = times.as_deref().unwrap_or_default();
+        match (times.first(), times.last()) {
+            (Some(first), Some(last)) => Ok(ChunkSpan {
+                first_ms: *first,
+                last_ms: *last,
+                count: times.len(),
+            }),
+            _ => Err(disorder("a chunk has no timestamps")),
+        }
+    }
+
     fn decode_column(&self, column: &Column) -> FormatResult<Arc<[i64]>> {
         let bytes = self.data(column.offset, u64::from(column.len))?;
         let mut times = Vec::new();
@@ -330,6 +352,14 @@ impl Part {
 pub(crate) struct ChunkTimes {
     column: Arc<[i64]>,
     slice: Range<usize>,
+}
+
+/// When a chunk begins and ends, and how many samples it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkSpan {
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+    pub(crate) count: usize,
 }
 
 impl std::ops::Deref for ChunkTimes {

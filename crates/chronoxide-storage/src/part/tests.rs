@@ -236,16 +236,49 @@ fn golden_series() -> Series {
     .into()
 }
 
-/// To make the fixture of a new version, write `golden_series` to it, and keep those of the versions before.
-#[test]
-fn a_part_of_version_1_is_read() {
-    let bytes = include_bytes!("../../fixtures/part-v1.part");
-    let part = open(bytes).unwrap();
+/// The golden series and those that came with version 2: chunks in the coders that look for the smallest.
+fn golden_series_2() -> Series {
+    let mut state = 1_u64;
+    let mut random = |bound: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % bound
+    };
+    let times = scrapes(1500);
+    let mut skewed = |unit: f64| {
+        let mut value = 0.0;
+        let mut step = || {
+            value += unit * [3.0, 3.0, 3.0, 3.0, 3.0, 4.0, 4.0, 40.0][random(8) as usize];
+            value
+        };
+        (0..1500).map(|_| step()).collect::<Vec<f64>>()
+    };
+    let (narrow, mut wide) = (skewed(1.0), skewed(1_000_000_007.0));
+    wide[700] += 1.0;
+    let periodic = (0..1500_i32).map(|at| f64::from(at * at % 61 * (at % 7)));
+    let mut series = golden_series();
+    let mut add = |id: usize, values: Vec<f64>| {
+        let columns = SampleColumns {
+            values,
+            ..floats(times.clone(), 0.0)
+        };
+        series.insert(labels("long", id), columns);
+    };
+    add(1, narrow);
+    add(2, wide);
+    add(3, periodic.collect());
+    series
+}
+
+/// To make the fixture of a new version, write its golden series to it, and keep those of the versions before.
+fn is_read(fixture: &str, series: &Series) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let part = open(&std::fs::read(fixtures.join(fixture)).unwrap()).unwrap();
     assert_eq!(part.verify(), []);
     assert_eq!(part.summary().header, HEADER);
-    let series = golden_series();
     assert_eq!(part.series_count() as usize, series.len());
-    for (rank, (labels, columns)) in (0..).zip(&series) {
+    for (rank, (labels, columns)) in (0..).zip(series) {
         assert_eq!(&part.labels(rank).unwrap(), labels);
         assert!(
             same(&read(&part, rank, TimeRange::ALL), columns),
@@ -254,6 +287,16 @@ fn a_part_of_version_1_is_read() {
     }
     let matchers = [Matcher::equal("__name__", "counter")];
     assert_eq!(part.series_matching(&matchers).unwrap(), [0, 1]);
+}
+
+#[test]
+fn a_part_of_version_1_is_read() {
+    is_read("part-v1.part", &golden_series());
+}
+
+#[test]
+fn a_part_of_version_2_is_read() {
+    is_read("part-v2.part", &golden_series_2());
 }
 
 /// Writes a part on `disk`; whether it was acknowledged.

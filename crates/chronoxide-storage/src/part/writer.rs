@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chronoxide_format::chunk::{ValueEncoder, encode_histograms, encode_timestamps};
+use chronoxide_format::chunk::encode_timestamps;
 use chronoxide_format::part::{
     CHUNK_BYTES_MAX, Chunk, ChunkDirectoryBuilder, ChunkKind, Column, ColumnDirectoryBuilder,
     Extent, Footer, PostingsBuilder, PostingsSection, SectionKind, SeriesRows, SeriesRowsBuilder,
@@ -12,10 +12,12 @@ use chronoxide_format::section;
 use chronoxide_model::Labels;
 
 use super::column_table::{ColumnTable, Found};
+use super::cut::{self, Grid};
 use super::data_writer::DataWriter;
+use super::packing::{Encoders, Packing};
 use super::pairs::PairTable;
+use super::samples::Samples;
 use super::summary::{PartHeader, PartSummary};
-use super::{Samples, cut};
 use crate::{Error, Fs, Result};
 
 /// Writes a part: series in label order, then [`finish`](Self::finish).
@@ -57,7 +59,8 @@ pub struct PartWriter<'a> {
     column_table: ColumnTable,
     chunks: ChunkDirectoryBuilder,
     series_chunks: Vec<Chunk>,
-    values: ValueEncoder,
+    packing: Packing,
+    encoders: Encoders,
     samples: u64,
     histograms: u64,
     range: Option<(i64, i64)>,
@@ -101,7 +104,8 @@ impl<'a> PartWriter<'a> {
             column_table: ColumnTable::new(),
             chunks: ChunkDirectoryBuilder::default(),
             series_chunks: Vec::new(),
-            values: ValueEncoder::new(),
+            packing: Packing::None,
+            encoders: Encoders::default(),
             samples: 0,
             histograms: 0,
             range: None,
@@ -125,7 +129,7 @@ impl<'a> PartWriter<'a> {
         self.failed = true;
         self.set_row(labels)?;
         self.last = Some(labels.clone());
-        self.push_chunks(samples)?;
+        self.put_samples(samples, None)?;
         let row = std::mem::take(&mut self.row);
         self.end_series(&row)?;
         self.row = row;
@@ -180,37 +184,13 @@ impl<'a> PartWriter<'a> {
         self.pairs.push(name, value)
     }
 
-    /// Adds a series by the numbers of its pairs, which are in label order, as the series are. With pairs that were
-    /// added in another order `finish` checks that.
-    pub(crate) fn push_row(&mut self, row: &[u32], samples: Samples<'_>) -> Result<()> {
-        if samples.is_empty() {
-            return Ok(());
-        }
-        self.push_chunks(samples)?;
-        self.end_series(row)
-    }
-
-    /// Adds a series by the numbers of its pairs, with chunks that are encoded already.
-    pub(crate) fn push_encoded<'c>(
-        &mut self,
-        row: &[u32],
-        chunks: impl IntoIterator<Item = EncodedChunk<'c>>,
-    ) -> Result<()> {
-        for chunk in chunks {
-            self.put_chunk(
-                chunk.kind,
-                chunk.timestamps_ms,
-                |out| out.extend_from_slice(chunk.values),
-                |out| out.extend_from_slice(chunk.starts),
-            )?;
-        }
-        self.end_series(row)
-    }
-
-    fn push_chunks(&mut self, samples: Samples<'_>) -> Result<()> {
-        let mut encoder = std::mem::take(&mut self.values);
-        for range in cut::chunks(samples.timestamps_ms) {
+    /// Adds samples of the series that the next [`Self::end_row`] ends, cut on `grid`. They are later than those added
+    /// before, and floats come before histograms.
+    pub(crate) fn put_samples(&mut self, samples: Samples<'_>, grid: Option<Grid>) -> Result<()> {
+        let mut encoders = std::mem::take(&mut self.encoders);
+        for range in cut::chunks(samples.timestamps_ms, grid) {
             let times = &samples.timestamps_ms[range.clone()];
+            let encoder = encoders.of(self.packing, range.len());
             self.put_chunk(
                 ChunkKind::Floats,
                 times,
@@ -218,18 +198,43 @@ impl<'a> PartWriter<'a> {
                 starts_encoder(samples.start_timestamps_ms.get(range.clone()), times[0]),
             )?;
         }
-        self.values = encoder;
-        for range in cut::chunks(samples.histogram_timestamps_ms) {
+        for range in cut::chunks(samples.histogram_timestamps_ms, grid) {
             let times = &samples.histogram_timestamps_ms[range.clone()];
             let starts = samples.histogram_start_timestamps_ms.get(range.clone());
+            let encoder = encoders.of(self.packing, range.len());
             self.put_chunk(
                 ChunkKind::Histograms,
                 times,
-                |out| encode_histograms(&samples.histograms[range.clone()], out),
+                |out| encoder.encode_histograms(&samples.histograms[range.clone()], out),
                 starts_encoder(starts, times[0]),
             )?;
         }
+        self.encoders = encoders;
         Ok(())
+    }
+
+    /// Adds a chunk that is encoded already, with the rules of [`Self::put_samples`].
+    pub(crate) fn put_encoded(&mut self, chunk: EncodedChunk<'_>) -> Result<()> {
+        self.put_chunk(
+            chunk.kind,
+            chunk.timestamps_ms,
+            |out| out.extend_from_slice(chunk.values),
+            |out| out.extend_from_slice(chunk.starts),
+        )
+    }
+
+    /// Ends a series by the numbers of its pairs, which are in label order, as the series are; one without samples is
+    /// left out. With pairs that were added in another order `finish` checks that.
+    pub(crate) fn end_row(&mut self, row: &[u32]) -> Result<()> {
+        if self.series_chunks.is_empty() {
+            return Ok(());
+        }
+        self.end_series(row)
+    }
+
+    /// Which chunks to make as small as they get; none unless this is called.
+    pub(crate) const fn set_packing(&mut self, packing: Packing) {
+        self.packing = packing;
     }
 
     fn put_chunk(

@@ -11,20 +11,24 @@ use crate::chunk::values::{ValueEncoder, decode_stream};
 use crate::{Error, Reader, Result};
 
 /// Appends hints, sums, and the columns of each family.
-pub(super) fn encode(layouts: &Layouts, histograms: &[Histogram], out: &mut Vec<u8>) {
+pub(super) fn encode(
+    layouts: &Layouts,
+    histograms: &[Histogram],
+    encoder: &mut ValueEncoder,
+    out: &mut Vec<u8>,
+) {
     let hints = histograms
         .iter()
         .map(|histogram| hint_number(histogram.counter_reset_hint));
     let hints: Vec<i64> = hints.map(i64::from).collect();
-    integers::encode(&hints, out);
+    encoder.encode_integers(&hints, out);
     let sums: Vec<f64> = histograms.iter().map(|histogram| histogram.sum).collect();
-    let mut encoder = ValueEncoder::new();
     encoder.encode(&sums, out);
     for columns in layouts.columns() {
         if columns.family.float {
-            encode_family::<f64>(layouts, &columns, histograms, &mut encoder, out);
+            encode_family::<f64>(layouts, &columns, histograms, encoder, out);
         } else {
-            encode_family::<u64>(layouts, &columns, histograms, &mut encoder, out);
+            encode_family::<u64>(layouts, &columns, histograms, encoder, out);
         }
     }
 }
@@ -170,9 +174,9 @@ impl Count for u64 {
         }
     }
 
-    fn encode(column: &[Self], _: &mut ValueEncoder, out: &mut Vec<u8>) {
+    fn encode(column: &[Self], encoder: &mut ValueEncoder, out: &mut Vec<u8>) {
         let column: Vec<i64> = column.iter().map(|count| count.cast_signed()).collect();
-        integers::encode(&column, out);
+        encoder.encode_integers(&column, out);
     }
 
     fn decode(reader: &mut Reader<'_>, count: usize, column: &mut Vec<Self>) -> Result<()> {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use chronoxide_model::{Histogram, Labels};
+use chronoxide_model::{Histogram, Labels, SampleColumns};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -105,7 +105,12 @@ fn a_merge_has_the_newest_sample_of_every_time() {
             0 => DAY_START_MS + rng.random_range(0..HOUR_MS),
             _ => i64::MIN,
         };
-        let options = MergeOptions { level: 1, min_ms };
+        let packing = [Packing::None, Packing::Long, Packing::All];
+        let options = MergeOptions {
+            level: 1,
+            min_ms,
+            packing: packing[rng.random_range(0..3)],
+        };
         let merged = merge(&RealFs, dir.path(), "merged", &parts, options).unwrap();
         let Some(summary) = merged else {
             check_nothing(&model, min_ms, seed);
@@ -156,6 +161,7 @@ fn small_parts_become_long_chunks_of_shared_columns() {
     let options = MergeOptions {
         level: 1,
         min_ms: i64::MIN,
+        packing: Packing::All,
     };
     let summary = merge(&RealFs, dir.path(), "merged", &parts, options)
         .unwrap()
@@ -174,6 +180,7 @@ fn small_parts_become_long_chunks_of_shared_columns() {
     let cut = MergeOptions {
         level: 2,
         min_ms: DAY_START_MS + HOUR_MS,
+        packing: Packing::All,
     };
     let cut_summary = merge(&RealFs, dir.path(), "cut", &[part], cut)
         .unwrap()
@@ -196,6 +203,7 @@ fn pairs_that_no_series_has_any_more_are_left_out() {
     let options = MergeOptions {
         level: 1,
         min_ms: 15,
+        packing: Packing::All,
     };
     let summary = merge(&RealFs, dir.path(), "merged", &[part], options)
         .unwrap()
@@ -218,6 +226,7 @@ fn a_damaged_input_stops_the_merge_and_leaves_nothing() {
     let options = MergeOptions {
         level: 1,
         min_ms: i64::MIN,
+        packing: Packing::All,
     };
     let error = merge(&RealFs, dir.path(), "merged", &[damaged], options).unwrap_err();
     assert!(matches!(error, Error::Format { .. }), "{error}");
