@@ -68,7 +68,7 @@ impl Server {
             .arg(data)
             .arg("--http.listen")
             .arg(format!("127.0.0.1:{port}"))
-            .args(["--otlp.http.listen", "off"]);
+            .args(["--otlp.http.listen", "off", "--otlp.grpc.listen", "off"]);
         command.args(arguments);
         Ok(Self {
             process: Process::start(&mut command, &log)?,

@@ -39,7 +39,12 @@ pub(crate) async fn exchange(
     let response = if request.method() == Method::OPTIONS && is_api(request.uri().path()) {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        catch_panic(&state, &handler, next.run(request)).await
+        catch_panic(&state, &handler, next.run(request))
+            .await
+            .unwrap_or_else(|| {
+                let reason = "the server met a bug in itself; its log says where";
+                ApiError::internal(reason).into_response()
+            })
     };
     let mut response = compress(response, encoding).await;
     finish_headers(response.headers_mut(), has_origin);
@@ -57,9 +62,9 @@ pub(crate) async fn exchange(
 }
 
 fn is_api(path: &str) -> bool {
-    path.strip_prefix("/prometheus")
-        .unwrap_or(path)
-        .starts_with("/api/v1")
+    let path = path.strip_prefix("/prometheus").unwrap_or(path);
+    // OTLP answers for itself.
+    path.starts_with("/api/v1") && !path.starts_with("/api/v1/otlp")
 }
 
 fn finish_headers(headers: &mut HeaderMap, has_origin: bool) {
@@ -80,16 +85,19 @@ fn finish_headers(headers: &mut HeaderMap, has_origin: bool) {
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // Endpoints that care more about who asks have said so by now.
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
 }
 
-/// A panic ends its request with 500, and no other.
-async fn catch_panic(
+/// A panic ends its request, which has no answer then, and no other.
+pub(crate) async fn catch_panic(
     state: &ServerState,
     handler: &str,
     exchange: impl Future<Output = Response>,
-) -> Response {
+) -> Option<Response> {
     let mut exchange = Box::pin(exchange);
     let caught = std::future::poll_fn(|cx| {
         match std::panic::catch_unwind(AssertUnwindSafe(|| exchange.as_mut().poll(cx))) {
@@ -98,11 +106,11 @@ async fn catch_panic(
         }
     })
     .await;
-    caught.unwrap_or_else(|| {
+    if caught.is_none() {
         state.metrics.panics.increment();
         tracing::error!(handler, "a request ended in a panic; this is a bug");
-        ApiError::internal("the server met a bug in itself; its log says where").into_response()
-    })
+    }
+    caught
 }
 
 /// How an answer may be compressed.

@@ -37,6 +37,17 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The address of OTLP/gRPC cannot be listened on: free the port, choose another, or turn it off.
+    #[error(
+        "--otlp.grpc.listen: cannot listen on {address} (set another address, or off: --http.listen serves OTLP/gRPC \
+         and OTLP/HTTP too)"
+    )]
+    ListenGrpc {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The data directory cannot be used; the storage engine says why.
     #[error("--storage.path: cannot open data directory {}", path.display())]
     Open {

@@ -38,7 +38,8 @@ mod stall;
 mod state;
 
 pub use config::{
-    CONFIG_FILE_VARIABLE, Config, ConfigError, DurabilityMode, LogFormat, Setting, Settings,
+    CONFIG_FILE_VARIABLE, Config, ConfigError, DurabilityMode, LogFormat, Origins, Setting,
+    Settings,
 };
 pub use error::{Error, Result};
 pub use server::Server;

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use tokio::sync::watch;
 
 use crate::self_metrics::write_exposition;
 use crate::state::ServerState;
 use crate::{api, edge, ingest, page};
 
-/// Everything the main port answers.
-pub(crate) fn router(state: Arc<ServerState>) -> Router {
+/// Everything the main port answers; streams end once `stopped` says so.
+pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -> Router {
     let endpoints = Router::new()
         .nest("/api/v1", api::routes())
         .route("/api/v1/write", post(ingest::write))
@@ -27,21 +28,26 @@ pub(crate) fn router(state: Arc<ServerState>) -> Router {
         .nest("/prometheus", endpoints)
         .merge(page::routes())
         .merge(otlp_routes());
-    finish(router, state)
+    finish(router, state, stopped)
 }
 
-/// What the port of OTLP/HTTP answers.
-pub(crate) fn otlp_router(state: Arc<ServerState>) -> Router {
-    finish(otlp_routes(), state)
+/// What the ports of OTLP answer: HTTP and gRPC both, as whoever mixes them up would like it.
+pub(crate) fn otlp_router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -> Router {
+    finish(otlp_routes(), state, stopped)
 }
 
-fn finish(router: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {
+fn finish(
+    router: Router<Arc<ServerState>>,
+    state: Arc<ServerState>,
+    stopped: &watch::Receiver<bool>,
+) -> Router {
     router
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state),
             edge::exchange,
         ))
+        .merge(ingest::grpc_routes(&state, stopped))
         .with_state(state)
 }
 
@@ -51,8 +57,8 @@ fn otlp_routes() -> Router<Arc<ServerState>> {
     for prefix in ["", "/prometheus"] {
         for path in OTLP_PATHS {
             router = router
-                .route(&format!("{prefix}{path}"), post(ingest::write_otlp))
-                .route(&format!("{prefix}{path}/"), post(ingest::write_otlp));
+                .route(&format!("{prefix}{path}"), metrics_route())
+                .route(&format!("{prefix}{path}/"), metrics_route());
         }
     }
     for path in ["/v1/traces", "/v1/logs", "/v1development/profiles"] {
@@ -61,6 +67,10 @@ fn otlp_routes() -> Router<Arc<ServerState>> {
             .route(&format!("{path}/"), post(ingest::refuse_otlp_signal));
     }
     router
+}
+
+fn metrics_route() -> MethodRouter<Arc<ServerState>> {
+    post(ingest::write_otlp).options(ingest::otlp_preflight)
 }
 
 /// Where OTLP senders post metrics, in the habits of several products.
@@ -85,8 +95,9 @@ fn text(status: StatusCode, text: &'static str) -> Response {
         .into_response()
 }
 
-async fn not_found() -> Response {
-    text(StatusCode::NOT_FOUND, "404 page not found\n")
+async fn not_found(request: Request) -> Response {
+    ingest::unknown_service(&request)
+        .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "404 page not found\n"))
 }
 
 async fn healthy() -> Response {

@@ -48,6 +48,7 @@ pub struct Server {
     state: Arc<ServerState>,
     address: SocketAddr,
     otlp_address: Option<SocketAddr>,
+    grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     acceptors: Vec<JoinHandle<()>>,
     scraper: Option<JoinHandle<()>>,
@@ -70,13 +71,24 @@ impl Server {
             .await
             .map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let otlp = listen_otlp(&config).await?;
+        let otlp = listen_otlp(config.otlp_http_listen, |address, source| {
+            Error::ListenOtlp { address, source }
+        });
+        let otlp = otlp.await?;
+        let grpc = listen_otlp(config.otlp_grpc_listen, |address, source| {
+            Error::ListenGrpc { address, source }
+        });
+        let grpc = grpc.await?;
         let otlp_address = otlp.as_ref().map(|(_, address)| *address);
+        let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         let state = Arc::new(ServerState::new(config, address.to_string()));
         let (stop, stopped) = watch::channel(false);
         let places = connection_places(&state.config);
-        let mut doors = vec![(listener, router(Arc::clone(&state)))];
-        doors.extend(otlp.map(|(listener, _)| (listener, otlp_router(Arc::clone(&state)))));
+        state.grpc_health.set(false).await;
+        let mut doors = vec![(listener, router(Arc::clone(&state), &stopped))];
+        for (listener, _) in [otlp, grpc].into_iter().flatten() {
+            doors.push((listener, otlp_router(Arc::clone(&state), &stopped)));
+        }
         let acceptors = doors.into_iter().map(|(listener, router)| {
             let (state, places) = (Arc::clone(&state), Arc::clone(&places));
             tokio::spawn(accept(listener, router, state, places, stopped.clone()))
@@ -86,12 +98,16 @@ impl Server {
             state,
             address,
             otlp_address,
+            grpc_address,
             stop,
             acceptors,
             scraper: None,
         };
         match server.open_database().await {
-            Ok(database) => server.state.set_database(Arc::new(database)),
+            Ok(database) => {
+                server.state.set_database(Arc::new(database));
+                server.state.grpc_health.set(true).await;
+            }
             Err(error) => {
                 server.end_tasks().await;
                 return Err(error);
@@ -134,6 +150,12 @@ impl Server {
         self.otlp_address
     }
 
+    /// The address of its own that OTLP/gRPC has; `None` when it has none.
+    #[must_use]
+    pub const fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
+    }
+
     /// Ends: takes no more connections, lets requests under way finish for a while, flushes and closes the database.
     ///
     /// # Errors
@@ -141,6 +163,7 @@ impl Server {
     pub async fn shutdown(mut self) -> Result<()> {
         tracing::info!("shutting down");
         self.state.stop();
+        self.state.grpc_health.set(false).await;
         self.end_tasks().await;
         let path = self.state.config.storage_path.clone();
         let Some(mut database) = self.state.last_database() else {
@@ -203,14 +226,17 @@ fn storage_options(config: &Config) -> Options {
     }
 }
 
-/// The listener of OTLP/HTTP and where it is, unless it is turned off.
-async fn listen_otlp(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>> {
-    let Some(address) = config.otlp_http_listen else {
+/// A listener for OTLP and where it is, unless it is turned off.
+async fn listen_otlp(
+    address: Option<SocketAddr>,
+    error: fn(SocketAddr, std::io::Error) -> Error,
+) -> Result<Option<(TcpListener, SocketAddr)>> {
+    let Some(address) = address else {
         return Ok(None);
     };
-    let listen = |source| Error::ListenOtlp { address, source };
-    let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
+    let failed = |source| error(address, source);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     Ok(Some((listener, address)))
 }
 
@@ -329,7 +355,7 @@ mod tests {
         let state = Arc::new(ServerState::new(config, address.to_string()));
         let (_stop, stopped) = watch::channel(false);
         let places = connection_places(&state.config);
-        let router = router(Arc::clone(&state));
+        let router = router(Arc::clone(&state), &stopped);
         runtime.spawn(accept(
             listener,
             router,

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::active_queries::ActiveQueries;
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::ingest::{OtlpReceiver, RequestMemory};
+use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory};
 use crate::log_limit::LogLimit;
 use crate::self_metrics::Metrics;
 
@@ -32,6 +32,7 @@ pub(crate) struct ServerState {
     pub(crate) engine: Engine,
     pub(crate) request_memory: RequestMemory,
     pub(crate) otlp: OtlpReceiver,
+    pub(crate) grpc_health: GrpcHealth,
     /// Writes that may be decoded and committed at once.
     pub(crate) writes: Arc<Semaphore>,
     /// Log lines about writes that storage refused.
@@ -63,6 +64,7 @@ impl ServerState {
             metrics: Metrics::default(),
             engine,
             otlp: OtlpReceiver::new(&config),
+            grpc_health: GrpcHealth::default(),
             request_memory: RequestMemory::new(
                 config.memory().request_bytes(),
                 REQUEST_MEMORY_WAIT,

@@ -27,7 +27,11 @@ async fn run(config: Config) -> Result<ExitCode, String> {
     let handler = |error| format!("signals cannot be handled: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
-    let addresses = [Some(config.http_listen), config.otlp_http_listen];
+    let addresses = [
+        Some(config.http_listen),
+        config.otlp_http_listen,
+        config.otlp_grpc_listen,
+    ];
     for address in addresses.into_iter().flatten() {
         if address.ip().is_loopback() {
             continue;
@@ -42,7 +46,7 @@ async fn run(config: Config) -> Result<ExitCode, String> {
         started = Server::start(config) => started.map_err(|error| error.paragraph())?,
         () = stop_signal(&mut terminate, &mut interrupt) => return Ok(ExitCode::SUCCESS),
     };
-    print_start(&shown, server.address(), server.otlp_address());
+    print_start(&shown, &server);
     stop_signal(&mut terminate, &mut interrupt).await;
     tokio::select! {
         ended = server.shutdown() => ended.map_err(|error| error.paragraph())?,
@@ -61,8 +65,10 @@ async fn stop_signal(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// Says on standard output what runs where.
-fn print_start(config: &Config, address: SocketAddr, otlp_address: Option<SocketAddr>) {
-    let otlp = reachable(otlp_address.unwrap_or(address));
+fn print_start(config: &Config, server: &Server) {
+    let address = server.address();
+    let otlp = reachable(server.otlp_address().unwrap_or(address));
+    let grpc = reachable(server.grpc_address().unwrap_or(address));
     let url = format!("http://{}", reachable(address));
     let durability = match config.durability {
         DurabilityMode::Sync => "acknowledged after fdatasync".to_owned(),
@@ -77,6 +83,7 @@ fn print_start(config: &Config, address: SocketAddr, otlp_address: Option<Socket
            page     {url}/\n  \
            write    {url}/api/v1/write  (Prometheus remote write)\n  \
            otlp     http://{otlp}/v1/metrics  (OTLP/HTTP)\n  \
+           otlp     http://{grpc}  (OTLP/gRPC)\n  \
            try      curl '{url}/api/v1/query?query=up'\n",
         version = env!("CARGO_PKG_VERSION"),
         path = path.display(),

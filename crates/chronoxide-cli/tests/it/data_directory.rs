@@ -18,11 +18,13 @@ fn make_data(data: &Path) {
     assert!(status.success(), "{log}");
 }
 
-fn serve_arguments(data: &Path) -> [&str; 8] {
+fn serve_arguments(data: &Path) -> [&str; 10] {
     [
         "--http.listen",
         "127.0.0.1:0",
         "--otlp.http.listen",
+        "off",
+        "--otlp.grpc.listen",
         "off",
         "--log.level",
         "error",

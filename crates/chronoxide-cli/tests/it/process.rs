@@ -67,6 +67,8 @@ impl Process {
                 "127.0.0.1:0",
                 "--otlp.http.listen",
                 "off",
+                "--otlp.grpc.listen",
+                "off",
             ])
             .args([
                 "--self-metrics.interval",

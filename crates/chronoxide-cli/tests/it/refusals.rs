@@ -58,30 +58,19 @@ fn unknown_keys_of_file_and_environment_are_errors() {
 }
 
 #[test]
-fn an_address_for_grpc_says_that_there_is_no_receiver() {
-    let reason = refused(&["--otlp.grpc.listen", "127.0.0.1:4317"], 2);
-    assert!(
-        reason.contains("--otlp.grpc.listen: this build has no OTLP/gRPC receiver"),
-        "{reason}"
-    );
-    let variable = "CHRONOXIDE_OTLP_GRPC_LISTEN";
-    let output = run_command(chronoxide().env(variable, "OFF"));
-    assert_eq!(output.status.code(), Some(2));
-    let reason = texts(&output).1;
-    assert!(
-        reason.starts_with("chronoxide: CHRONOXIDE_OTLP_GRPC_LISTEN: this build has no OTLP/gRPC"),
-        "{reason}"
-    );
-}
-
-#[test]
 fn without_a_port_of_its_own_otlp_is_shown_on_the_main_one() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = ["--otlp.grpc.listen=off"];
-    let server = Process::start(&directory.path().join("data"), &flags);
+    let server = Process::start(&directory.path().join("data"), &[]);
     assert!(server.get("/-/ready").contains("Ready"));
-    let line = format!("  otlp     http://{}/v1/metrics ", server.address);
-    assert!(server.start_block.contains(&line), "{}", server.start_block);
+    for line in [
+        format!(
+            "  otlp     http://{}/v1/metrics  (OTLP/HTTP)\n",
+            server.address
+        ),
+        format!("  otlp     http://{}  (OTLP/gRPC)\n", server.address),
+    ] {
+        assert!(server.start_block.contains(&line), "{}", server.start_block);
+    }
 }
 
 #[test]
@@ -114,28 +103,27 @@ fn a_busy_otlp_port_names_the_flag_and_the_other_way() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let data = directory.path().join("data");
-    let reason = refused(
-        &[
-            "--http.listen",
-            "127.0.0.1:0",
+    for (busy, other, way) in [
+        (
             "--otlp.http.listen",
-            &address,
-            "--storage.path",
-            data.to_str().unwrap(),
-        ],
-        1,
-    );
-    assert!(
-        reason.starts_with(&format!(
-            "chronoxide: --otlp.http.listen: cannot listen on {address} "
-        )),
-        "{reason}"
-    );
-    assert!(
-        reason.contains("off: --http.listen serves OTLP/HTTP too"),
-        "{reason}"
-    );
-    assert_eq!(reason.lines().count(), 1, "{reason}");
+            "--otlp.grpc.listen",
+            "off: --http.listen serves OTLP/HTTP too",
+        ),
+        (
+            "--otlp.grpc.listen",
+            "--otlp.http.listen",
+            "off: --http.listen serves OTLP/gRPC and OTLP/HTTP too",
+        ),
+    ] {
+        let data = data.to_str().unwrap();
+        let arguments = ["--http.listen", "127.0.0.1:0", busy, &address, other, "off"];
+        let arguments = [&arguments[..], &["--storage.path", data]].concat();
+        let reason = refused(&arguments, 1);
+        let expected = format!("chronoxide: {busy}: cannot listen on {address} ");
+        assert!(reason.starts_with(&expected), "{reason}");
+        assert!(reason.contains(way), "{reason}");
+        assert_eq!(reason.lines().count(), 1, "{reason}");
+    }
 }
 
 #[test]
@@ -147,6 +135,8 @@ fn a_directory_in_use_is_left_alone() {
         "--http.listen",
         "127.0.0.1:0",
         "--otlp.http.listen",
+        "off",
+        "--otlp.grpc.listen",
         "off",
         "--log.level",
         "error",
@@ -171,6 +161,8 @@ fn a_directory_with_other_things_is_left_alone() {
         "127.0.0.1:0",
         "--otlp.http.listen",
         "off",
+        "--otlp.grpc.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",
@@ -193,6 +185,8 @@ fn a_path_that_is_a_file_is_named() {
         "127.0.0.1:0",
         "--otlp.http.listen",
         "off",
+        "--otlp.grpc.listen",
+        "off",
         "--log.level",
         "error",
         "--storage.path",
@@ -212,6 +206,8 @@ fn a_directory_that_cannot_be_made_is_named() {
         "--http.listen",
         "127.0.0.1:0",
         "--otlp.http.listen",
+        "off",
+        "--otlp.grpc.listen",
         "off",
         "--log.level",
         "error",

@@ -4,6 +4,7 @@ mod byte_size;
 mod duration;
 mod features;
 mod memory_budget;
+mod origins;
 mod settings;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use chronoxide_promql::syntax::Features;
 pub(crate) use byte_size::{format_byte_size, parse_byte_size};
 pub(crate) use duration::{format_duration, parse_duration};
 pub(crate) use memory_budget::MemoryBudget;
+pub use origins::Origins;
 pub use settings::{CONFIG_FILE_VARIABLE, Setting, Settings};
 
 use features::parse_features;
@@ -50,14 +52,6 @@ pub enum ConfigError {
         /// What is wrong, and where.
         reason: String,
     },
-    /// An address for OTLP/gRPC, which this build does not have.
-    #[error(
-        "{name}: this build has no OTLP/gRPC receiver; set it to off and send OTLP/HTTP (http/protobuf)"
-    )]
-    GrpcUnavailable {
-        /// The setting, named as whoever set it knows it.
-        name: String,
-    },
 }
 
 /// When a write is acknowledged.
@@ -88,6 +82,10 @@ pub struct Config {
     pub http_listen: SocketAddr,
     /// Where OTLP/HTTP has a port of its own; `None`: nowhere.
     pub otlp_http_listen: Option<SocketAddr>,
+    /// Where OTLP/gRPC has a port of its own; `None`: nowhere.
+    pub otlp_grpc_listen: Option<SocketAddr>,
+    /// Origins of web pages that may send OTLP.
+    pub otlp_origins: Origins,
     /// How OTLP names become metric and label names.
     pub otlp_translation: TranslationStrategy,
     /// Which OTLP resource attributes become labels.
@@ -142,7 +140,6 @@ impl Config {
     /// When a value means nothing for its setting; the error names the setting as whoever set it knows it.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let at_least_1ms = |duration: Duration| !duration.is_zero();
-        check_grpc(settings)?;
         Ok(Self {
             storage_path: check(settings, "storage.path", "a directory", |text| {
                 (!text.is_empty()).then(|| PathBuf::from(text))
@@ -158,6 +155,18 @@ impl Config {
                 "otlp.http.listen",
                 "an address and port such as 127.0.0.1:4318, or off",
                 |text| optional(text, "off", parse_listen),
+            )?,
+            otlp_grpc_listen: check(
+                settings,
+                "otlp.grpc.listen",
+                "an address and port such as 127.0.0.1:4317, or off",
+                |text| optional(text, "off", parse_listen),
+            )?,
+            otlp_origins: check(
+                settings,
+                "otlp.http.cors-origins",
+                "none, or origins such as https://app.example.com with commas between",
+                Origins::parse,
             )?,
             otlp_translation: check(
                 settings,
@@ -285,17 +294,6 @@ const DURATION: &str = "a duration such as 5m or 1h30m";
 const SIZE: &str = "a size such as 256MiB or 1GB";
 const POSITIVE: &str = "a number above 0";
 const REQUEST_SIZE: &str = "a size from 1KiB to 1GiB";
-
-/// An address that nothing would listen on is refused rather than ignored.
-fn check_grpc(settings: &Settings) -> Result<(), ConfigError> {
-    let (text, name) = settings.get("otlp.grpc.listen");
-    if text == "off" {
-        return Ok(());
-    }
-    Err(ConfigError::GrpcUnavailable {
-        name: name.to_string(),
-    })
-}
 
 fn check<T>(
     settings: &Settings,
@@ -436,13 +434,10 @@ mod tests {
         assert_eq!(config.otlp_translation, TranslationStrategy::NoTranslation);
         let config = config_with("otlp.delta", "raw").unwrap();
         assert_eq!(config.otlp_delta, DeltaMode::Raw);
-        assert!(config_with("otlp.grpc.listen", "off").is_ok());
-        let error = config_with("otlp.grpc.listen", "127.0.0.1:4317").unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("--otlp.grpc.listen: this build has no OTLP/gRPC receiver")
-        );
+        let config = config_with("otlp.grpc.listen", "localhost:1").unwrap();
+        assert_eq!(config.otlp_grpc_listen, "127.0.0.1:1".parse().ok());
+        let config = config_with("otlp.grpc.listen", "off").unwrap();
+        assert_eq!(config.otlp_grpc_listen, None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Setting {
             "http.listen",
             "ADDRESS",
             "127.0.0.1:8490",
-            "Address of the HTTP API, of remote write and of OTLP/HTTP; port 0 picks a free one",
+            "Address of the HTTP API, of remote write and of OTLP; port 0 picks a free one",
         ),
         Self::new(
             "otlp.http.listen",
@@ -45,8 +45,14 @@ impl Setting {
         Self::new(
             "otlp.grpc.listen",
             "ADDRESS",
-            "off",
-            "Address of OTLP/gRPC; this build has none, so only `off` is accepted",
+            "127.0.0.1:4317",
+            "Address of its own for OTLP/gRPC; `off`: only --http.listen serves it",
+        ),
+        Self::new(
+            "otlp.http.cors-origins",
+            "ORIGINS",
+            "none",
+            "Origins of web pages that may send OTLP/HTTP, with commas between; `*` stands for any text",
         ),
         Self::new(
             "otlp.translation",

@@ -13,6 +13,7 @@ mod remote_write;
 
 pub(crate) use body::{BodyError, HeldMemory, RequestMemory, read};
 pub(crate) use otlp::{
-    Receiver as OtlpReceiver, refuse_signal as refuse_otlp_signal, write as write_otlp,
+    Health as GrpcHealth, Receiver as OtlpReceiver, grpc_routes, preflight as otlp_preflight,
+    refuse_signal as refuse_otlp_signal, unknown_service, write as write_otlp,
 };
 pub(crate) use remote_write::write;

@@ -1,7 +1,9 @@
-//! OTLP metrics over HTTP, in protobuf and in JSON.
+//! OTLP metrics over HTTP, in protobuf and in JSON; `grpc` has them over gRPC.
 
 mod answer;
+mod cors;
 mod format;
+mod grpc;
 mod receiver;
 
 use std::sync::Arc;
@@ -13,11 +15,13 @@ use axum::response::Response;
 use super::commit;
 use super::encoding::Encoding;
 use super::error::{IngestError, plain};
-use super::intake::{self, Intake};
+use super::intake::Intake;
 use crate::error::{shortened, with_sources};
 use crate::state::ServerState;
 use answer::Answer;
+pub(crate) use cors::preflight;
 use format::Format;
+pub(crate) use grpc::{Health, routes as grpc_routes, unknown_service};
 pub(crate) use receiver::Receiver;
 
 /// The way of requests, whichever format.
@@ -34,13 +38,18 @@ const INTAKE: Intake = Intake {
     bytes_max: |state| state.config.otlp_bytes_max,
 };
 
+/// What senders of other signals are told.
+const METRICS_ONLY: &str = "chronoxide stores metrics only; send this signal to a store of its own";
+
 /// Stores the data points of one request.
 pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Request) -> Response {
     let (format, encoding) = match check_headers(request.headers()) {
         Ok(content) => content,
         Err(error) => return plain(error.status(), &error.to_string()),
     };
-    let taken = match intake::refuse_browsers(request.headers()) {
+    let allowed = &state.config.otlp_origins;
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let taken = match cors::check(allowed, request.headers()) {
         Ok(()) => {
             let body = request.into_body();
             let store = INTAKE.take_in(&state, encoding, body, move |state, database, message| {
@@ -60,13 +69,14 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
             }
         }
     };
-    answer.into_response(format)
+    let mut response = answer.into_response(format);
+    cors::let_read(allowed, origin.as_ref(), &mut response);
+    response
 }
 
 /// Answers 404, which OTLP exporters take as final, with the reason as text.
 pub(crate) async fn refuse_signal() -> Response {
-    let reason = "chronoxide stores metrics only; send this signal to a store of its own";
-    plain(StatusCode::NOT_FOUND, reason)
+    plain(StatusCode::NOT_FOUND, METRICS_ONLY)
 }
 
 /// How the body is written and compressed; looked at before the body is.

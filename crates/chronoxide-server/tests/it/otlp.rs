@@ -232,6 +232,48 @@ fn what_is_no_request_is_refused_for_good_in_its_own_format() {
 }
 
 #[test]
+fn pages_of_listed_origins_may_send() {
+    let ask = |server: &Running, method: &str, path: &str, origin: &str| {
+        server.raw(
+            format!(
+                "{method} {path} HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nConnection: close\r\n\
+                 Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type,x-a\r\n\
+                 Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+            )
+            .as_bytes(),
+        )
+    };
+    let server = Running::start_with(&[("otlp.http.cors-origins", "https://*.shop.example")]);
+    let page = "https://www.shop.example";
+    for path in ["/v1/metrics", "/api/v1/otlp/v1/metrics"] {
+        let answer = ask(&server, "OPTIONS", path, page);
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+        for line in [
+            "access-control-allow-origin: https://www.shop.example\r\n",
+            "access-control-allow-headers: content-type,x-a\r\n",
+            "access-control-allow-methods: POST, OPTIONS\r\n",
+            "access-control-allow-credentials: true\r\n",
+        ] {
+            assert!(answer.contains(line), "{line}: {answer}");
+        }
+        let answer = ask(&server, "POST", path, page);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("access-control-allow-origin: https://www.shop.example\r\n"));
+        for method in ["OPTIONS", "POST"] {
+            let answer = ask(&server, method, path, "https://evil.example");
+            assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+            assert!(!answer.contains("allow-credentials"), "{answer}");
+        }
+    }
+    let unasked = Running::start();
+    let answer = ask(&unasked, "OPTIONS", "/v1/metrics", page);
+    assert!(
+        answer.starts_with("HTTP/1.1 403") && answer.contains("cors-origins"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn temporary_trouble_asks_exporters_to_come_back() {
     let server = Running::start_with(&[("storage.min-free", "1000TiB")]);
     let body = request(&json!([gauge("x", now_ms(), 1.0)])).to_string();

@@ -20,6 +20,8 @@ pub(crate) struct Running {
     pub(crate) address: String,
     /// Where OTLP/HTTP has a port of its own; empty when it has none.
     pub(crate) otlp_address: String,
+    /// Where OTLP/gRPC has a port of its own; empty when it has none.
+    pub(crate) grpc_address: String,
 }
 
 /// An answer, read whole.
@@ -80,13 +82,18 @@ impl Running {
         let config = config(&directory.path().join("data"), settings);
         let server = runtime.block_on(Server::start(config)).unwrap();
         let address = server.address().to_string();
-        let otlp_address = server.otlp_address();
+        let text = |address: Option<std::net::SocketAddr>| {
+            address.map_or_else(String::new, |address| address.to_string())
+        };
+        let otlp_address = text(server.otlp_address());
+        let grpc_address = text(server.grpc_address());
         Self {
             runtime,
             server: Some(server),
             directory,
             address,
-            otlp_address: otlp_address.map_or_else(String::new, |address| address.to_string()),
+            otlp_address,
+            grpc_address,
         }
     }
 
@@ -177,6 +184,7 @@ pub(crate) fn config(data: &Path, settings: &[(&str, &str)]) -> Config {
     all.set("storage.path", data.to_str().unwrap()).unwrap();
     all.set("http.listen", "127.0.0.1:0").unwrap();
     all.set("otlp.http.listen", "off").unwrap();
+    all.set("otlp.grpc.listen", "off").unwrap();
     all.set("self-metrics.interval", "off").unwrap();
     all.set("storage.min-free", "1MiB").unwrap();
     for (key, value) in settings {

@@ -1,0 +1,88 @@
+//! OTLP metrics over gRPC: one call with one message, by the rules of OTLP/HTTP.
+//!
+//! The message is read like the body of any request, within the same bounds, and never decoded into a tree; the
+//! library's own decoding would keep messages in memory that nobody accounts for. Its services for health and reflection
+//! get by with few bytes.
+
+mod call;
+mod edge;
+mod frame;
+mod services;
+mod until_stopped;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use chronoxide_otlp::PartialSuccess;
+use tonic::Status;
+
+pub(crate) use services::{Health, routes, unknown_service};
+
+use super::{Format, INTAKE};
+use crate::ingest::body::{self, BodyError, HeldMemory};
+use crate::ingest::commit;
+use crate::ingest::error::IngestError;
+use crate::ingest::intake::HeldBody;
+use crate::state::ServerState;
+
+/// Answers `MetricsService/Export`.
+async fn export(State(state): State<Arc<ServerState>>, request: Request) -> Response {
+    let exported = match call::timeout(request.headers()) {
+        None => take_in(&state, request).await,
+        Some(timeout) => tokio::time::timeout(timeout, take_in(&state, request))
+            .await
+            .unwrap_or_else(|_| {
+                // What is being committed goes on; sent again it changes nothing.
+                Err(Status::deadline_exceeded(
+                    "the deadline of the call has passed",
+                ))
+            }),
+    };
+    match exported {
+        Ok(partial) => frame::response(&partial.to_protobuf()),
+        Err(status) => call::failure(status),
+    }
+}
+
+/// Answers the services of other signals, so that SDKs give up and whoever reads their logs knows why.
+async fn refuse_signal() -> Response {
+    call::failure(Status::unimplemented(super::METRICS_ONLY))
+}
+
+async fn take_in(state: &Arc<ServerState>, request: Request) -> Result<PartialSuccess, Status> {
+    let encoding = call::encoding(request.headers())?;
+    let stored = async {
+        let limit = (INTAKE.bytes_max)(state);
+        let mut held = HeldMemory::default();
+        if state.database().is_none() {
+            // Before the message, which nobody would have a use for.
+            return Err(IngestError::Unready(state.unready_reason()));
+        }
+        let with_frame = limit + frame::HEAD_BYTES;
+        let body = body::read(
+            request.into_body(),
+            with_frame,
+            &state.request_memory,
+            &mut held,
+        );
+        let body = body.await.map_err(|error| match error {
+            BodyError::TooLarge { .. } => BodyError::TooLarge { limit },
+            error => error,
+        })?;
+        let (bytes, encoding) = frame::message(body, encoding)?;
+        let body = HeldBody {
+            bytes,
+            encoding,
+            held,
+        };
+        let store = INTAKE.store(state, body, |state, database, message| {
+            state.otlp.store(state, database, Format::Protobuf, message)
+        });
+        store.await
+    };
+    stored.await.map_err(|error| {
+        commit::log_failure(state, &error);
+        call::status(&error)
+    })
+}
