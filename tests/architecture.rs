@@ -21,8 +21,15 @@ const MAY_SEE: &[(&str, &[&str])] = &[
         &["chronoxide-model", "chronoxide-format"],
     ),
     ("chronoxide-promql", &["chronoxide-model"]),
-    ("chronoxide-remote-write", &["chronoxide-model"]),
-    ("chronoxide-otlp", &["chronoxide-model"]),
+    ("chronoxide-protobuf", &[]),
+    (
+        "chronoxide-remote-write",
+        &["chronoxide-model", "chronoxide-protobuf"],
+    ),
+    (
+        "chronoxide-otlp",
+        &["chronoxide-model", "chronoxide-protobuf"],
+    ),
     (
         "chronoxide-server",
         &[
@@ -68,6 +75,11 @@ const MUST_NOT_SEE: &[(&str, &[&str], &str)] = &[
         "chronoxide-remote-write",
         &["tokio", "axum", "prost"],
         "the hot path walks the wire itself",
+    ),
+    (
+        "chronoxide-protobuf",
+        &["tokio", "prost"],
+        "it knows bytes only, and no schema",
     ),
     (
         "chronoxide-otlp",

@@ -38,3 +38,11 @@ pub enum Error {
         reason: &'static str,
     },
 }
+
+impl From<chronoxide_protobuf::Error> for Error {
+    fn from(error: chronoxide_protobuf::Error) -> Self {
+        Self::Protobuf {
+            reason: error.to_string(),
+        }
+    }
+}

@@ -54,7 +54,6 @@ mod translation;
 mod translator;
 mod view;
 mod walk;
-mod wire;
 
 pub use decode::{translate_json, translate_message, translate_protobuf};
 pub use error::{Error, Result};

@@ -7,10 +7,11 @@
 mod attribute;
 mod point;
 
+use chronoxide_protobuf::{Reader, WireType};
+
 use crate::Result;
 use crate::translator::Translator;
 use crate::view::{Attribute, ExemplarView, Metric, MetricKind, Scope, Temporality, Value};
-use crate::wire::{Reader, WireType};
 use attribute::read_attribute;
 
 /// Shows all of the request `body` to `translator`.

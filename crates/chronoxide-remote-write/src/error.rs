@@ -34,3 +34,18 @@ pub enum Error {
         reason: &'static str,
     },
 }
+
+impl From<chronoxide_protobuf::Error> for Error {
+    fn from(error: chronoxide_protobuf::Error) -> Self {
+        let chronoxide_protobuf::Error {
+            message,
+            offset,
+            reason,
+        } = error;
+        Self::Malformed {
+            message,
+            offset,
+            reason,
+        }
+    }
+}

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use chronoxide_model::{
     BucketCounts, BucketSpan, CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Histogram, HistogramCounts,
 };
-
-use crate::Result;
-use crate::wire::{Reader, WireType, zigzag};
+use chronoxide_protobuf::{Reader, Result, WireType, zigzag32, zigzag64};
 
 /// The finest schema that is stored; finer ones, up to [`SCHEMA_SENT_MAX`], are merged down to it.
 const SCHEMA_MAX: i64 = 8;
@@ -87,24 +85,42 @@ fn read_field(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<()> {
         1 => fields.count = Count::Integer(reader.varint()?),
         2 => fields.count = Count::Float(reader.double()?),
         3 => fields.sum = reader.double()?,
-        // sint32: the low 32 bits count.
-        4 => fields.schema = zigzag(reader.varint()? & 0xffff_ffff),
+        4 => fields.schema = i64::from(zigzag32(reader.varint()?)),
         5 => fields.zero_threshold = reader.double()?,
         6 => fields.zero_count = Count::Integer(reader.varint()?),
         7 => fields.zero_count = Count::Float(reader.double()?),
         8 => fields.negative.spans.push(decode_span(reader)?),
-        9 => reader.repeated_varint(tag, |value| fields.negative.deltas.push(zigzag(value)))?,
-        10 => reader.repeated_double(tag, |value| fields.negative.counts.push(value))?,
+        9 => reader.repeated(tag, WireType::Varint, &mut fields.negative.deltas, delta)?,
+        10 => reader.repeated(
+            tag,
+            WireType::Fixed64,
+            &mut fields.negative.counts,
+            Reader::double,
+        )?,
         11 => fields.positive.spans.push(decode_span(reader)?),
-        12 => reader.repeated_varint(tag, |value| fields.positive.deltas.push(zigzag(value)))?,
-        13 => reader.repeated_double(tag, |value| fields.positive.counts.push(value))?,
+        12 => reader.repeated(tag, WireType::Varint, &mut fields.positive.deltas, delta)?,
+        13 => reader.repeated(
+            tag,
+            WireType::Fixed64,
+            &mut fields.positive.counts,
+            Reader::double,
+        )?,
         14 => fields.reset_hint = reader.varint()?,
         15 => fields.timestamp_ms = reader.varint()? as i64,
-        16 => reader.repeated_double(tag, |value| fields.custom_bounds.push(value))?,
+        16 => reader.repeated(
+            tag,
+            WireType::Fixed64,
+            &mut fields.custom_bounds,
+            Reader::double,
+        )?,
         17 => fields.start_timestamp_ms = reader.varint()? as i64,
         _ => reader.skip(tag.wire)?,
     }
     Ok(())
+}
+
+fn delta(reader: &mut Reader<'_>) -> Result<i64> {
+    reader.varint().map(zigzag64)
 }
 
 fn decode_span(reader: &mut Reader<'_>) -> Result<BucketSpan> {
@@ -118,7 +134,7 @@ fn decode_span(reader: &mut Reader<'_>) -> Result<BucketSpan> {
         match tag.field {
             1 => {
                 span.expect(tag, WireType::Varint)?;
-                decoded.offset = zigzag(span.varint()? & 0xffff_ffff) as i32;
+                decoded.offset = zigzag32(span.varint()?);
             }
             2 => {
                 span.expect(tag, WireType::Varint)?;

@@ -29,7 +29,6 @@ mod metadata;
 mod snappy;
 pub mod v1;
 pub mod v2;
-mod wire;
 
 pub use decoded::Decoded;
 pub use error::{Error, Result};

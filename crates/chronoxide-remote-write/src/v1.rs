@@ -6,9 +6,9 @@
 use chronoxide_model::{
     Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason, Sample,
 };
+use chronoxide_protobuf::{Reader, Result, Tag, WireType};
 
-use crate::wire::{Reader, Tag, WireType};
-use crate::{Decoded, Result, histogram, metadata};
+use crate::{Decoded, histogram, metadata};
 
 /// The encoding of version 1 keys: the `labels` fields of a `TimeSeries` as they stand on the wire, end to end.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ fn label_bytes<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8])> {
 ///
 /// # Errors
 /// When `body` is no `WriteRequest`. Nothing of such a request is kept.
-pub fn decode(body: &[u8]) -> Result<Decoded<'_>> {
+pub fn decode(body: &[u8]) -> crate::Result<Decoded<'_>> {
     let mut decoded = Decoded::default();
     let mut reader = Reader::new(body, "WriteRequest");
     while !reader.is_at_end() {

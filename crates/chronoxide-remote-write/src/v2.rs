@@ -4,10 +4,10 @@ use chronoxide_model::{
     CanonicalKey, Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason,
     Sample,
 };
+use chronoxide_protobuf::{Reader, Result, WireType};
 
 use crate::histogram::WireHistogram;
-use crate::wire::{Reader, WireType};
-use crate::{Decoded, Result, histogram, metadata};
+use crate::{Decoded, histogram, metadata};
 
 /// The encoding of version 2 keys: names and values in the sender's order, written like a [`CanonicalKey`].
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl KeyEncoding for ResolvedLabels {
 ///
 /// # Errors
 /// When `body` is no `Request`. Nothing of such a request is kept.
-pub fn decode(body: &[u8]) -> Result<Decoded<'static>> {
+pub fn decode(body: &[u8]) -> crate::Result<Decoded<'static>> {
     let symbols = read_symbols(body)?;
     let mut decoded = Decoded::default();
     let mut entry = Entry::default();
@@ -111,7 +111,7 @@ impl Entry {
                 reader.expect(tag, WireType::Bytes)?;
             }
             match tag.field {
-                1 => reader.repeated_varint(tag, |reference| self.refs.push(reference))?,
+                1 => reader.repeated(tag, WireType::Varint, &mut self.refs, Reader::varint)?,
                 2 => self.samples.push(read_sample(reader.message("Sample")?)?),
                 3 => self
                     .histograms
@@ -160,7 +160,7 @@ fn read_exemplar(mut reader: Reader<'_>) -> Result<EntryExemplar> {
     while !reader.is_at_end() {
         let tag = reader.tag()?;
         match tag.field {
-            1 => reader.repeated_varint(tag, |reference| exemplar.refs.push(reference))?,
+            1 => reader.repeated(tag, WireType::Varint, &mut exemplar.refs, Reader::varint)?,
             2 => {
                 reader.expect(tag, WireType::Fixed64)?;
                 exemplar.value = reader.double()?;

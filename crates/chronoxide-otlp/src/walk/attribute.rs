@@ -1,8 +1,9 @@
 //! Attributes and their values.
 
+use chronoxide_protobuf::{Reader, WireType};
+
 use crate::Result;
 use crate::view::{Attribute, Value};
-use crate::wire::{Reader, WireType};
 
 /// How deep arrays and maps may stand in one another.
 const DEPTH_MAX: u32 = 64;
@@ -100,7 +101,9 @@ fn read_nested<'a>(
     mut read: impl FnMut(Reader<'a>, u32, &mut usize) -> Result<()>,
 ) -> Result<()> {
     if depth >= DEPTH_MAX {
-        return Err(message.malformed("values stand more than 64 deep in one another"));
+        return Err(message
+            .malformed("values stand more than 64 deep in one another")
+            .into());
     }
     while message
         .field(|field| (field == 1).then_some(WireType::Bytes))?
@@ -108,7 +111,9 @@ fn read_nested<'a>(
     {
         *nested += 1;
         if *nested > NESTED_MAX {
-            return Err(message.malformed("an attribute has more than 65536 values in it"));
+            return Err(message
+                .malformed("an attribute has more than 65536 values in it")
+                .into());
         }
         read(message.message("value")?, depth + 1, nested)?;
     }

@@ -1,5 +1,7 @@
 //! Data points of all kinds.
 
+use chronoxide_protobuf::{Reader, Tag, WireType, zigzag32};
+
 use super::Walk;
 use crate::Result;
 use crate::translator::Translator;
@@ -8,7 +10,6 @@ use crate::view::{
     Summary,
 };
 use crate::walk::attribute::read_attribute;
-use crate::wire::{Reader, Tag, WireType, zigzag32};
 
 /// How many exemplars of one data point are looked at; the others are counted as dropped.
 const EXEMPLARS_MAX: usize = 1024;
@@ -295,7 +296,9 @@ fn expect(message: &Reader<'_>, tag: Tag, wire: WireType) -> Result<()> {
     if tag.wire == wire {
         Ok(())
     } else {
-        Err(message.malformed("a known field has the wrong wire type"))
+        Err(message
+            .malformed("a known field has the wrong wire type")
+            .into())
     }
 }
 
