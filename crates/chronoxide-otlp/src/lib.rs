@@ -47,6 +47,7 @@ mod number;
 mod options;
 mod refusal;
 mod resource;
+mod series_key;
 mod summary;
 mod target_info;
 mod temporality;

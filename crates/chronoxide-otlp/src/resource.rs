@@ -95,19 +95,21 @@ impl Resource {
             }
         }
         let mut target = std::mem::take(&mut self.target);
-        self.add_identity(&mut target);
+        for (name, value) in self.identity() {
+            target.set(name, value);
+        }
         target.sort();
         self.target = target;
         dropped
     }
 
-    /// Sets `job` and `instance` on `labels`, over whatever stands there.
-    pub(crate) fn add_identity(&self, labels: &mut LabelSet) {
-        for (name, value) in [("job", &self.job), ("instance", &self.instance)] {
-            if !value.is_empty() {
-                labels.set(name, value);
-            }
-        }
+    /// `job` and `instance`, as far as there are.
+    pub(crate) fn identity(&self) -> impl Iterator<Item = (&str, &str)> {
+        let identity = [
+            ("job", self.job.as_str()),
+            ("instance", self.instance.as_str()),
+        ];
+        identity.into_iter().filter(|(_, value)| !value.is_empty())
     }
 
     /// Notes that an accepted data point has this time.

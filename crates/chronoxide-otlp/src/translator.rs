@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 
-use chronoxide_model::{CanonicalKey, Metadata, MetricType, Sample, WriteBatch};
+use chronoxide_model::{CanonicalKey, KeyEncoding, Metadata, MetricType, Sample, WriteBatch};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::hashed::HashedMap;
@@ -11,6 +11,7 @@ use crate::label_set::{Collision, LabelSet};
 use crate::naming::{LabelNamer, NameKind, label_unit, metric_name, unit_words};
 use crate::refusal::Refusal;
 use crate::resource::{self, Resource, check_bytes, check_count, sort_attributes};
+use crate::series_key::{AttributesKey, KeyHead, encode_attributes};
 use crate::temporality::DeltaTurn;
 use crate::view::{Attribute, Metric, MetricKind, Point, Scope, Temporality};
 use crate::{DeltaMode, DeltaStreams, Options, RefusalReason, Refusals, Translation};
@@ -32,8 +33,14 @@ pub(crate) struct Translator<'o> {
     scope: LabelSet,
     scope_refusal: Option<Refusal>,
     pub(crate) metric: MetricState,
+    /// What series keys of the current metric begin with, where points go by their attributes.
+    key_head: KeyHead,
+    /// Attributes of the current point as its series keys have them.
+    attributes: Vec<u8>,
+    /// Whether the current point goes by its attributes and not by `labels`.
+    by_attributes: bool,
     /// Labels of the current point, sorted, without the metric name.
-    pub(crate) labels: LabelSet,
+    labels: LabelSet,
     pub(crate) key: Vec<u8>,
     key_bytes: usize,
     /// Key and time of each point so far, with a digest of its value.
@@ -108,6 +115,9 @@ impl<'o> Translator<'o> {
             scope: LabelSet::default(),
             scope_refusal: None,
             metric: MetricState::default(),
+            key_head: KeyHead::default(),
+            attributes: Vec::new(),
+            by_attributes: false,
             labels: LabelSet::default(),
             key: Vec::new(),
             key_bytes: 0,
@@ -200,6 +210,24 @@ impl<'o> Translator<'o> {
             },
             described: false,
         };
+        self.begin_keys();
+    }
+
+    /// Makes what the keys of the metric's series begin with.
+    fn begin_keys(&mut self) {
+        let metric_type = self.type_label().map(|value| ("__type__", value));
+        let unit = Some(("__unit__", self.metric.unit_label.as_str()));
+        let unit = unit.filter(|(_, unit)| !unit.is_empty());
+        let overriding = self.resource.identity().chain(self.scope.iter());
+        let overriding = overriding.chain(metric_type).chain(unit);
+        self.key_head
+            .set(&self.namer, self.resource.promoted.iter(), overriding);
+    }
+
+    fn type_label(&self) -> Option<&'static str> {
+        let metric_type = self.metric.metric_type;
+        let shown = self.options.type_and_unit_labels && metric_type != MetricType::Unknown;
+        shown.then(|| metric_type.as_str())
     }
 
     fn temporality_refusal(&self, kind: MetricKind) -> Option<Refusal> {
@@ -240,14 +268,26 @@ impl<'o> Translator<'o> {
                 "timeUnixNano is missing or 0",
             ));
         }
-        self.fill_labels(point.attributes)?;
+        check_count(point.attributes.len(), "data point")?;
+        sort_attributes(point.attributes);
+        // Totals of deltas are kept by labels, which never change with the way they are written.
+        self.by_attributes = !self.metric.accumulates
+            && encode_attributes(resource::unique(point.attributes), &mut self.attributes);
+        if !self.by_attributes {
+            self.fill_labels(point.attributes)?;
+        }
         self.check_room(1)?;
         Ok(Times::new(point.start_ns, point.time_ns))
     }
 
     /// Checks that `series` more series like the current point's fit into the batch.
     pub(crate) fn check_room(&self, series: usize) -> Result<(), Refusal> {
-        let series_bytes = self.labels.text_bytes() + self.metric.name.len() + 64;
+        let label_bytes = if self.by_attributes {
+            self.key_head.len() + self.attributes.len()
+        } else {
+            self.labels.text_bytes()
+        };
+        let series_bytes = label_bytes + self.metric.name.len() + 64;
         let bytes = series_bytes
             .saturating_mul(series)
             .saturating_add(self.key_bytes);
@@ -259,9 +299,9 @@ impl<'o> Translator<'o> {
         Err(Refusal::new(RefusalReason::RequestTooLarge, detail))
     }
 
-    fn fill_labels(&mut self, attributes: &mut [Attribute<'_>]) -> Result<(), Refusal> {
-        check_count(attributes.len(), "data point")?;
-        sort_attributes(attributes);
+    /// Makes the labels of a point with sorted `attributes`.
+    fn fill_labels(&mut self, attributes: &[Attribute<'_>]) -> Result<(), Refusal> {
+        let (metric_type, unit) = (self.type_label(), self.metric.unit_label.as_str());
         let labels = &mut self.labels;
         labels.clear();
         for attribute in resource::unique(attributes) {
@@ -276,17 +316,14 @@ impl<'o> Translator<'o> {
         for (name, value) in self.resource.promoted.iter() {
             labels.set_if_absent(name, value);
         }
-        self.resource.add_identity(labels);
-        for (name, value) in self.scope.iter() {
+        for (name, value) in self.resource.identity().chain(self.scope.iter()) {
             labels.set(name, value);
         }
-        if self.options.type_and_unit_labels {
-            if self.metric.metric_type != MetricType::Unknown {
-                labels.set("__type__", self.metric.metric_type.as_str());
-            }
-            if !self.metric.unit_label.is_empty() {
-                labels.set("__unit__", &self.metric.unit_label);
-            }
+        if let Some(metric_type) = metric_type {
+            labels.set("__type__", metric_type);
+        }
+        if !unit.is_empty() {
+            labels.set("__unit__", unit);
         }
         labels.sort();
         Ok(())
@@ -294,8 +331,7 @@ impl<'o> Translator<'o> {
 
     /// The hash of the current point's stream: its labels and the metric's name.
     pub(crate) fn stream_hash(&mut self) -> u128 {
-        self.labels
-            .write_key(&self.metric.name, None, &mut self.key);
+        self.write_key(None);
         xxh3_128_with_seed(&self.key, self.deltas.seed())
     }
 
@@ -348,24 +384,32 @@ impl<'o> Translator<'o> {
         }
     }
 
+    fn write_key(&mut self, extra: Option<(&str, &str)>) {
+        let (name, key) = (&self.metric.name, &mut self.key);
+        if self.by_attributes {
+            self.key_head.write_key(name, &self.attributes, extra, key);
+        } else {
+            self.labels.write_key(name, extra, key);
+        }
+    }
+
     /// Begins the series whose key [`Translator::stream_hash`] wrote last.
     pub(crate) fn start_stream(&mut self) {
         self.key_bytes += self.key.len();
-        self.batch.start_series_copied(&self.key, &CanonicalKey);
+        let encoding: &'static dyn KeyEncoding = if self.by_attributes {
+            &AttributesKey
+        } else {
+            &CanonicalKey
+        };
+        self.batch.start_series_copied(&self.key, encoding);
     }
 
     /// Begins the series of the current point with the metric's name, `suffix` after it, and one more label.
     pub(crate) fn start_series(&mut self, suffix: &str, extra: Option<(&str, &str)>) {
-        if suffix.is_empty() {
-            self.labels
-                .write_key(&self.metric.name, extra, &mut self.key);
-        } else {
-            let bare = self.metric.name.len();
-            self.metric.name.push_str(suffix);
-            self.labels
-                .write_key(&self.metric.name, extra, &mut self.key);
-            self.metric.name.truncate(bare);
-        }
+        let bare = self.metric.name.len();
+        self.metric.name.push_str(suffix);
+        self.write_key(extra);
+        self.metric.name.truncate(bare);
         self.start_stream();
     }
 

@@ -39,6 +39,21 @@ impl LabelNamer {
         }
     }
 
+    /// The choices, as [`LabelNamer::from_bits`] reads them.
+    pub(crate) fn to_bits(self) -> u8 {
+        u8::from(self.escape)
+            | u8::from(self.key_before_underscore) << 1
+            | u8::from(self.keep_runs) << 2
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self {
+            escape: bits & 1 != 0,
+            key_before_underscore: bits & 2 != 0,
+            keep_runs: bits & 4 != 0,
+        }
+    }
+
     /// Appends the name for `key` to `out`; answers whether there is one, and appends nothing otherwise.
     pub(crate) fn write(&self, key: &str, out: &mut String) -> bool {
         let start = out.len();
