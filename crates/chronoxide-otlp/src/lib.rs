@@ -58,7 +58,7 @@ mod walk;
 
 pub use decode::{translate_json, translate_message, translate_protobuf};
 pub use error::{Error, Result};
-pub use naming::{NameKind, label_name, metric_name, unit_words};
+pub use naming::{NameKind, label_name, may_be_same_metric, metric_name, unit_words};
 pub use options::{DeltaMode, HistogramForm, Options, Promotion, TranslationStrategy};
 pub use refusal::{RefusalReason, Refusals};
 pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams};

@@ -5,12 +5,14 @@
 mod label;
 mod metric;
 mod units;
+mod variants;
 
 pub(crate) use label::LabelNamer;
 pub use label::label_name;
 pub use metric::{NameKind, metric_name};
 pub(crate) use units::label_unit;
 pub use units::unit_words;
+pub use variants::may_be_same_metric;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ pub(crate) mod json;
 mod labels;
 mod metadata;
 pub(crate) mod number;
+mod otlp_names;
 mod params;
 mod parse;
 mod query;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/label/{name}/values", get(labels::values))
         .route("/series", get(series::series).post(series::series))
         .route("/metadata", get(metadata::metadata))
+        .route("/otlp/preview", get(otlp_names::preview))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
         .route("/alertmanagers", get(rules::alertmanagers))

@@ -12,6 +12,7 @@ use chronoxide_storage::Database;
 use super::answer::{Timing, write_answer};
 use super::form::Form;
 use super::json::{Notes, success, write_string};
+use super::otlp_names::hints;
 use super::request::{blocking, json_response, success_response};
 use crate::active_queries::QueryTimes;
 use crate::error::ApiError;
@@ -154,6 +155,8 @@ impl Query {
             notes.warn_of_truncation();
         }
         notes.warnings.append(&mut self.notes.warnings);
+        let mut hints = hints(database, &self.text, &answer);
+        notes.infos.append(&mut hints);
         let timing = self.with_stats.then_some(timing);
         Ok(success(&notes, |out| write_answer(out, &answer, timing)))
     }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chronoxide_otlp::{DeltaMode, Promotion, TranslationStrategy};
+use chronoxide_otlp::{DeltaMode, HistogramForm, Promotion, TranslationStrategy};
 use chronoxide_promql::syntax::Features;
 
 pub(crate) use byte_size::{format_byte_size, parse_byte_size};
@@ -92,6 +92,16 @@ pub struct Config {
     pub otlp_promote: Promotion,
     /// What becomes of OTLP deltas.
     pub otlp_delta: DeltaMode,
+    /// What OTLP histograms with explicit bounds become.
+    pub otlp_histograms: HistogramForm,
+    /// Whether OTLP scopes become labels.
+    pub otlp_scope_labels: bool,
+    /// Whether series from OTLP carry their type and unit as labels.
+    pub otlp_type_and_unit_labels: bool,
+    /// Whether identifying attributes stand on `target_info`.
+    pub otlp_keep_identifying_attributes: bool,
+    /// Whether labels from OTLP follow Prometheus in their underscores, and not OpenTelemetry's specification.
+    pub otlp_prometheus_underscores: bool,
     /// Bytes of an OTLP request, before and after decompression.
     pub otlp_bytes_max: usize,
     /// Age limit of samples.
@@ -186,6 +196,26 @@ impl Config {
                 "otlp.delta",
                 "cumulative, reject or raw",
                 |text| text.parse().ok(),
+            )?,
+            otlp_histograms: check(settings, "otlp.histograms", "classic or native", |text| {
+                match text {
+                    "classic" => Some(HistogramForm::Classic),
+                    "native" => Some(HistogramForm::CustomBuckets),
+                    _ => None,
+                }
+            })?,
+            otlp_scope_labels: switch(settings, "otlp.scope-labels")?,
+            otlp_type_and_unit_labels: switch(settings, "otlp.type-and-unit-labels")?,
+            otlp_keep_identifying_attributes: switch(settings, "otlp.keep-identifying-attributes")?,
+            otlp_prometheus_underscores: check(
+                settings,
+                "otlp.label-underscores",
+                "prometheus or spec",
+                |text| match text {
+                    "prometheus" => Some(true),
+                    "spec" => Some(false),
+                    _ => None,
+                },
             )?,
             otlp_bytes_max: check(
                 settings,
@@ -303,6 +333,14 @@ fn check<T>(
 ) -> Result<T, ConfigError> {
     let (text, name) = settings.get(key);
     parse(text).ok_or_else(|| wrong_value(&name, text, wanted))
+}
+
+fn switch(settings: &Settings, key: &'static str) -> Result<bool, ConfigError> {
+    check(settings, key, "on or off", |text| match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    })
 }
 
 fn features(settings: &Settings) -> Result<Features, ConfigError> {
@@ -432,6 +470,16 @@ mod tests {
         assert_eq!(config.otlp_promote, Promotion::List(listed));
         let config = config_with("otlp.translation", "NoTranslation").unwrap();
         assert_eq!(config.otlp_translation, TranslationStrategy::NoTranslation);
+        let config = config_with("otlp.histograms", "native").unwrap();
+        assert_eq!(config.otlp_histograms, HistogramForm::CustomBuckets);
+        assert!(
+            config_with("otlp.scope-labels", "on")
+                .unwrap()
+                .otlp_scope_labels
+        );
+        assert!(config_with("otlp.scope-labels", "yes").is_err());
+        let config = config_with("otlp.label-underscores", "spec").unwrap();
+        assert!(!config.otlp_prometheus_underscores);
         let config = config_with("otlp.delta", "raw").unwrap();
         assert_eq!(config.otlp_delta, DeltaMode::Raw);
         let config = config_with("otlp.grpc.listen", "localhost:1").unwrap();

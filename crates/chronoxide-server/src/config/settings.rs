@@ -73,6 +73,36 @@ impl Setting {
             "OTLP deltas: `cumulative` adds them up in memory, `reject` refuses them, `raw` stores them as they come",
         ),
         Self::new(
+            "otlp.histograms",
+            "FORM",
+            "classic",
+            "OTLP histograms with explicit bounds: `classic` series, or `native` histograms with custom buckets",
+        ),
+        Self::new(
+            "otlp.scope-labels",
+            "SWITCH",
+            "off",
+            "`on`: OTLP scopes become labels, otel_scope_name and the like",
+        ),
+        Self::new(
+            "otlp.type-and-unit-labels",
+            "SWITCH",
+            "off",
+            "`on`: series from OTLP carry __type__ and __unit__",
+        ),
+        Self::new(
+            "otlp.keep-identifying-attributes",
+            "SWITCH",
+            "off",
+            "`on`: service.name, service.namespace and service.instance.id stand on target_info, too",
+        ),
+        Self::new(
+            "otlp.label-underscores",
+            "RULES",
+            "prometheus",
+            "Underscores in labels from OTLP: `prometheus` keeps runs and puts `key` before a leading one, `spec` does neither",
+        ),
+        Self::new(
             "otlp.size-limit",
             "SIZE",
             "64MiB",

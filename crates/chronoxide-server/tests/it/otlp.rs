@@ -307,10 +307,91 @@ fn deltas_are_added_up_or_refused_as_configured() {
 }
 
 #[test]
+fn names_are_previewed() {
+    let server = Running::start();
+    let answer = server.get("/api/v1/otlp/preview?name=http.server.duration&unit=ms&type=histogram&attribute=http.route&attribute=_");
+    assert_eq!(
+        answer.data(),
+        json!({
+            "strategy": "UnderscoreEscapingWithSuffixes",
+            "metrics": [{
+                "type": "histogram",
+                "metric": "http_server_duration_milliseconds",
+                "series": [
+                    "http_server_duration_milliseconds_bucket",
+                    "http_server_duration_milliseconds_count",
+                    "http_server_duration_milliseconds_sum",
+                ],
+                "metadata": {"type": "histogram", "unit": "milliseconds"},
+            }],
+            "labels": {"http.route": "http_route", "_": "key_"},
+        })
+    );
+    let every = server.get("/api/v1/otlp/preview?name=load&unit=1").data();
+    let names: Vec<_> = every["metrics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|kind| &kind["metric"])
+        .collect();
+    assert_eq!(
+        names,
+        ["load_ratio", "load_total", "load", "load", "load", "load"]
+    );
+    for query in ["", "?name=x&type=speedometer"] {
+        let (kind, _) = server.get(&format!("/api/v1/otlp/preview{query}")).error();
+        assert_eq!(kind, "bad_data");
+    }
+}
+
+#[test]
+fn a_query_for_a_name_of_otlp_is_told_the_name_here() {
+    let server = Running::start();
+    let now = now_ms();
+    let body = request(&kinds(now)).to_string();
+    assert_eq!(
+        server.post("/v1/metrics", &JSON, body.as_bytes()).body,
+        "{}"
+    );
+    let infos = |query: &str| {
+        let path = format!("/api/v1/query?query={}", crate::running::escaped(query));
+        server.get(&path).json()["infos"].take()
+    };
+    let told = infos(r#"rate({"http.requests"}[5m])"#);
+    assert!(
+        told[0]
+            .as_str()
+            .unwrap()
+            .contains("but \"http_requests_total\" has"),
+        "{told}"
+    );
+    let told = infos("sum(http_requests)");
+    assert!(
+        told[0]
+            .as_str()
+            .unwrap()
+            .contains("\"http_requests_total\""),
+        "{told}"
+    );
+    for query in [
+        "http_requests_total",
+        r#"http_requests_total{a="b"}"#,
+        "nothing_like_it",
+        "1",
+    ] {
+        assert_eq!(infos(query), json!(null), "{query}");
+    }
+}
+
+#[test]
 fn names_and_labels_follow_the_settings() {
     let server = Running::start_with(&[
         ("otlp.translation", "UnderscoreEscapingWithoutSuffixes"),
         ("otlp.promote", "none"),
+        ("otlp.histograms", "native"),
+        ("otlp.scope-labels", "on"),
+        ("otlp.type-and-unit-labels", "on"),
+        ("otlp.keep-identifying-attributes", "on"),
     ]);
     let now = now_ms();
     let body = request(&kinds(now)).to_string();
@@ -320,6 +401,9 @@ fn names_and_labels_follow_the_settings() {
     );
     assert_eq!(
         server.query("http_requests", now)["result"][0]["metric"],
-        json!({"__name__": "http_requests", "job": "shop/checkout", "http_route": "/cart"})
+        json!({"__name__": "http_requests", "__type__": "counter", "job": "shop/checkout",
+               "http_route": "/cart", "otel_scope_name": "test"})
     );
+    let count = server.query("histogram_count(latency)", now);
+    assert_eq!(count["result"][0]["value"][1], "10");
 }

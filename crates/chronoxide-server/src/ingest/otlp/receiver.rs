@@ -43,8 +43,13 @@ impl Receiver {
             translation: config.otlp_translation,
             promote: config.otlp_promote.clone(),
             delta: config.otlp_delta,
+            histograms: config.otlp_histograms,
+            scope_labels: config.otlp_scope_labels,
+            type_and_unit_labels: config.otlp_type_and_unit_labels,
+            keep_identifying_attributes: config.otlp_keep_identifying_attributes,
+            key_before_underscore: config.otlp_prometheus_underscores,
+            keep_underscore_runs: config.otlp_prometheus_underscores,
             lookback_ms: i64::try_from(config.lookback.as_millis()).unwrap_or(i64::MAX),
-            ..Options::default()
         };
         // Every `RandomState` has keys of its own.
         let seed = RandomState::new().hash_one(0);
@@ -53,6 +58,11 @@ impl Receiver {
             streams: RwLock::new(DeltaStreams::new(DeltaLimits::default(), seed)),
             turn: Mutex::default(),
         }
+    }
+
+    /// How requests are translated.
+    pub(crate) const fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Translates `message`, stores what is usable of it and counts the rest.
