@@ -73,7 +73,7 @@ fn summary() -> Summary {
     }
 }
 
-fn all_options() -> [Options; 2] {
+pub(crate) fn all_options() -> [Options; 2] {
     let native = Options {
         histograms: HistogramForm::CustomBuckets,
         scope_labels: true,
@@ -90,7 +90,7 @@ fn all_options() -> [Options; 2] {
 }
 
 /// Whatever was sent, what comes out is in order.
-fn check(translation: &Translation) {
+pub(crate) fn check(translation: &Translation) {
     for series in translation.batch.series() {
         let labels = series
             .key
@@ -110,7 +110,7 @@ fn check(translation: &Translation) {
 }
 
 /// All that a translation says.
-fn told(translation: &Translation) -> Vec<String> {
+pub(crate) fn told(translation: &Translation) -> Vec<String> {
     let mut lines = floats(translation);
     lines.extend(
         natives(translation)

@@ -1,5 +1,6 @@
 //! Requests in, series out.
 
+mod corpus;
 mod deltas;
 mod hostile;
 mod points;
