@@ -4,10 +4,12 @@ mod answer;
 mod body;
 mod peers;
 mod process;
+mod sdk;
 mod server;
 
 pub use answer::{Answer, VectorSample, query, query_range};
 pub use body::{LabelPair, RemoteWriteSample, remote_write_body};
 pub use peers::{Agent, NodeExporter};
 pub use process::{Process, free_port, wait_until};
+pub use sdk::Sdk;
 pub use server::{Push, Server};

@@ -9,3 +9,5 @@
 mod agent;
 mod dashboards;
 mod kill;
+mod rust_sdk;
+mod sdks;
