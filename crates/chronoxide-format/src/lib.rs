@@ -11,6 +11,7 @@
 
 pub mod chunk;
 mod error;
+pub mod exemplars;
 pub mod log;
 pub mod manifest;
 pub mod metadata;

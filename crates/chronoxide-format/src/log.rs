@@ -52,6 +52,8 @@ pub enum LogKind {
     Metadata,
     /// Deleted ranges.
     Tombstones,
+    /// Exemplars by series.
+    Exemplars,
 }
 
 impl LogKind {
@@ -63,6 +65,7 @@ impl LogKind {
             Self::Manifest => 4,
             Self::Metadata => 5,
             Self::Tombstones => 6,
+            Self::Exemplars => 7,
         }
     }
 }

@@ -12,6 +12,7 @@ use roaring::RoaringBitmap;
 
 use crate::data_dir;
 use crate::database::{REGISTRY_DIR, WAL_DIR};
+use crate::exemplars::ExemplarStore;
 use crate::lock::{DirLock, LOCK_FILE};
 use crate::log::ReplayReport;
 use crate::manifest::Manifest;
@@ -46,6 +47,8 @@ pub struct CheckReport {
     pub wal_records: u64,
     /// Samples in these records.
     pub wal_samples: u64,
+    /// Exemplars in their file.
+    pub exemplars: u64,
     /// Files set aside as damaged some time before.
     pub files_set_aside: u64,
 }
@@ -129,6 +132,7 @@ pub fn check(dir: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<CheckReport> {
     if !MetadataStore::inspect(check.fs.as_ref(), dir, check.salt)? {
         check.report.note(dir, "the metadata file is damaged");
     }
+    check.exemplars(dir)?;
     for subdir in [dir.to_owned(), dir.join(WAL_DIR), dir.join(REGISTRY_DIR)] {
         check.count_set_aside(&subdir)?;
     }
@@ -276,6 +280,15 @@ impl Check {
             Err(error) => self.report.note_error(dir, &error),
         }
         self.report.wal_samples = samples;
+        Ok(())
+    }
+
+    fn exemplars(&mut self, dir: &Path) -> Result<()> {
+        let (is_good, exemplars) = ExemplarStore::inspect(self.fs.as_ref(), dir, self.salt)?;
+        if !is_good {
+            self.report.note(dir, "the file of exemplars is damaged");
+        }
+        self.report.exemplars = exemplars;
         Ok(())
     }
 

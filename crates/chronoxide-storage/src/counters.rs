@@ -16,6 +16,8 @@ pub(crate) struct Counters {
     series_created: AtomicU64,
     samples_accepted: AtomicU64,
     histograms_accepted: AtomicU64,
+    exemplars_accepted: AtomicU64,
+    exemplars_rejected: AtomicU64,
     writes_failed: AtomicU64,
     series_evicted: AtomicU64,
     partitions_dropped: AtomicU64,
@@ -41,6 +43,13 @@ impl Counters {
             .fetch_add(outcome.samples_accepted, Ordering::Relaxed);
         self.histograms_accepted
             .fetch_add(outcome.histograms_accepted, Ordering::Relaxed);
+        self.exemplars_accepted
+            .fetch_add(outcome.exemplars_accepted, Ordering::Relaxed);
+    }
+
+    pub(crate) fn exemplars_rejected(&self, exemplars: u64) {
+        self.exemplars_rejected
+            .fetch_add(exemplars, Ordering::Relaxed);
     }
 
     pub(crate) fn write_failed(&self) {
@@ -68,6 +77,8 @@ impl Counters {
         stats.series_created_total = self.series_created.load(Ordering::Relaxed);
         stats.samples_accepted_total = self.samples_accepted.load(Ordering::Relaxed);
         stats.histograms_accepted_total = self.histograms_accepted.load(Ordering::Relaxed);
+        stats.exemplars_accepted_total = self.exemplars_accepted.load(Ordering::Relaxed);
+        stats.exemplars_rejected_total = self.exemplars_rejected.load(Ordering::Relaxed);
         stats.writes_failed_total = self.writes_failed.load(Ordering::Relaxed);
         stats.samples_rejected_total = self.rejected.lock().iter().map(|(r, n)| (*r, *n)).collect();
         stats.series_evicted_total = self.series_evicted.load(Ordering::Relaxed);

@@ -20,7 +20,7 @@ pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
 
 use self::engine::Engine;
 use self::worker::Workers;
-use crate::{Clock, Fs, Options, RealFs, Result, Selection, Stats, SystemClock};
+use crate::{Clock, Fs, Options, RealFs, Result, Selection, SeriesExemplars, Stats, SystemClock};
 
 /// A time-series database in one directory.
 ///
@@ -62,7 +62,8 @@ impl Database {
     ///
     /// A sample equal to a stored one changes nothing; one with the same timestamp and another value replaces it. Of
     /// equal timestamps within the batch the last counts. Samples refused one by one are listed in the outcome.
-    /// Exemplars are not stored, and never counted as accepted.
+    /// An exemplar with labels of more than 128 characters, or outside the times that samples may have, is refused
+    /// without a word but in [`Stats::exemplars_rejected_total`].
     ///
     /// # Errors
     /// When nothing of the batch was stored: the disk is full (see [`is_out_of_space`](crate::Error::is_out_of_space); the same batch may be
@@ -122,6 +123,22 @@ impl Database {
             Some(view) => view.label_values(name, matchers),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Exemplars in `range` of the series that satisfy all matchers of any selector: by labels, each series' by time.
+    ///
+    /// A selector without matchers selects every series; without selectors there is nothing.
+    ///
+    /// # Errors
+    /// None today: exemplars are in memory.
+    pub fn exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<Vec<SeriesExemplars>> {
+        let range = self.engine.kept_range(range);
+        let exemplars = &self.engine.sink.exemplars;
+        Ok(range.map_or_else(Vec::new, |range| exemplars.select(selectors, range)))
     }
 
     /// What is known of metrics, by name.

@@ -34,6 +34,7 @@ mod counters;
 mod data_dir;
 mod database;
 mod error;
+mod exemplars;
 mod fs;
 mod head;
 mod index;
@@ -46,6 +47,7 @@ mod part;
 mod partition;
 mod partitions;
 mod quarantine;
+mod record_file;
 mod registry;
 mod registry_log;
 mod retention;
@@ -63,6 +65,7 @@ pub use chronoxide_model::{
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use database::Database;
 pub use error::{Error, Result};
+pub use exemplars::SeriesExemplars;
 pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};
 pub use options::{Durability, Options};
 pub use part::{

@@ -7,18 +7,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chronoxide_format::log::{
-    FILE_HEADER_BYTES_MAX, FileHeader, Found, LogIdentity, LogKind, Payload, Scan,
-};
+use chronoxide_format::log::{LogKind, Payload};
 use chronoxide_model::Metadata;
 use parking_lot::RwLock;
 
 use crate::quarantine::Quarantine;
+use crate::record_file::{RecordFile, RecordFileState};
 use crate::{Error, Fs, Result};
 
 /// The file, below the data directory.
 const FILE: &str = "METADATA";
-const TEMP_FILE: &str = "METADATA.tmp";
 
 /// Type of a record that holds entries.
 const KIND_ENTRIES: u8 = 1;
@@ -29,7 +27,7 @@ const RECORD_ENTRIES: usize = 1024;
 /// What is known of each metric.
 #[derive(Debug)]
 pub(crate) struct MetadataStore {
-    identity: LogIdentity,
+    file: RecordFile,
     by_name: RwLock<BTreeMap<String, Metadata>>,
     /// Something is known that is not in the file.
     is_changed: AtomicBool,
@@ -44,68 +42,45 @@ impl MetadataStore {
         salt: u64,
     ) -> Result<Self> {
         let store = Self::empty(salt);
-        let path = dir.join(FILE);
-        if fs.exists(&path)? {
-            let is_whole = store.load(&path, &fs.read(&path)?)?;
-            if !is_whole {
-                tracing::error!(file = %path.display(), "the metadata file is damaged; what can be read of it is used");
-                quarantine.set_aside(&path)?;
-            }
-            store.is_changed.store(!is_whole, Ordering::Release);
+        if store.load(fs, dir)? == RecordFileState::Damaged {
+            let path = store.file.path(dir);
+            tracing::error!(file = %path.display(), "the metadata file is damaged; what can be read of it is used");
+            quarantine.set_aside(&path)?;
+            store.is_changed.store(true, Ordering::Release);
         }
         Ok(store)
     }
 
     /// Whether the file in `dir`, if there is one, is good; nothing is changed.
     pub(crate) fn inspect(fs: &dyn Fs, dir: &Path, salt: u64) -> Result<bool> {
-        let path = dir.join(FILE);
-        if !fs.exists(&path)? {
-            return Ok(true);
-        }
-        Self::empty(salt).load(&path, &fs.read(&path)?)
+        Ok(Self::empty(salt).load(fs, dir)? != RecordFileState::Damaged)
     }
 
     fn empty(salt: u64) -> Self {
         Self {
-            identity: LogIdentity {
-                salt,
-                kind: LogKind::Metadata,
-                number: 0,
-            },
+            file: RecordFile::new(FILE, LogKind::Metadata, salt),
             by_name: RwLock::default(),
             is_changed: AtomicBool::new(false),
         }
     }
 
-    /// Reads the content of the file; whether all of it is good.
-    fn load(&self, path: &Path, content: &[u8]) -> Result<bool> {
-        let head = content.get(..FILE_HEADER_BYTES_MAX).unwrap_or(content);
-        let header = match FileHeader::decode(head, &self.identity) {
-            Ok(header) => header,
-            Err(source @ chronoxide_format::Error::UnsupportedVersion { .. }) => {
-                return Err(Error::format(path, source));
-            }
-            Err(_) => return Ok(false),
-        };
-        let mut is_whole = true;
-        let mut records = 0;
+    /// Reads the file. Nothing is ever appended to it, so that a torn end is damage.
+    fn load(&self, fs: &dyn Fs, dir: &Path) -> Result<RecordFileState> {
         let mut known = self.by_name.write();
-        for found in Scan::new(self.identity, content, header.encoded_len()) {
-            let Found::Record(record) = found else {
-                is_whole = false;
-                continue;
-            };
-            records += 1;
-            let plain = record
-                .plain()
-                .and_then(|plain| chronoxide_format::metadata::decode(&plain));
-            match plain {
-                Ok(entries) if record.kind == KIND_ENTRIES => known.extend(entries),
-                _ => is_whole = false,
+        let state = self.file.read(fs, dir, |kind, plain| {
+            if kind != KIND_ENTRIES {
+                return Err(chronoxide_format::Error::UnknownCodec {
+                    what: "metadata record",
+                    id: kind,
+                });
             }
-        }
-        // The header says how many records were written with it.
-        Ok(is_whole && records == header.first_seq)
+            known.extend(chronoxide_format::metadata::decode(plain)?);
+            Ok(())
+        })?;
+        Ok(match state {
+            RecordFileState::TornEnd => RecordFileState::Damaged,
+            state => state,
+        })
     }
 
     /// Writes everything known to the file, if that has changed. Nothing is lost when it fails: see the log.
@@ -113,44 +88,24 @@ impl MetadataStore {
         if !self.is_changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let saved = self.write(fs, dir);
+        let saved = self
+            .records(dir)
+            .and_then(|records| self.file.write(fs, dir, &records));
         if saved.is_err() {
             self.is_changed.store(true, Ordering::Release);
         }
-        saved
+        saved.map(drop)
     }
 
-    fn write(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
-        let temp = dir.join(TEMP_FILE);
-        let content = self
-            .encode()
-            .map_err(|source| Error::format(&temp, source))?;
-        if fs.exists(&temp)? {
-            fs.remove(&temp)?;
-        }
-        let file = fs.create_new(&temp)?;
-        file.append(&content)?;
-        file.sync_all()?;
-        drop(file);
-        fs.rename(&temp, &dir.join(FILE))?;
-        fs.sync_dir(dir)
-    }
-
-    fn encode(&self) -> chronoxide_format::Result<Vec<u8>> {
+    fn records(&self, dir: &Path) -> Result<Vec<Payload>> {
         let all = self.all();
-        let records = all.len().div_ceil(RECORD_ENTRIES) as u64;
-        let header = FileHeader {
-            first_seq: records,
-            ..FileHeader::default()
-        };
-        let mut content = Vec::new();
-        header.encode(&self.identity, &mut content);
-        for (sequence, entries) in (1..).zip(all.chunks(RECORD_ENTRIES)) {
+        let records = all.chunks(RECORD_ENTRIES).map(|entries| {
             let mut plain = Vec::new();
             chronoxide_format::metadata::encode(entries, &mut plain);
-            Payload::new(KIND_ENTRIES, &plain)?.frame(&self.identity, sequence, 0, &mut content);
-        }
-        Ok(content)
+            Payload::new(KIND_ENTRIES, &plain)
+                .map_err(|source| Error::format(&self.file.path(dir), source))
+        });
+        records.collect()
     }
 
     /// Those of `entries` that say something new.

@@ -45,6 +45,11 @@ pub struct Options {
     pub label_name_bytes_max: usize,
     /// Bytes of a label value. Default: 8 KiB.
     pub label_value_bytes_max: usize,
+    /// Bytes of memory for exemplars, which are all kept there and in a file; the oldest go first. 0 stores none.
+    /// Default: 16 MiB, enough for about 100,000 exemplars.
+    pub exemplar_bytes_max: usize,
+    /// Exemplars kept of one series; its oldest go first. Default: 128.
+    pub exemplars_per_series_max: usize,
     /// Bytes of samples in memory before they are written to a part, with few series. Default: 8 MiB.
     pub head_bytes_min: usize,
     /// The same with many series; the head may take three times this much while a flush cannot keep up, then
@@ -67,6 +72,8 @@ impl Default for Options {
             labels_max: 64,
             label_name_bytes_max: 1 << 10,
             label_value_bytes_max: 8 << 10,
+            exemplar_bytes_max: 16 << 20,
+            exemplars_per_series_max: 128,
             head_bytes_min: 8 << 20,
             head_bytes_max: 64 << 20,
             flush_idle: Duration::from_secs(120),
@@ -89,6 +96,12 @@ impl Options {
         if self.labels_max == 0 || self.label_name_bytes_max == 0 || self.label_value_bytes_max == 0
         {
             return Some("a label limit is 0, so that no series could be stored".to_owned());
+        }
+        if self.exemplars_per_series_max == 0 && self.exemplar_bytes_max > 0 {
+            return Some(
+                "exemplars_per_series_max is 0: set exemplar_bytes_max to 0 to store none"
+                    .to_owned(),
+            );
         }
         if self.head_bytes_min < HEAD_BYTES_LEAST || self.head_bytes_max < self.head_bytes_min {
             return Some(format!(

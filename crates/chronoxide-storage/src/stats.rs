@@ -51,6 +51,16 @@ pub struct Stats {
     pub histograms_accepted_total: u64,
     /// Samples of either kind refused, by reason; reasons that never occurred are left out.
     pub samples_rejected_total: Vec<(RejectReason, u64)>,
+    /// Exemplars kept.
+    pub exemplars: u64,
+    /// Bytes they take in memory, roughly.
+    pub exemplar_bytes: u64,
+    /// Exemplars accepted.
+    pub exemplars_accepted_total: u64,
+    /// Exemplars refused: labels too long, a time outside the window, or a series that was refused.
+    pub exemplars_rejected_total: u64,
+    /// Exemplars dropped to make room for newer ones.
+    pub exemplars_evicted_total: u64,
     /// Batches refused as a whole by an error.
     pub writes_failed_total: u64,
     /// Syncs of the write-ahead log.

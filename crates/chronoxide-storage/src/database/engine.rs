@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use chronoxide_format::wal_record::{Batch, BatchColumns};
+use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{TimeRange, WriteBatch, WriteOutcome};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::flush::Files;
-use super::sink::Sink;
+use super::sink::{Admitted, Sink};
 use super::worker::Bell;
 use crate::abort::AbortOnPanic;
 use crate::catalog::Snapshot;
@@ -43,7 +43,7 @@ pub(super) struct Engine {
     pub(super) writers: RwLock<()>,
     pub(super) order: OrderCache,
     pub(super) sink: Arc<Sink>,
-    pub(super) wal: Wal<Batch>,
+    pub(super) wal: Wal<Admitted>,
     /// Held by a flush, and while the list of parts changes.
     pub(super) files: Mutex<Files>,
     /// Held while parts are merged or partitions dropped, which exclude one another.
@@ -113,11 +113,13 @@ impl Engine {
         let _whole = AbortOnPanic::of("a write");
         let _holds_ids = self.writers.read();
         let (mut admitted, outcome) = self.admit(batch)?;
-        admitted.metadata = self.sink.metadata.news(batch.metadata());
-        if is_empty(&admitted) {
+        admitted.batch.metadata = self.sink.metadata.news(batch.metadata());
+        if is_empty(&admitted.batch) {
             return Ok(outcome);
         }
-        let payload = columns(&admitted)
+        let payload = admitted
+            .batch
+            .as_columns()
             .to_payload(&mut Vec::new())
             .map_err(|error| Error::InvalidArgument {
                 what: "batch",
@@ -214,11 +216,16 @@ impl Engine {
         oldest.max(TIME_MIN_MS)
     }
 
+    /// `range` as far as retention reaches back; `None` when nothing of it may be returned.
+    pub(super) fn kept_range(&self, range: TimeRange) -> Option<TimeRange> {
+        let kept = TimeRange::new(self.retention_cut_ms(), i64::MAX).ok()?;
+        range.intersection(&kept)
+    }
+
     /// What a selection of `range` reads from; `None` when the range holds nothing that may be returned.
     pub(super) fn view(&self, range: TimeRange) -> Option<View<'_>> {
-        let kept = TimeRange::new(self.retention_cut_ms(), i64::MAX).ok()?;
         Some(View {
-            range: range.intersection(&kept)?,
+            range: self.kept_range(range)?,
             order: &self.order,
             catalog: &self.sink.catalog,
             registry: &self.registry,
@@ -238,6 +245,10 @@ impl Engine {
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         self.counters.fill(&mut stats);
+        let exemplars = self.sink.exemplars.figures();
+        stats.exemplars = exemplars.exemplars;
+        stats.exemplar_bytes = exemplars.bytes;
+        stats.exemplars_evicted_total = exemplars.evicted;
         self.fill_head(&mut stats);
         self.fill_files(&mut stats);
         let registry = self.registry.read();
@@ -284,22 +295,10 @@ impl Engine {
 }
 
 fn is_empty(batch: &Batch) -> bool {
-    batch.sids.is_empty() && batch.histogram_sids.is_empty() && batch.metadata.is_empty()
-}
-
-fn columns(batch: &Batch) -> BatchColumns<'_> {
-    BatchColumns {
-        sids: &batch.sids,
-        timestamps_ms: &batch.timestamps_ms,
-        values: &batch.values,
-        start_timestamps_ms: &batch.start_timestamps_ms,
-        histogram_sids: &batch.histogram_sids,
-        histogram_timestamps_ms: &batch.histogram_timestamps_ms,
-        histogram_start_timestamps_ms: &batch.histogram_start_timestamps_ms,
-        histograms: &batch.histograms,
-        metadata: &batch.metadata,
-        exemplars: &[],
-    }
+    batch.sids.is_empty()
+        && batch.histogram_sids.is_empty()
+        && batch.metadata.is_empty()
+        && batch.exemplars.is_empty()
 }
 
 /// A span in milliseconds, as long as it can be.

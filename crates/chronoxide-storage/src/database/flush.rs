@@ -139,6 +139,8 @@ impl Engine {
     /// Lets go of the log's records whose samples are in parts now.
     fn release(&self, sequences: Option<(u64, u64)>) -> Result<()> {
         self.sink.metadata.save(self.fs.as_ref(), &self.dir)?;
+        self.sink.exemplars.expire(self.disposable_before_ms());
+        self.sink.exemplars.save(self.fs.as_ref())?;
         if let Some((_, last)) = sequences {
             self.wal.drop_through(last)?;
         }

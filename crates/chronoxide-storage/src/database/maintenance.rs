@@ -33,13 +33,12 @@ impl Engine {
     fn compact_once(&self) -> Result<bool> {
         let _maintenance = self.maintenance.lock();
         let snapshot = self.sink.catalog.snapshot();
-        let newest_sample_ms = newest_sample_ms(&snapshot);
         for (partition, parts) in snapshot.partitions.iter().rev() {
             let Some(task) = self.merge_due(*partition, parts) else {
                 continue;
             };
             let started = Instant::now();
-            let merged = self.merge(*partition, parts, &task, newest_sample_ms);
+            let merged = self.merge(*partition, parts, &task);
             self.counters
                 .compactions
                 .add(started.elapsed(), merged.is_ok());
@@ -59,21 +58,12 @@ impl Engine {
         }
     }
 
-    fn merge(
-        &self,
-        partition: Partition,
-        parts: &[Arc<Part>],
-        task: &MergeTask,
-        newest_sample_ms: Option<i64>,
-    ) -> Result<()> {
+    fn merge(&self, partition: Partition, parts: &[Arc<Part>], task: &MergeTask) -> Result<()> {
         let is_input = |part: &&Arc<Part>| task.inputs.contains(&part.summary().path);
         let inputs: Vec<Arc<Part>> = parts.iter().filter(is_input).cloned().collect();
-        let disposable_before_ms = |newest_ms| {
-            retention::disposable_before_ms(self.clock.now_ms(), newest_ms, self.options.retention)
-        };
         let options = MergeOptions {
             level: task.level,
-            min_ms: newest_sample_ms.map_or(i64::MIN, disposable_before_ms),
+            min_ms: self.disposable_before_ms(),
             packing: task.packing,
         };
         // The lock is not held while the merge runs: flushes go on, and add parts that come after the inputs.
@@ -97,6 +87,14 @@ impl Engine {
             .catalog
             .edit(|snapshot| snapshot.replace_parts(partition, &inputs, part));
         Ok(())
+    }
+
+    /// What lies before this time may be removed for good.
+    pub(super) fn disposable_before_ms(&self) -> i64 {
+        let disposable_before_ms = |newest_ms| {
+            retention::disposable_before_ms(self.clock.now_ms(), newest_ms, self.options.retention)
+        };
+        newest_sample_ms(&self.sink.catalog.snapshot()).map_or(i64::MIN, disposable_before_ms)
     }
 
     /// Drops the partitions that retention does not keep; returns how many have expired and were held back.
@@ -152,6 +150,8 @@ impl Engine {
         // Nobody may hold an id that is about to go, and no series may come meanwhile.
         let _writers = self.writers.write();
         let _creation = self.creation.lock();
+        // Records of the log may name the series of exemplars that are nowhere else, by an id that is about to go.
+        self.sink.exemplars.save(self.fs.as_ref())?;
         let idle = self.idle_series(&files);
         if !self.is_worth_evicting(&idle) {
             return Ok(0);

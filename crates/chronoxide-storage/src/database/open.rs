@@ -17,11 +17,12 @@ use roaring::RoaringBitmap;
 
 use super::engine::{Backlog, Engine, LastWrite};
 use super::flush::Files;
-use super::sink::Sink;
+use super::sink::{Admitted, Sink};
 use super::worker::Bell;
 use crate::catalog::Catalog;
 use crate::counters::Counters;
 use crate::data_dir::DataDir;
+use crate::exemplars::{ExemplarLimits, ExemplarStore};
 use crate::head::BatchRows;
 use crate::metadata::MetadataStore;
 use crate::partitions::{FoundParts, Partitions};
@@ -63,10 +64,14 @@ impl Engine {
         let sink = Arc::new(Sink {
             catalog: Catalog::default(),
             metadata: MetadataStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
+            exemplars: files.exemplars(&options)?,
             registry_log,
         });
         sink.catalog.edit(|snapshot| snapshot.partitions = found);
-        let wal = files.wal(&options, partitions.wal_seq_max(), &sink, &mut series)?;
+        let seq_floor = partitions
+            .wal_seq_max()
+            .max(sink.exemplars.found_sequence());
+        let wal = files.wal(&options, seq_floor, &sink, &mut series)?;
         let mut registry = series.registry;
         registry.free_all_but(&series.unknown);
         let counters = Counters::default();
@@ -111,6 +116,15 @@ impl Opening<'_> {
         Partitions::open(fs, quarantine, self.dir, self.salt)
     }
 
+    fn exemplars(&self, options: &Options) -> Result<ExemplarStore> {
+        let limits = ExemplarLimits {
+            bytes_max: options.exemplar_bytes_max,
+            per_series_max: options.exemplars_per_series_max,
+        };
+        let fs = self.fs.as_ref();
+        ExemplarStore::open(fs, &self.quarantine, self.dir, self.salt, limits)
+    }
+
     fn registry(&self, hash_seed: u64) -> Result<(RegistryLog, KnownSeries)> {
         let (fs, quarantine) = (Arc::clone(&self.fs), Arc::clone(&self.quarantine));
         let mut series = FoundSeries::new(hash_seed);
@@ -137,7 +151,7 @@ impl Opening<'_> {
         seq_floor: u64,
         sink: &Arc<Sink>,
         series: &mut KnownSeries,
-    ) -> Result<Wal<Batch>> {
+    ) -> Result<Wal<Admitted>> {
         let wal_options = WalOptions {
             durability: options.durability,
             salt: self.salt,
@@ -260,6 +274,10 @@ impl FoundSeries {
 
 impl KnownSeries {
     fn replay(&mut self, sink: &Sink, sequence: u64, record: WalRecord) {
+        if let WalRecord::Deletion(tombstone) = &record {
+            let exemplars = &sink.exemplars;
+            exemplars.delete(sequence, &tombstone.matchers, tombstone.range);
+        }
         let WalRecord::Batch(mut batch) = record else {
             tracing::error!(
                 sequence,
@@ -272,22 +290,34 @@ impl KnownSeries {
             self.first_without_series.get_or_insert(sequence);
         }
         self.samples += (batch.sids.len() + batch.histogram_sids.len()) as u64;
-        sink.take(sequence, batch);
+        let series = batch.exemplars.iter();
+        let exemplar_series = series.map(|(sid, _)| self.registry.labels(*sid)).collect();
+        let admitted = Admitted {
+            batch,
+            exemplar_series,
+        };
+        sink.take(sequence, admitted);
     }
 
     /// Brings the ids of a batch up to date, and leaves out samples of series that nobody knows.
     fn resolve(&mut self, batch: &mut Batch) {
         if !self.same_as.is_empty() {
-            for sid in batch.sids.iter_mut().chain(&mut batch.histogram_sids) {
+            let exemplars = batch.exemplars.iter_mut().map(|(sid, _)| sid);
+            let samples = batch.sids.iter_mut().chain(&mut batch.histogram_sids);
+            for sid in samples.chain(exemplars) {
                 *sid = self.same_as.get(sid).copied().unwrap_or(*sid);
             }
         }
+        // Those of an evicted series are in the file of exemplars.
+        let is_known = |sid: u32| self.registry.live().contains(sid);
+        batch.exemplars.retain(|(sid, _)| is_known(*sid));
         let mut ids = batch.sids.iter().chain(&batch.histogram_sids);
         if ids.all(|sid| self.registry.live().contains(*sid)) {
             return;
         }
         let whole = std::mem::take(batch);
         batch.metadata = whole.metadata;
+        batch.exemplars = whole.exemplars;
         let started = !whole.start_timestamps_ms.is_empty();
         for (index, sid) in whole
             .sids
@@ -332,7 +362,7 @@ impl KnownSeries {
 
     /// A series leaves the registry only when its samples are in parts, so that records may outlive it. But when the
     /// registry has lost series, the log may have the only copy of their samples, and no flush may remove it.
-    fn report_unknown(&self, wal: &Wal<Batch>) {
+    fn report_unknown(&self, wal: &Wal<Admitted>) {
         let Some(sequence) = self.first_without_series else {
             return;
         };

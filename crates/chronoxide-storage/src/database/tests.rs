@@ -6,6 +6,7 @@ mod checks;
 mod concurrency;
 mod crash;
 mod damage;
+mod exemplars;
 mod model;
 
 use std::path::{Path, PathBuf};

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
-    BatchSeries, BucketCounts, CanonicalKey, Histogram, HistogramCounts, Labels, RejectReason,
-    Rejection, TimeRange, WriteBatch, WriteOutcome,
+    BatchSeries, BucketCounts, CanonicalKey, Exemplar, Histogram, HistogramCounts, Labels,
+    RejectReason, Rejection, TimeRange, WriteBatch, WriteOutcome,
 };
 
 use super::engine::Engine;
+use super::sink::Admitted;
 use crate::Result;
+use crate::exemplars::has_short_labels;
 use crate::registry::{Cursor, KeyHash, Registry, shortened};
 
 /// A batch with room for this many samples.
@@ -61,6 +63,11 @@ fn has_storable(series: &BatchSeries<'_>, window: TimeRange) -> bool {
         })
 }
 
+/// Whether an exemplar of a known series may be stored.
+fn is_storable(exemplar: &Exemplar, window: TimeRange) -> bool {
+    window.contains(exemplar.timestamp_ms) && has_short_labels(exemplar)
+}
+
 /// Appends a start time to a column that stays empty as long as none is known; `len` samples came before.
 fn push_start(starts: &mut Vec<i64>, len: usize, start: i64) {
     if start != 0 || !starts.is_empty() {
@@ -91,7 +98,7 @@ const NO_SERIES: u32 = u32::MAX;
 
 impl Engine {
     /// Finds or makes the series of a batch, and takes from it what may be stored.
-    pub(super) fn admit(&self, batch: &WriteBatch<'_>) -> Result<(Batch, WriteOutcome)> {
+    pub(super) fn admit(&self, batch: &WriteBatch<'_>) -> Result<(Admitted, WriteOutcome)> {
         let mut outcome = WriteOutcome::default();
         let mut sids = Vec::with_capacity(batch.series_count());
         let all_known = self.find_series(batch, &mut sids);
@@ -115,7 +122,44 @@ impl Engine {
             outcome.samples_accepted += floats as u64;
             outcome.histograms_accepted += histograms as u64;
         }
+        let mut admitted = Admitted {
+            batch: admitted,
+            ..Admitted::default()
+        };
+        if batch.exemplar_count() > 0 {
+            self.admit_exemplars(batch, &sids, window, &mut admitted, &mut outcome);
+        }
         Ok((admitted, outcome))
+    }
+
+    /// Takes over the exemplars that may be stored and are not stored yet.
+    fn admit_exemplars(
+        &self,
+        batch: &WriteBatch<'_>,
+        sids: &[u32],
+        window: TimeRange,
+        admitted: &mut Admitted,
+        outcome: &mut WriteOutcome,
+    ) {
+        let store = &self.sink.exemplars;
+        for (series, sid) in batch.series().zip(sids) {
+            if *sid == NO_SERIES || series.exemplars.is_empty() || !store.is_on() {
+                continue;
+            }
+            let labels = self.registry.read().labels(*sid);
+            for exemplar in series.exemplars {
+                if !is_storable(exemplar, window) {
+                    continue;
+                }
+                outcome.exemplars_accepted += 1;
+                if !store.has(&labels, exemplar) {
+                    admitted.batch.exemplars.push((*sid, exemplar.clone()));
+                    admitted.exemplar_series.push(labels.clone());
+                }
+            }
+        }
+        let rejected = batch.exemplar_count() as u64 - outcome.exemplars_accepted;
+        self.counters.exemplars_rejected(rejected);
     }
 
     /// Looks up every series; whether all were found.
@@ -147,10 +191,11 @@ impl Engine {
             let registry = self.registry.read();
             let mut free_ids = registry.free_ids();
             for (series, sid) in batch.series().zip(sids.iter_mut()) {
-                if *sid != NO_SERIES || series.sample_count() == 0 {
+                let brings_nothing = series.sample_count() == 0 && series.exemplars.is_empty();
+                if *sid != NO_SERIES || brings_nothing {
                     continue;
                 }
-                if !has_storable(&series, window) {
+                if !has_storable(&series, window) && !self.has_storable_exemplar(&series, window) {
                     self.reject_whole(&series, window, outcome);
                     continue;
                 }
@@ -171,6 +216,11 @@ impl Engine {
         drop(registry);
         self.counters.series_created(fresh.series.len());
         Ok(())
+    }
+
+    fn has_storable_exemplar(&self, series: &BatchSeries<'_>, window: TimeRange) -> bool {
+        let mut exemplars = series.exemplars.iter();
+        self.sink.exemplars.is_on() && exemplars.any(|exemplar| is_storable(exemplar, window))
     }
 
     /// Hands new series to the registry log, which makes them durable before any record that mentions them.
@@ -316,7 +366,11 @@ impl Engine {
         }
     }
 
+    /// Counts a rejection. One of exemplars alone is none of samples.
     fn reject(&self, rejection: Rejection, outcome: &mut WriteOutcome) {
+        if rejection.samples == 0 {
+            return;
+        }
         self.counters.rejected(rejection.reason, rejection.samples);
         outcome.reject(rejection);
     }

@@ -159,20 +159,6 @@ fn beyond_the_series_limit_known_series_go_on() {
 }
 
 #[test]
-fn exemplars_are_not_claimed_to_be_stored() {
-    let place = Place::new();
-    let db = place.open(Options::default());
-    let mut batch = WriteBatch::new();
-    batch.push(series("a"), START_MS, 1.0);
-    batch.push_exemplar(crate::Exemplar {
-        labels: labels(&[("trace_id", "1")]),
-        timestamp_ms: START_MS,
-        value: 1.0,
-    });
-    assert_eq!(db.write(&batch).unwrap().exemplars_accepted, 0);
-}
-
-#[test]
 fn metadata_survives_the_log_and_its_end() {
     let place = Place::new();
     let db = place.open(Options::default());

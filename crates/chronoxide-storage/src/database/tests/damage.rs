@@ -11,6 +11,14 @@ fn value_of(series_number: u32, n: i64) -> f64 {
     f64::from(series_number) * 100.0 + n as f64 / 3.0
 }
 
+fn exemplar(n: i64) -> crate::Exemplar {
+    crate::Exemplar {
+        labels: labels(&[("trace_id", &n.to_string())]),
+        timestamp_ms: START_MS - n,
+        value: value_of(0, n),
+    }
+}
+
 fn fill() -> Place {
     let place = Place::with_seed(3);
     let db = place.open(Options::default());
@@ -24,6 +32,7 @@ fn fill() -> Place {
                 value_of(series_number, n),
             );
         }
+        batch.push_exemplar(exemplar(n));
         batch.push_metadata(format!("m{n}"), Metadata::default());
         db.write(&batch).expect("the disk works");
         if n == SAMPLES / 2 {
@@ -71,6 +80,12 @@ fn check(place: &Place, what: &str) -> usize {
             assert_eq!(written, Some(&sample.value), "{what}: {}", series.labels());
             read += 1;
         }
+    }
+    let exemplars = db.exemplars(&[Vec::new()], TimeRange::ALL);
+    for found in exemplars.expect("they are in memory") {
+        assert_eq!(found.labels, series("m3"), "{what}");
+        let written = |found: &crate::Exemplar| (0..SAMPLES).any(|n| exemplar(n) == *found);
+        assert!(found.exemplars.iter().all(written), "{what}: {found:?}");
     }
     // It can be written to and opened again.
     write_one(&db, &series("new"), START_MS, 1.0);
