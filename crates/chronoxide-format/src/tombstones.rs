@@ -17,7 +17,7 @@ pub struct Tombstone {
 }
 
 /// The most matchers one deletion has.
-const MATCHERS_MAX: usize = 1024;
+pub const MATCHERS_MAX: usize = 1024;
 
 impl Tombstone {
     /// Appends the deletion to `out`.

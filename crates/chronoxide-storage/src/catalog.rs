@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use chronoxide_format::tombstones::Tombstone;
 use chronoxide_model::TimeRange;
 use parking_lot::Mutex;
 
@@ -23,6 +24,8 @@ pub(crate) struct Snapshot {
     pub(crate) frozen: Vec<Arc<HeadBatch>>,
     /// The parts of each partition, from the oldest write to the newest. No partition is empty.
     pub(crate) partitions: BTreeMap<Partition, Vec<Arc<Part>>>,
+    /// Deletions that parts or batches may be concerned by, oldest first.
+    pub(crate) tombstones: Vec<Arc<Tombstone>>,
 }
 
 impl Snapshot {
@@ -43,6 +46,23 @@ impl Snapshot {
             self.batches()
                 .filter_map(|batch| batch.read(BatchRows::time_range)),
         )
+    }
+
+    /// Replaces the open batch by an empty one, if anything was noted in it.
+    pub(crate) fn freeze(&mut self) {
+        if self.open.read(BatchRows::sequences).is_some() {
+            let open = std::mem::take(&mut self.open);
+            self.frozen.push(open);
+        }
+    }
+
+    /// Lets a deletion take effect. Batches hold records from one side of it only.
+    pub(crate) fn add_tombstone(&mut self, tombstone: Tombstone) {
+        let is_known = |known: &Arc<Tombstone>| known.seq == tombstone.seq;
+        if !self.tombstones.iter().any(is_known) {
+            self.tombstones.push(Arc::new(tombstone));
+        }
+        self.freeze();
     }
 
     /// Adds a part at its place in the order of writes.
@@ -99,13 +119,12 @@ impl Catalog {
         self.current.store(Arc::new(next));
     }
 
-    /// Replaces the open batch by an empty one, if it has samples and `wanted` says so. Several threads may ask at once:
+    /// Freezes the open batch, if anything was noted in it and `wanted` says so. Several threads may ask at once:
     /// each decides on the snapshot that is current when it comes to its turn.
     pub(crate) fn freeze_if(&self, wanted: impl FnOnce(&Snapshot) -> bool) {
         self.edit(|snapshot| {
-            if snapshot.open.read(|rows| rows.sample_count() > 0) && wanted(snapshot) {
-                let open = std::mem::take(&mut snapshot.open);
-                snapshot.frozen.push(open);
+            if wanted(snapshot) {
+                snapshot.freeze();
             }
         });
     }
@@ -123,7 +142,10 @@ mod tests {
             catalog.snapshot().frozen.is_empty(),
             "an empty batch is not frozen"
         );
-        catalog.append(|rows| rows.push_floats(&[0], &[1], &[1.0], &[]));
+        catalog.append(|rows| {
+            rows.note_sequence(1);
+            rows.push_floats(&[0], &[1], &[1.0], &[]);
+        });
         let before = catalog.snapshot();
         catalog.freeze_if(|_| true);
         let after = catalog.snapshot();

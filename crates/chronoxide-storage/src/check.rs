@@ -23,6 +23,7 @@ use crate::partitions::{EXTENSION, ROOT};
 use crate::quarantine::Quarantine;
 use crate::registry::KeyHash;
 use crate::registry_log::RegistryLog;
+use crate::tombstones::TombstoneFile;
 use crate::{Error, Fs, Result, SystemClock, wal};
 
 /// What [`check`] found.
@@ -47,6 +48,8 @@ pub struct CheckReport {
     pub wal_records: u64,
     /// Samples in these records.
     pub wal_samples: u64,
+    /// Deletions that parts have not been rid of yet, those in the write-ahead log apart.
+    pub tombstones: u64,
     /// Exemplars in their file.
     pub exemplars: u64,
     /// Files set aside as damaged some time before.
@@ -133,6 +136,7 @@ pub fn check(dir: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<CheckReport> {
         check.report.note(dir, "the metadata file is damaged");
     }
     check.exemplars(dir)?;
+    check.tombstones(dir)?;
     for subdir in [dir.to_owned(), dir.join(WAL_DIR), dir.join(REGISTRY_DIR)] {
         check.count_set_aside(&subdir)?;
     }
@@ -280,6 +284,15 @@ impl Check {
             Err(error) => self.report.note_error(dir, &error),
         }
         self.report.wal_samples = samples;
+        Ok(())
+    }
+
+    fn tombstones(&mut self, dir: &Path) -> Result<()> {
+        let (is_good, tombstones) = TombstoneFile::inspect(self.fs.as_ref(), dir, self.salt)?;
+        if !is_good {
+            self.report.note(dir, "the file of deletions is damaged");
+        }
+        self.report.tombstones = tombstones;
         Ok(())
     }
 

@@ -8,5 +8,6 @@ mod plan;
 mod series;
 
 pub use crate::part::Packing;
+pub(crate) use merge::merge_without;
 pub use merge::{MergeOptions, merge};
 pub use plan::{FAN_IN, MergeTask, plan, plan_closed};

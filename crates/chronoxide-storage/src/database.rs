@@ -1,5 +1,6 @@
 //! The database: what an embedder opens, writes to and reads from.
 
+mod deletes;
 mod engine;
 mod flush;
 mod maintenance;
@@ -16,6 +17,7 @@ use chronoxide_model::{
     WriteOutcome,
 };
 
+pub use self::deletes::DeleteOutcome;
 pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
 
 use self::engine::Engine;
@@ -139,6 +141,34 @@ impl Database {
         let range = self.engine.kept_range(range);
         let exemplars = &self.engine.sink.exemplars;
         Ok(range.map_or_else(Vec::new, |range| exemplars.select(selectors, range)))
+    }
+
+    /// Deletes samples and exemplars in `range` of the series that satisfy all matchers of any selector. When this
+    /// returns, the deletion is as durable as [`Options::durability`] says and no selection shows what it deleted. What
+    /// is written later stays, at the same times too.
+    ///
+    /// A selector without matchers selects every series; without selectors nothing is deleted. The space on disk is
+    /// set free by later merges, or at once by [`Database::clean_tombstones`].
+    ///
+    /// # Errors
+    /// When parts cannot be read to count the series, more than 1,000 deletions wait for
+    /// [`Database::clean_tombstones`], or the write-ahead log failed; with several selectors, some may have been
+    /// applied then. Doing it again does no harm.
+    pub fn delete_series(
+        &self,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<DeleteOutcome> {
+        self.engine.delete_series(selectors, range)
+    }
+
+    /// Sets free what deleted samples take on disk: writes every part anew that has some. Happens in the background too, an hour
+    /// after a deletion.
+    ///
+    /// # Errors
+    /// When a part cannot be read or written. What was there before stays, and so do the deletions.
+    pub fn clean_tombstones(&self) -> Result<()> {
+        self.engine.clean_tombstones(|| false)
     }
 
     /// What is known of metrics, by name.

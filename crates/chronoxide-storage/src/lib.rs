@@ -54,6 +54,7 @@ mod retention;
 mod select;
 mod sim_fs;
 mod stats;
+mod tombstones;
 mod wal;
 
 pub use check::{CheckFinding, CheckReport, check};
@@ -63,7 +64,7 @@ pub use chronoxide_model::{
     WriteOutcome,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use database::Database;
+pub use database::{Database, DeleteOutcome};
 pub use error::{Error, Result};
 pub use exemplars::SeriesExemplars;
 pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};

@@ -51,6 +51,8 @@ pub struct Stats {
     pub histograms_accepted_total: u64,
     /// Samples of either kind refused, by reason; reasons that never occurred are left out.
     pub samples_rejected_total: Vec<(RejectReason, u64)>,
+    /// Deletions that parts have not been rid of yet.
+    pub tombstones: u64,
     /// Exemplars kept.
     pub exemplars: u64,
     /// Bytes they take in memory, roughly.

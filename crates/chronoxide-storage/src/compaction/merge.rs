@@ -1,15 +1,18 @@
 //! Joins parts into one.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use chronoxide_format::part::{Chunk, ChunkCursor, RowCursor};
+use chronoxide_format::tombstones::Tombstone;
 use chronoxide_model::TimeRange;
 
 use super::dictionary;
 use super::series::SeriesJoin;
 use crate::part::{Packing, Part, PartHeader, PartSummary, PartWriter};
+use crate::tombstones::hidden_in_part;
 use crate::{Error, Fs, Result};
 
 /// How to merge.
@@ -39,6 +42,18 @@ pub fn merge(
     parts: &[Arc<Part>],
     options: MergeOptions,
 ) -> Result<Option<PartSummary>> {
+    merge_without(fs, dir, name, parts, options, &[])
+}
+
+/// As [`merge`], and leaves out what `tombstones` hide in each of the parts.
+pub(crate) fn merge_without(
+    fs: &dyn Fs,
+    dir: &Path,
+    name: &str,
+    parts: &[Arc<Part>],
+    options: MergeOptions,
+    tombstones: &[Arc<Tombstone>],
+) -> Result<Option<PartSummary>> {
     let mut parts: Vec<&Part> = parts.iter().map(AsRef::as_ref).collect();
     parts.sort_by_key(|part| sequence(part));
     let (Some(oldest), Some(newest)) = (parts.first(), parts.last()) else {
@@ -58,7 +73,8 @@ pub fn merge(
     let numbers = dictionary::join(&parts, &mut writer)?;
     let mut inputs = Vec::with_capacity(parts.len());
     for (part, numbers) in parts.into_iter().zip(numbers) {
-        inputs.push(Input::new(part, numbers)?);
+        let hidden = hidden_in_part(tombstones, part)?;
+        inputs.push(Input::new(part, numbers, hidden)?);
     }
     let range = TimeRange::new(options.min_ms, i64::MAX).expect("no time is after the last one");
     let mut series = SeriesJoin::new(writer, range, options.packing);
@@ -81,10 +97,16 @@ pub(super) struct Input<'a> {
     /// New numbers of the pairs of series `rank`.
     row: Vec<u32>,
     row_before: Vec<u32>,
+    /// By rank: times of which nothing is taken over.
+    hidden: BTreeMap<u32, Vec<TimeRange>>,
 }
 
 impl<'a> Input<'a> {
-    fn new(part: &'a Part, numbers: Vec<u32>) -> Result<Self> {
+    fn new(
+        part: &'a Part,
+        numbers: Vec<u32>,
+        hidden: BTreeMap<u32, Vec<TimeRange>>,
+    ) -> Result<Self> {
         let damaged = |source| part.damaged(source);
         let mut input = Self {
             part,
@@ -94,6 +116,7 @@ impl<'a> Input<'a> {
             rank: 0,
             row: Vec::new(),
             row_before: Vec::new(),
+            hidden,
         };
         input.load(false)?;
         Ok(input)
@@ -139,6 +162,11 @@ impl<'a> Input<'a> {
 
     pub(super) const fn part(&self) -> &'a Part {
         self.part
+    }
+
+    /// Times of the series it stands at of which nothing is taken over.
+    pub(super) fn hidden(&self) -> &[TimeRange] {
+        self.hidden.get(&self.rank).map_or(&[], Vec::as_slice)
     }
 }
 

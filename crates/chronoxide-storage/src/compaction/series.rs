@@ -11,6 +11,7 @@ use crate::part::{
     CHUNK_SAMPLES, ChunkSpan, EncodedChunk, Grid, Packing, Part, PartSummary, PartWriter,
 };
 use crate::select::Overlay;
+use crate::tombstones::remove_hidden;
 
 /// Writes one series after the other.
 pub(super) struct SeriesJoin<'a> {
@@ -102,6 +103,7 @@ impl<'a> SeriesJoin<'a> {
             && pieces.iter().all(|piece| {
                 piece.input == first.input
                     && self.range.contains(piece.span.first_ms)
+                    && !is_hidden_in_part(inputs[piece.input].hidden(), piece.span)
                     && !self
                         .packing
                         .gains(level, piece.span.count, piece.chunk.values_len)
@@ -133,7 +135,11 @@ impl<'a> SeriesJoin<'a> {
             self.newer.clear();
             part.read_chunks(&self.chunks, self.range, &mut self.newer)
                 .map_err(|source| part.damaged(source))?;
+            remove_hidden(&mut self.newer, inputs[of_input[0].input].hidden());
             self.overlay.lay(&mut self.columns, &mut self.newer);
+        }
+        if self.columns.is_empty() {
+            return Ok(());
         }
         self.writer.put_samples((&self.columns).into(), Some(grid))
     }
@@ -165,6 +171,13 @@ fn gather(
         }
     }
     Ok(())
+}
+
+/// Whether any of `hidden` reaches into `span`.
+fn is_hidden_in_part(hidden: &[TimeRange], span: ChunkSpan) -> bool {
+    hidden
+        .iter()
+        .any(|range| range.min_ms() <= span.last_ms && span.first_ms <= range.max_ms())
 }
 
 fn has_one_kind(pieces: &[Piece]) -> bool {

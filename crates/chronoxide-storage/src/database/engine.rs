@@ -10,7 +10,7 @@ use chronoxide_model::{TimeRange, WriteBatch, WriteOutcome};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::flush::Files;
-use super::sink::{Admitted, Sink};
+use super::sink::{Change, Sink};
 use super::worker::Bell;
 use crate::abort::AbortOnPanic;
 use crate::catalog::Snapshot;
@@ -43,7 +43,7 @@ pub(super) struct Engine {
     pub(super) writers: RwLock<()>,
     pub(super) order: OrderCache,
     pub(super) sink: Arc<Sink>,
-    pub(super) wal: Wal<Admitted>,
+    pub(super) wal: Wal<Change>,
     /// Held by a flush, and while the list of parts changes.
     pub(super) files: Mutex<Files>,
     /// Held while parts are merged or partitions dropped, which exclude one another.
@@ -125,7 +125,7 @@ impl Engine {
                 what: "batch",
                 reason: error.to_string(),
             })?;
-        self.wal.commit(payload, admitted)?;
+        self.wal.commit(payload, Change::Batch(admitted))?;
         self.last_write.note();
         self.freeze_if_full();
         Ok(outcome)
@@ -271,6 +271,7 @@ impl Engine {
         stats.oldest_sample_ms = range.map(|range| range.min_ms().max(self.retention_cut_ms()));
         stats.newest_sample_ms = range.map(|range| range.max_ms());
         stats.partitions = snapshot.partitions.len() as u64;
+        stats.tombstones = snapshot.tombstones.len() as u64;
         for part in snapshot.parts() {
             stats.parts += 1;
             stats.parts_bytes += part.summary().bytes;

@@ -141,6 +141,7 @@ impl Engine {
         self.sink.metadata.save(self.fs.as_ref(), &self.dir)?;
         self.sink.exemplars.expire(self.disposable_before_ms());
         self.sink.exemplars.save(self.fs.as_ref())?;
+        self.save_tombstones(false)?;
         if let Some((_, last)) = sequences {
             self.wal.drop_through(last)?;
         }

@@ -9,7 +9,7 @@ use super::engine::{Engine, millis};
 use super::flush::Files;
 use crate::Result;
 use crate::catalog::Snapshot;
-use crate::compaction::{self, MergeOptions, MergeTask};
+use crate::compaction::{self, MergeOptions, MergeTask, Packing};
 use crate::head::BatchRows;
 use crate::part::Part;
 use crate::partition::Partition;
@@ -61,31 +61,41 @@ impl Engine {
     fn merge(&self, partition: Partition, parts: &[Arc<Part>], task: &MergeTask) -> Result<()> {
         let is_input = |part: &&Arc<Part>| task.inputs.contains(&part.summary().path);
         let inputs: Vec<Arc<Part>> = parts.iter().filter(is_input).cloned().collect();
+        self.replace_by_merge(partition, &inputs, task.level, task.packing)
+    }
+
+    /// Puts one part in the place of `inputs`, without what retention or a deletion does not keep. Called with
+    /// `maintenance` held.
+    pub(super) fn replace_by_merge(
+        &self,
+        partition: Partition,
+        inputs: &[Arc<Part>],
+        level: u8,
+        packing: Packing,
+    ) -> Result<()> {
         let options = MergeOptions {
-            level: task.level,
+            level,
             min_ms: self.disposable_before_ms(),
-            packing: task.packing,
+            packing,
         };
+        let tombstones = self.sink.catalog.snapshot().tombstones.clone();
         // The lock is not held while the merge runs: flushes go on, and add parts that come after the inputs.
-        let place = self
-            .files
-            .lock()
-            .partitions
-            .place_for(partition, task.level)?;
-        let merged = compaction::merge(
+        let place = self.files.lock().partitions.place_for(partition, level)?;
+        let merged = compaction::merge_without(
             self.fs.as_ref(),
             place.dir(),
             place.name(),
-            &inputs,
+            inputs,
             options,
+            &tombstones,
         )?;
         let mut files = self.files.lock();
         let part = files
             .partitions
-            .replace(partition, &inputs, merged.as_ref())?;
+            .replace(partition, inputs, merged.as_ref())?;
         self.sink
             .catalog
-            .edit(|snapshot| snapshot.replace_parts(partition, &inputs, part));
+            .edit(|snapshot| snapshot.replace_parts(partition, inputs, part));
         Ok(())
     }
 

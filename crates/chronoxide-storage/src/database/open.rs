@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use chronoxide_format::tombstones::Tombstone;
 use chronoxide_format::wal_record::{Batch, WalRecord};
 use chronoxide_model::{CanonicalKey, KeyEncoding, Labels};
 use parking_lot::{Mutex, RwLock};
@@ -17,7 +18,7 @@ use roaring::RoaringBitmap;
 
 use super::engine::{Backlog, Engine, LastWrite};
 use super::flush::Files;
-use super::sink::{Admitted, Sink};
+use super::sink::{Admitted, Change, Sink};
 use super::worker::Bell;
 use crate::catalog::Catalog;
 use crate::counters::Counters;
@@ -29,6 +30,7 @@ use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Registry};
 use crate::registry_log::RegistryLog;
+use crate::tombstones::TombstoneFile;
 use crate::wal::{Wal, WalOptions};
 use crate::{Clock, Error, Fs, Options, Result};
 
@@ -61,16 +63,23 @@ impl Engine {
         };
         let (partitions, found) = files.partitions()?;
         let (registry_log, mut series) = files.registry(data_dir.header.hash_seed)?;
+        let (tombstones, pending) = files.tombstones()?;
         let sink = Arc::new(Sink {
             catalog: Catalog::default(),
             metadata: MetadataStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
             exemplars: files.exemplars(&options)?,
+            tombstones,
             registry_log,
         });
-        sink.catalog.edit(|snapshot| snapshot.partitions = found);
+        let deleted = pending.iter().map(|tombstone| tombstone.seq).max();
         let seq_floor = partitions
             .wal_seq_max()
-            .max(sink.exemplars.found_sequence());
+            .max(sink.exemplars.found_sequence())
+            .max(deleted.unwrap_or(0));
+        sink.catalog.edit(|snapshot| {
+            snapshot.partitions = found;
+            snapshot.tombstones = pending;
+        });
         let wal = files.wal(&options, seq_floor, &sink, &mut series)?;
         let mut registry = series.registry;
         registry.free_all_but(&series.unknown);
@@ -116,6 +125,10 @@ impl Opening<'_> {
         Partitions::open(fs, quarantine, self.dir, self.salt)
     }
 
+    fn tombstones(&self) -> Result<(TombstoneFile, Vec<Arc<Tombstone>>)> {
+        TombstoneFile::open(self.fs.as_ref(), &self.quarantine, self.dir, self.salt)
+    }
+
     fn exemplars(&self, options: &Options) -> Result<ExemplarStore> {
         let limits = ExemplarLimits {
             bytes_max: options.exemplar_bytes_max,
@@ -151,7 +164,7 @@ impl Opening<'_> {
         seq_floor: u64,
         sink: &Arc<Sink>,
         series: &mut KnownSeries,
-    ) -> Result<Wal<Admitted>> {
+    ) -> Result<Wal<Change>> {
         let wal_options = WalOptions {
             durability: options.durability,
             salt: self.salt,
@@ -274,16 +287,19 @@ impl FoundSeries {
 
 impl KnownSeries {
     fn replay(&mut self, sink: &Sink, sequence: u64, record: WalRecord) {
-        if let WalRecord::Deletion(tombstone) = &record {
-            let exemplars = &sink.exemplars;
-            exemplars.delete(sequence, &tombstone.matchers, tombstone.range);
-        }
-        let WalRecord::Batch(mut batch) = record else {
-            tracing::error!(
-                sequence,
-                "the log holds a record of a kind that this version does not write; it is left out"
-            );
-            return;
+        let mut batch = match record {
+            WalRecord::Batch(batch) => batch,
+            WalRecord::Deletion(tombstone) => {
+                return sink.take(sequence, Change::Deletion(tombstone));
+            }
+            other => {
+                tracing::error!(
+                    sequence,
+                    record = ?std::mem::discriminant(&other),
+                    "the log holds a record of a kind that this version does not know; it is left out"
+                );
+                return;
+            }
         };
         self.resolve(&mut batch);
         if self.samples_without_series > 0 {
@@ -296,7 +312,7 @@ impl KnownSeries {
             batch,
             exemplar_series,
         };
-        sink.take(sequence, admitted);
+        sink.take(sequence, Change::Batch(admitted));
     }
 
     /// Brings the ids of a batch up to date, and leaves out samples of series that nobody knows.
@@ -362,7 +378,7 @@ impl KnownSeries {
 
     /// A series leaves the registry only when its samples are in parts, so that records may outlive it. But when the
     /// registry has lost series, the log may have the only copy of their samples, and no flush may remove it.
-    fn report_unknown(&self, wal: &Wal<Admitted>) {
+    fn report_unknown(&self, wal: &Wal<Change>) {
         let Some(sequence) = self.first_without_series else {
             return;
         };

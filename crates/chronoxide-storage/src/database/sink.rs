@@ -1,5 +1,6 @@
 //! Where the records of the write-ahead log take effect.
 
+use chronoxide_format::tombstones::Tombstone;
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::Labels;
 
@@ -8,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::exemplars::ExemplarStore;
 use crate::metadata::MetadataStore;
 use crate::registry_log::RegistryLog;
+use crate::tombstones::TombstoneFile;
 use crate::wal::GroupSink;
 
 /// What a batch changes once it is durable, and what must be durable before it.
@@ -16,10 +18,18 @@ pub(super) struct Sink {
     pub(super) catalog: Catalog,
     pub(super) metadata: MetadataStore,
     pub(super) exemplars: ExemplarStore,
+    pub(super) tombstones: TombstoneFile,
     pub(super) registry_log: RegistryLog,
 }
 
 /// What is committed to the log.
+#[derive(Debug)]
+pub(super) enum Change {
+    Batch(Admitted),
+    Deletion(Tombstone),
+}
+
+/// A batch of which everything may be stored.
 #[derive(Debug, Default)]
 pub(super) struct Admitted {
     pub(super) batch: Batch,
@@ -28,8 +38,30 @@ pub(super) struct Admitted {
 }
 
 impl Sink {
+    /// Lets a change take effect.
+    pub(super) fn take(&self, sequence: u64, change: Change) {
+        match change {
+            Change::Batch(admitted) => self.take_batch(sequence, admitted),
+            Change::Deletion(tombstone) => self.take_deletion(sequence, tombstone),
+        }
+    }
+
+    fn take_deletion(&self, sequence: u64, tombstone: Tombstone) {
+        let exemplars = &self.exemplars;
+        exemplars.delete(sequence, &tombstone.matchers, tombstone.range);
+        self.tombstones.note_change();
+        self.catalog.edit(|snapshot| {
+            snapshot.add_tombstone(Tombstone {
+                seq: sequence,
+                ..tombstone
+            });
+        });
+        // So that the log lets go of the record some time.
+        self.catalog.append(|rows| rows.note_sequence(sequence));
+    }
+
     /// Makes a batch visible. What it says of metrics comes first, for who finds a series asks next what it is.
-    pub(super) fn take(&self, sequence: u64, admitted: Admitted) {
+    fn take_batch(&self, sequence: u64, admitted: Admitted) {
         let Admitted {
             mut batch,
             exemplar_series,
@@ -48,7 +80,7 @@ impl Sink {
     }
 }
 
-impl GroupSink<Admitted> for Sink {
+impl GroupSink<Change> for Sink {
     fn before_write(&self) -> Result<()> {
         self.registry_log.flush()
     }
@@ -57,9 +89,9 @@ impl GroupSink<Admitted> for Sink {
         self.registry_log.sync()
     }
 
-    fn apply(&self, group: &mut Vec<(u64, Admitted)>) {
-        for (sequence, admitted) in group.drain(..) {
-            self.take(sequence, admitted);
+    fn apply(&self, group: &mut Vec<(u64, Change)>) {
+        for (sequence, change) in group.drain(..) {
+            self.take(sequence, change);
         }
     }
 }

@@ -6,6 +6,7 @@ mod checks;
 mod concurrency;
 mod crash;
 mod damage;
+mod deletes;
 mod exemplars;
 mod model;
 

@@ -72,6 +72,9 @@ const RETENTION_PAUSE: Duration = Duration::from_secs(3600);
 /// How often idle series are looked for.
 const EVICTION_INTERVAL: Duration = Duration::from_secs(300);
 
+/// How long the first deletion waits until parts are rid of what is deleted: more may follow, and merges may do it.
+const CLEANING_PAUSE: Duration = Duration::from_secs(3600);
+
 impl Workers {
     /// Starts the threads.
     pub(super) fn start(engine: &Arc<Engine>) -> Result<Self> {
@@ -130,6 +133,7 @@ fn run_flushes(engine: &Engine) {
 fn run_maintenance(engine: &Engine) {
     let mut retention_due = Instant::now();
     let mut eviction_due = Instant::now() + EVICTION_INTERVAL;
+    let mut cleaning_due = Instant::now() + CLEANING_PAUSE;
     let mut timeout = TICK;
     while engine.maintenance_bell.wait(timeout) {
         timeout = TICK;
@@ -150,6 +154,13 @@ fn run_maintenance(engine: &Engine) {
             eviction_due = now + EVICTION_INTERVAL;
         }
         outcome = outcome.and(engine.compact(|| engine.maintenance_bell.is_over()));
+        outcome = outcome.and(engine.forget_tombstones());
+        if !engine.has_tombstones() {
+            cleaning_due = now + CLEANING_PAUSE;
+        } else if now >= cleaning_due {
+            outcome = outcome.and(engine.clean_tombstones(|| engine.maintenance_bell.is_over()));
+            cleaning_due = now + CLEANING_PAUSE;
+        }
         if let Err(error) = outcome {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

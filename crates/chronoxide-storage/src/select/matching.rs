@@ -1,6 +1,6 @@
 //! Which series satisfy matchers, in the head and in the parts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chronoxide_model::{Labels, Matcher, TimeRange};
@@ -12,6 +12,7 @@ use crate::catalog::{Catalog, Snapshot};
 use crate::head::{BatchRows, HeadBatch, Mark};
 use crate::part::Part;
 use crate::registry::{OrderCache, Registry};
+use crate::tombstones::{concerning, covers, hidden_times};
 
 /// What a selection reads from.
 #[derive(Debug)]
@@ -47,7 +48,64 @@ impl View<'_> {
             }
         }
         found.append(&mut in_head);
-        Ok(Selection::new(self.range, sources, found))
+        let hidden = self.hide(&snapshot, &sources, &mut found);
+        Ok(Selection::new(self.range, sources, hidden, found))
+    }
+
+    /// Takes places out of which nothing is left to read, and finds the times deleted in the others.
+    fn hide(
+        &self,
+        snapshot: &Snapshot,
+        sources: &Sources,
+        found: &mut Vec<(Labels, Place)>,
+    ) -> BTreeMap<Place, Vec<TimeRange>> {
+        let mut hidden = BTreeMap::new();
+        if snapshot.tombstones.is_empty() {
+            return hidden;
+        }
+        let concerned = |(seq_max, range): (u64, TimeRange)| {
+            let range = range.intersection(&self.range).unwrap_or(self.range);
+            (range, concerning(&snapshot.tombstones, seq_max, range))
+        };
+        let parts: Vec<_> = sources
+            .parts
+            .iter()
+            .map(|part| concerned(reach_of_part(part)))
+            .collect();
+        let batches = sources
+            .batches
+            .iter()
+            .map(|(batch, _)| batch.read(reach_of_batch));
+        let batches: Vec<_> = batches.map(concerned).collect();
+        found.retain(|(labels, place)| {
+            let (range, tombstones) = match place {
+                Place::Part(index, _) => &parts[*index as usize],
+                Place::Head(index, _) => &batches[*index as usize],
+            };
+            let times = hidden_times(tombstones, labels);
+            let is_gone = covers(&times, *range);
+            if !is_gone && !times.is_empty() {
+                hidden.insert(*place, times);
+            }
+            !is_gone
+        });
+        hidden
+    }
+
+    /// Whether anything in the range may be deleted.
+    fn has_hidden(&self) -> bool {
+        let snapshot = self.catalog.snapshot();
+        if snapshot.tombstones.is_empty() {
+            return false;
+        }
+        let parts = self.parts(&snapshot);
+        let batches = self.batches(&snapshot);
+        let batches = batches.iter().map(|(batch, _)| batch.read(reach_of_batch));
+        let mut reaches = parts.iter().map(|part| reach_of_part(part)).chain(batches);
+        reaches.any(|(seq_max, range)| {
+            let range = range.intersection(&self.range).unwrap_or(self.range);
+            !concerning(&snapshot.tombstones, seq_max, range).is_empty()
+        })
     }
 
     /// The parts that may have samples in the range, oldest write first.
@@ -111,6 +169,12 @@ impl View<'_> {
     /// Names of labels among the matching series, sorted.
     pub(crate) fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
+        if self.has_hidden() {
+            for labels in self.select(matchers)?.labels() {
+                names.extend(labels.iter().map(|(name, _)| name.to_owned()));
+            }
+            return Ok(names.into_iter().collect());
+        }
         let snapshot = self.with_head_series(matchers, |registry, has| {
             let owned = registry.label_names(has).into_iter().map(str::to_owned);
             names.extend(owned);
@@ -124,6 +188,12 @@ impl View<'_> {
     /// Values of label `name` among the matching series, sorted.
     pub(crate) fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>> {
         let mut values = BTreeSet::new();
+        if self.has_hidden() {
+            for labels in self.select(matchers)?.labels() {
+                values.extend(labels.get(name).map(str::to_owned));
+            }
+            return Ok(values.into_iter().collect());
+        }
         let snapshot = self.with_head_series(matchers, |registry, has| {
             let owned = registry
                 .label_values(name, has)
@@ -164,4 +234,16 @@ impl View<'_> {
         drop(registry);
         snapshot
     }
+}
+
+/// The highest log record of a part, and the times it covers.
+fn reach_of_part(part: &Arc<Part>) -> (u64, TimeRange) {
+    let summary = part.summary();
+    (summary.header.wal_seq_max, summary.range)
+}
+
+/// The same of a batch; of an empty one nothing can be hidden.
+fn reach_of_batch(rows: &BatchRows) -> (u64, TimeRange) {
+    let seq_max = rows.sequences().map_or(u64::MAX, |(_, seq_max)| seq_max);
+    (seq_max, rows.time_range().unwrap_or(TimeRange::ALL))
 }

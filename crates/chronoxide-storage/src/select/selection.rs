@@ -1,5 +1,6 @@
 //! The series of one selection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chronoxide_model::{Labels, Sample, SampleColumns, SeriesSet, SourceError, TimeRange};
@@ -8,6 +9,7 @@ use super::Overlay;
 use crate::Result;
 use crate::head::{HeadBatch, Mark};
 use crate::part::Part;
+use crate::tombstones::remove_hidden;
 
 /// The series that satisfy a selection, in label order, as they were when it was made.
 ///
@@ -20,6 +22,8 @@ pub struct Selection {
     /// Where the series' samples are; an entry owns a stretch, oldest write first.
     places: Vec<Place>,
     sources: Sources,
+    /// Times deleted of a series in one place, by place.
+    hidden: BTreeMap<Place, Vec<TimeRange>>,
 }
 
 /// What a selection keeps alive as long as it lives.
@@ -54,7 +58,12 @@ pub struct Series {
 
 impl Selection {
     /// Groups `found` by labels. A series' places must be given from the oldest write to the newest.
-    pub(super) fn new(range: TimeRange, sources: Sources, mut found: Vec<(Labels, Place)>) -> Self {
+    pub(super) fn new(
+        range: TimeRange,
+        sources: Sources,
+        hidden: BTreeMap<Place, Vec<TimeRange>>,
+        mut found: Vec<(Labels, Place)>,
+    ) -> Self {
         // Each source comes sorted, so that this merges runs; it is stable, so that places keep their order.
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let mut entries: Vec<Entry> = Vec::new();
@@ -76,6 +85,7 @@ impl Selection {
             entries,
             places,
             sources,
+            hidden,
         }
     }
 
@@ -89,6 +99,7 @@ impl Selection {
                 parts: Vec::new(),
                 batches: Vec::new(),
             },
+            hidden: BTreeMap::new(),
         }
     }
 
@@ -117,14 +128,17 @@ impl Selection {
     ) -> Result<()> {
         match place {
             Place::Part(part, rank) => {
-                self.sources.parts[part as usize].read(rank, self.range, columns)
+                self.sources.parts[part as usize].read(rank, self.range, columns)?;
             }
             Place::Head(batch, sid) => {
                 let (batch, mark) = &self.sources.batches[batch as usize];
                 batch.read(|rows| rows.read_series(sid, self.range, *mark, indexes, columns));
-                Ok(())
             }
         }
+        if let Some(hidden) = self.hidden.get(&place) {
+            remove_hidden(columns, hidden);
+        }
+        Ok(())
     }
 }
 

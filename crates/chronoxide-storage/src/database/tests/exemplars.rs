@@ -234,7 +234,9 @@ fn check(place: &Place, run: &Run, what: &str) {
         let missing: Vec<_> = run.acknowledged.difference(&found).collect();
         assert!(missing.is_empty(), "{what}: {missing:?} is missing");
         assert!(
-            place.files(|path| path.contains(".corrupt-")).is_empty(),
+            place
+                .files(|path| path.contains("EXEMPLARS.corrupt-"))
+                .is_empty(),
             "{what}"
         );
         db.flush()

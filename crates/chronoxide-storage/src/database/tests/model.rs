@@ -115,6 +115,32 @@ impl Run {
         self.forget_expired();
     }
 
+    fn delete(&mut self) {
+        let job = self.rng.random_range(0..4_u32).to_string();
+        let instance = self.rng.random_range(0..6_u32).to_string();
+        let (one, other) = (self.time(), self.time());
+        let range = TimeRange::new(one.min(other), one.max(other)).expect("it is not reversed");
+        let mut selectors = vec![vec![Matcher::equal("job", &*job)]];
+        if self.rng.random_bool(0.7) {
+            selectors[0].push(Matcher::not_equal("instance", &*instance));
+        } else {
+            selectors.push(vec![Matcher::equal("instance", &*instance)]);
+        }
+        let is_selected = |set: &Labels| {
+            let matches =
+                |matcher: &Matcher| matcher.matches(set.get(matcher.name()).unwrap_or_default());
+            selectors
+                .iter()
+                .any(|matchers| matchers.iter().all(matches))
+        };
+        for (_, samples) in self.model.iter_mut().filter(|(set, _)| is_selected(set)) {
+            samples.retain(|time, _| !range.contains(*time));
+        }
+        self.model.retain(|_, samples| !samples.is_empty());
+        let deleted = self.db().delete_series(&selectors, range);
+        deleted.expect("the disk works");
+    }
+
     fn value(&mut self) -> f64 {
         match self.rng.random_range(0..12) {
             0 => STALE_MARKER,
@@ -192,6 +218,14 @@ impl Run {
                 self.forget_expired();
                 self.db().enforce_retention().expect("the disk works");
                 "advance the clock"
+            }
+            5 => {
+                self.delete();
+                "delete"
+            }
+            6 if self.rng.random_bool(0.3) => {
+                self.db().clean_tombstones().expect("the disk works");
+                "clean"
             }
             _ => {
                 self.write();
