@@ -125,7 +125,8 @@ impl Engine {
                 what: "batch",
                 reason: error.to_string(),
             })?;
-        self.wal.commit(payload, Change::Batch(admitted))?;
+        self.wal
+            .commit(payload, Change::Batch(Box::new(admitted)))?;
         self.last_write.note();
         self.freeze_if_full();
         Ok(outcome)

@@ -312,7 +312,7 @@ impl KnownSeries {
             batch,
             exemplar_series,
         };
-        sink.take(sequence, Change::Batch(admitted));
+        sink.take(sequence, Change::Batch(Box::new(admitted)));
     }
 
     /// Brings the ids of a batch up to date, and leaves out samples of series that nobody knows.

@@ -25,7 +25,7 @@ pub(super) struct Sink {
 /// What is committed to the log.
 #[derive(Debug)]
 pub(super) enum Change {
-    Batch(Admitted),
+    Batch(Box<Admitted>),
     Deletion(Tombstone),
 }
 
@@ -41,7 +41,7 @@ impl Sink {
     /// Lets a change take effect.
     pub(super) fn take(&self, sequence: u64, change: Change) {
         match change {
-            Change::Batch(admitted) => self.take_batch(sequence, admitted),
+            Change::Batch(admitted) => self.take_batch(sequence, *admitted),
             Change::Deletion(tombstone) => self.take_deletion(sequence, tombstone),
         }
     }

@@ -101,7 +101,7 @@ impl View<'_> {
         let parts = self.parts(&snapshot);
         let batches = self.batches(&snapshot);
         let batches = batches.iter().map(|(batch, _)| batch.read(reach_of_batch));
-        let mut reaches = parts.iter().map(|part| reach_of_part(part)).chain(batches);
+        let mut reaches = parts.iter().map(reach_of_part).chain(batches);
         reaches.any(|(seq_max, range)| {
             let range = range.intersection(&self.range).unwrap_or(self.range);
             !concerning(&snapshot.tombstones, seq_max, range).is_empty()

@@ -218,7 +218,11 @@ fn cleaning_sets_space_free_and_touches_only_parts_with_deleted_samples() {
     assert!(after.1.iter().all(|path| before.1.contains(path)));
     assert_eq!(read_floats(&db).len(), 1);
     db.abandon();
-    assert_eq!(place.open(Options::default()).stats().tombstones, 0);
+    // The log may hand out the deletion again, which hides nothing any more.
+    let db = place.open(Options::default());
+    assert_eq!(read_floats(&db).len(), 1);
+    db.clean_tombstones().unwrap();
+    assert_eq!((db.stats().tombstones, paths()), (0, after.1));
 }
 
 #[test]
@@ -328,7 +332,7 @@ impl Run {
     }
 
     /// Runs on a fresh disk; `prepare` sets up what goes wrong.
-    fn run(seed: u64, prepare: impl FnOnce(&SimFs)) -> (Place, Self) {
+    fn of_seed(seed: u64, prepare: impl FnOnce(&SimFs)) -> (Place, Self) {
         let place = Place::with_seed(seed);
         let mut run = Self {
             rng: StdRng::seed_from_u64(seed),
@@ -450,9 +454,9 @@ impl Run {
 #[test]
 fn no_power_cut_undoes_a_deletion_or_deletes_more() {
     for seed in 1..=4 {
-        let operations = Run::run(seed, |_| {}).0.disk.operation_count();
+        let operations = Run::of_seed(seed, |_| {}).0.disk.operation_count();
         for cut in 0..operations {
-            let (place, run) = Run::run(seed, |disk| disk.cut_power_at(cut));
+            let (place, run) = Run::of_seed(seed, |disk| disk.cut_power_at(cut));
             place.disk.power_cut();
             run.check(
                 &place,
@@ -469,9 +473,9 @@ fn no_failed_operation_undoes_a_deletion_or_deletes_more() {
         (6, SimFault::NoSpace),
         (7, SimFault::ShortWrite),
     ] {
-        let operations = Run::run(seed, |_| {}).0.disk.operation_count();
+        let operations = Run::of_seed(seed, |_| {}).0.disk.operation_count();
         for at in 0..operations {
-            let (place, run) = Run::run(seed, |disk| disk.fail_at(at, fault, false));
+            let (place, run) = Run::of_seed(seed, |disk| disk.fail_at(at, fault, false));
             place.disk.clear_faults();
             place.disk.power_cut();
             run.check(
