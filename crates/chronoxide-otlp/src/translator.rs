@@ -35,6 +35,8 @@ pub(crate) struct Translator<'o> {
     pub(crate) metric: MetricState,
     /// What series keys of the current metric begin with, where points go by their attributes.
     key_head: KeyHead,
+    /// Whether `key_head` holds for the next metric, too.
+    key_head_holds: bool,
     /// Attributes of the current point as its series keys have them.
     attributes: Vec<u8>,
     /// Whether the current point goes by its attributes and not by `labels`.
@@ -116,6 +118,7 @@ impl<'o> Translator<'o> {
             scope_refusal: None,
             metric: MetricState::default(),
             key_head: KeyHead::default(),
+            key_head_holds: false,
             attributes: Vec::new(),
             by_attributes: false,
             labels: LabelSet::default(),
@@ -144,12 +147,14 @@ impl<'o> Translator<'o> {
     pub(crate) fn begin_resource(&mut self, attributes: &mut [Attribute<'_>]) {
         let (resource, dropped) = Resource::new(attributes, self.options, &self.namer);
         self.resource = resource;
+        self.key_head_holds = false;
         self.report.attributes_dropped += dropped;
     }
 
     pub(crate) fn begin_scope(&mut self, scope: &mut Scope<'_, '_>) {
         self.scope.clear();
         self.scope_refusal = None;
+        self.key_head_holds = false;
         if !self.options.scope_labels || scope.name.is_empty() {
             return;
         }
@@ -213,8 +218,12 @@ impl<'o> Translator<'o> {
         self.begin_keys();
     }
 
-    /// Makes what the keys of the metric's series begin with.
+    /// Makes what the keys of the metric's series begin with, which mostly is the same for all of a scope.
     fn begin_keys(&mut self) {
+        if self.key_head_holds {
+            return;
+        }
+        self.key_head_holds = !self.options.type_and_unit_labels;
         let metric_type = self.type_label().map(|value| ("__type__", value));
         let unit = Some(("__unit__", self.metric.unit_label.as_str()));
         let unit = unit.filter(|(_, unit)| !unit.is_empty());

@@ -12,7 +12,7 @@ use chronoxide_protobuf::{Reader, WireType};
 use crate::Result;
 use crate::translator::Translator;
 use crate::view::{Attribute, ExemplarView, Metric, MetricKind, Scope, Temporality, Value};
-use attribute::read_attribute;
+use attribute::{read_attribute, read_plain};
 
 /// Shows all of the request `body` to `translator`.
 ///
@@ -72,7 +72,7 @@ impl<'a> Walk<'a> {
         };
         while let Some(field) = message.field(kinds)? {
             match field {
-                1 => self.attribute(message.message("KeyValue")?)?,
+                1 => self.attribute(&mut message)?,
                 2 => message.skip(WireType::Varint)?,
                 _ => message.skip(WireType::Bytes)?,
             }
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
             match field {
                 1 => *name = message.text()?,
                 2 => *version = message.text()?,
-                3 => self.attribute(message.message("KeyValue")?)?,
+                3 => self.attribute(&mut message)?,
                 _ => message.skip(WireType::Varint)?,
             }
         }
@@ -160,9 +160,17 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Reads an attribute; those past what the translator takes are read and left out.
-    fn attribute(&mut self, message: Reader<'a>) -> Result<()> {
-        let attribute = read_attribute(message)?;
+    /// Reads a field that is an attribute; those past what the translator takes are read and left out.
+    #[inline]
+    fn attribute(&mut self, message: &mut Reader<'a>) -> Result<()> {
+        let mut ahead = message.clone();
+        let attribute = match read_plain(ahead.bytes()?) {
+            Some(attribute) => {
+                *message = ahead;
+                attribute
+            }
+            None => read_attribute(message.message("KeyValue")?)?,
+        };
         if self.attributes.len() <= crate::resource::ATTRIBUTES_MAX {
             self.attributes.push(attribute);
         }

@@ -17,6 +17,35 @@ pub(super) fn read_attribute<'a>(message: Reader<'a>) -> Result<Attribute<'a>> {
     read_entry(message, 0, &mut 0)
 }
 
+/// Reads a `KeyValue` of the shape that nearly all have: a short key, then a short text, a small integer or a bool, and
+/// nothing else; `None` for all others, the malformed among them.
+#[inline]
+pub(super) fn read_plain(message: &[u8]) -> Option<Attribute<'_>> {
+    let [0x0a, key_length @ 0..0x80, rest @ ..] = message else {
+        return None;
+    };
+    let (key, rest) = rest.split_at_checked(usize::from(*key_length))?;
+    let [0x12, value_length @ 0..0x80, value @ ..] = rest else {
+        return None;
+    };
+    if usize::from(*value_length) != value.len() {
+        return None;
+    }
+    let value = match value {
+        [0x0a, length @ 0..0x80, text @ ..] if usize::from(*length) == text.len() => {
+            Value::Text(std::str::from_utf8(text).ok()?)
+        }
+        [0x10, value @ 0..=1] => Value::Bool(*value == 1),
+        [0x18, value @ 0..0x80] => Value::Integer(i64::from(*value)),
+        [0x18, low @ 0x80..=0xff, high @ 0..0x80] => {
+            Value::Integer(i64::from(low & 0x7f) | i64::from(*high) << 7)
+        }
+        _ => return None,
+    };
+    let key = std::str::from_utf8(key).ok()?;
+    Some(Attribute { key, value })
+}
+
 #[inline]
 fn read_entry<'a>(
     mut message: Reader<'a>,
@@ -118,4 +147,46 @@ fn read_nested<'a>(
         read(message.message("value")?, depth + 1, nested)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_reads_what_the_long_way_reads() {
+        let mut read = 0;
+        for key in ["", "http.route", "\u{e9}"] {
+            for value in [
+                &b"\x0a\x00"[..],
+                b"\x0a\x03abc",
+                b"\x0a\x02\xc3\xa9",
+                b"\x0a\x01\xff",
+                b"\x0a\x02a",
+                b"\x10\x00",
+                b"\x10\x01",
+                b"\x10\x02",
+                b"\x18\x7f",
+                b"\x18\xbb\x03",
+                b"\x18\xff\x7f",
+                b"\x18\x80\x80\x01",
+                b"\x18\x01\x18\x02",
+                b"",
+            ] {
+                let mut message = vec![0x0a, key.len() as u8];
+                message.extend_from_slice(key.as_bytes());
+                message.extend_from_slice(&[0x12, value.len() as u8]);
+                message.extend_from_slice(value);
+                for end in 0..=message.len() {
+                    let message = &message[..end];
+                    if let Some(plain) = read_plain(message) {
+                        let long = read_attribute(Reader::new(message, "KeyValue"));
+                        assert_eq!(long.ok(), Some(plain), "{message:?}");
+                        read += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(read, 3 * 8, "texts, bools and small integers");
+    }
 }

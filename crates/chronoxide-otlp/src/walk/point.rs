@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
             2 => head.start_ns = message.fixed64()?,
             3 => head.time_ns = message.fixed64()?,
             field if field == layout.flags => head.flags = message.varint()? as u32,
-            field if field == layout.attributes => self.attribute(message.message("KeyValue")?)?,
+            field if field == layout.attributes => self.attribute(message)?,
             _ => {
                 let exemplar = read_exemplar(message.message("Exemplar")?)?;
                 if self.exemplars.len() < EXEMPLARS_MAX {
