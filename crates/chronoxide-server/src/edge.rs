@@ -16,11 +16,73 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use http_body_util::BodyExt as _;
 
+use crate::config::Origins;
 use crate::error::ApiError;
 use crate::state::ServerState;
 
 /// Answers shorter than this are not worth compressing.
 const COMPRESSED_BYTES_MIN: usize = 1024;
+
+/// Refuses requests that need the data directory while it is not open.
+pub(crate) async fn only_when_ready(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match state.ready_database() {
+        Ok(_) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Cuts `prefix` off the paths of requests; what does not lie below it is not found.
+pub(crate) async fn below(
+    State(prefix): State<Arc<str>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let uri = request.uri();
+    let Some(rest) = uri.path().strip_prefix(&*prefix) else {
+        return if uri.path() == "/" {
+            redirect(&prefix)
+        } else {
+            not_found()
+        };
+    };
+    if rest.is_empty() {
+        return redirect(&prefix);
+    }
+    if !rest.starts_with('/') {
+        return not_found();
+    }
+    let target = match uri.query() {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    let Ok(target) = target.parse() else {
+        return ApiError::bad_data("the path is malformed").into_response();
+    };
+    *request.uri_mut() = target;
+    next.run(request).await
+}
+
+fn redirect(prefix: &str) -> Response {
+    match HeaderValue::try_from(format!("{prefix}/")) {
+        Ok(location) => (StatusCode::FOUND, [(header::LOCATION, location)]).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The answer that clients look for where there is nothing.
+pub(crate) fn not_found() -> Response {
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    (
+        StatusCode::NOT_FOUND,
+        [(header::CONTENT_TYPE, text)],
+        "404 page not found\n",
+    )
+        .into_response()
+}
 
 /// Passes `request` on and finishes its answer.
 pub(crate) async fn exchange(
@@ -35,7 +97,7 @@ pub(crate) async fn exchange(
         .map_or("other", MatchedPath::as_str)
         .to_owned();
     let encoding = Encoding::accepted(request.headers());
-    let has_origin = request.headers().contains_key(header::ORIGIN);
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let response = if request.method() == Method::OPTIONS && is_api(request.uri().path()) {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -47,7 +109,8 @@ pub(crate) async fn exchange(
             })
     };
     let mut response = compress(response, encoding).await;
-    finish_headers(response.headers_mut(), has_origin);
+    let allowed = origin.and_then(|origin| allowed_origin(&state.config.cors_origins, &origin));
+    finish_headers(response.headers_mut(), allowed);
     state
         .metrics
         .requests
@@ -67,17 +130,29 @@ fn is_api(path: &str) -> bool {
     path.starts_with("/api/v1") && !path.starts_with("/api/v1/otlp")
 }
 
-fn finish_headers(headers: &mut HeaderMap, has_origin: bool) {
+/// What a page from `origin` is told about who may read the answer.
+fn allowed_origin(allowed: &Origins, origin: &HeaderValue) -> Option<HeaderValue> {
+    if allowed.are_all() {
+        return Some(HeaderValue::from_static("*"));
+    }
+    let is_allowed = allowed.include(origin.to_str().ok()?);
+    is_allowed.then(|| origin.clone())
+}
+
+fn finish_headers(headers: &mut HeaderMap, allowed_origin: Option<HeaderValue>) {
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if !has_origin {
+    let Some(allowed_origin) = allowed_origin else {
         return;
-    }
+    };
+    // Endpoints that care more about who asks have said so by now.
+    headers
+        .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        .or_insert(allowed_origin);
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             "Accept, Authorization, Content-Type, Origin",
@@ -85,10 +160,9 @@ fn finish_headers(headers: &mut HeaderMap, has_origin: bool) {
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
     ] {
-        // Endpoints that care more about who asks have said so by now.
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        headers
+            .entry(name)
+            .or_insert_with(|| HeaderValue::from_static(value));
     }
 }
 
@@ -115,14 +189,14 @@ pub(crate) async fn catch_panic(
 
 /// How an answer may be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub(crate) enum Encoding {
     Gzip,
     Deflate,
 }
 
 impl Encoding {
     /// The first encoding of `Accept-Encoding` that is known here.
-    fn accepted(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Option<Self> {
         let values = headers
             .get_all(header::ACCEPT_ENCODING)
             .iter()
@@ -167,8 +241,15 @@ impl Encoding {
     }
 }
 
+/// Marks an answer that is compressed already, or sent while it is still being made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finished;
+
 async fn compress(response: Response, encoding: Option<Encoding>) -> Response {
     let (mut parts, body) = response.into_parts();
+    if parts.extensions.get::<Finished>().is_some() {
+        return Response::from_parts(parts, body);
+    }
     parts
         .headers
         .append(header::VARY, HeaderValue::from_static("Accept-Encoding"));

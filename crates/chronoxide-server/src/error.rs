@@ -87,6 +87,7 @@ enum ErrorKind {
     Canceled,
     Internal,
     Unavailable,
+    Disabled,
 }
 
 /// Longest error text that is answered, in bytes.
@@ -101,6 +102,11 @@ impl ApiError {
     /// The server failed.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
+    }
+
+    /// The server does not do this unless it is told to at its start.
+    pub(crate) fn disabled(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Disabled, message)
     }
 
     /// The request took or waited too long.
@@ -140,7 +146,8 @@ impl ApiError {
         &self.message
     }
 
-    const fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub(crate) const fn status(&self) -> StatusCode {
         match self.kind {
             ErrorKind::BadData => StatusCode::BAD_REQUEST,
             ErrorKind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
@@ -150,6 +157,7 @@ impl ApiError {
                 Ok(status) => status,
                 Err(_) => StatusCode::REQUEST_TIMEOUT,
             },
+            ErrorKind::Disabled => StatusCode::FORBIDDEN,
             ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -161,7 +169,7 @@ impl ApiError {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Canceled => "canceled",
             ErrorKind::Internal => "internal",
-            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Unavailable | ErrorKind::Disabled => "unavailable",
         }
     }
 }
@@ -238,6 +246,7 @@ mod tests {
             ),
             (ApiError::timeout("x"), 503, "timeout"),
             (ApiError::unavailable("x"), 503, "unavailable"),
+            (ApiError::disabled("x"), 403, "unavailable"),
             (ApiError::internal("x"), 500, "internal"),
         ] {
             assert_eq!((error.status().as_u16(), error.type_name()), (status, name));

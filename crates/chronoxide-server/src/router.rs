@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::watch;
 
-use crate::self_metrics::write_exposition;
+use crate::self_metrics::Exposition;
 use crate::state::ServerState;
 use crate::{api, edge, ingest, page};
 
 /// Everything the main port answers; streams end once `stopped` says so.
 pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -> Router {
     let endpoints = Router::new()
-        .nest("/api/v1", api::routes())
+        .nest("/api/v1", api::routes(&state))
+        .route("/federate", get(api::federate))
+        .route("/version", get(api::version))
+        .route("/-/reload", post(no_lifecycle).put(no_lifecycle))
+        .route("/-/quit", post(no_lifecycle).put(no_lifecycle))
         .route("/api/v1/write", post(ingest::write))
         .route("/api/v1/push", post(ingest::write))
         .route("/-/healthy", get(healthy))
@@ -28,7 +32,15 @@ pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -
         .nest("/prometheus", endpoints)
         .merge(page::routes())
         .merge(otlp_routes());
-    finish(router, state, stopped)
+    let prefix = state.config.route_prefix.clone();
+    let router = finish(router, state, stopped);
+    if prefix.is_empty() {
+        return router;
+    }
+    let prefix: Arc<str> = prefix.into();
+    Router::new()
+        .fallback_service(router)
+        .layer(middleware::from_fn_with_state(prefix, edge::below))
 }
 
 /// What the ports of OTLP answer: HTTP and gRPC both, as whoever mixes them up would like it.
@@ -96,8 +108,14 @@ fn text(status: StatusCode, text: &'static str) -> Response {
 }
 
 async fn not_found(request: Request) -> Response {
-    ingest::unknown_service(&request)
-        .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "404 page not found\n"))
+    ingest::unknown_service(&request).unwrap_or_else(edge::not_found)
+}
+
+async fn no_lifecycle() -> Response {
+    text(
+        StatusCode::FORBIDDEN,
+        "chronoxide is stopped by signals and reads its configuration at start; there is no lifecycle API\n",
+    )
 }
 
 async fn healthy() -> Response {
@@ -116,11 +134,12 @@ async fn ready(State(state): State<Arc<ServerState>>) -> Response {
     response
 }
 
-async fn metrics(State(state): State<Arc<ServerState>>) -> Response {
+async fn metrics(State(state): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
+    let exposition = Exposition::accepted(&headers);
     // Asking the disk for its free space may wait.
     let collected = tokio::task::spawn_blocking(move || {
         let stats = state.database().map(|database| database.stats());
-        write_exposition(&state.metrics.collect(stats.as_ref()))
+        exposition.write(&state.metrics.collect(stats.as_ref()))
     });
     let Ok(body) = collected.await else {
         return text(
@@ -128,6 +147,6 @@ async fn metrics(State(state): State<Arc<ServerState>>) -> Response {
             "metrics could not be collected\n",
         );
     };
-    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, text)], body).into_response()
+    let content_type = HeaderValue::from_static(exposition.content_type());
+    ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }

@@ -371,6 +371,10 @@ mod tests {
             ("/api/v1/query?query=1", 503),
             ("/api/v1/labels", 503),
             ("/api/v1/metadata", 503),
+            ("/api/v1/rules", 503),
+            ("/api/v1/status/flags", 503),
+            ("/federate", 503),
+            ("/api/v1/notifications", 200),
         ] {
             let answer = get(address, path);
             assert!(
@@ -380,7 +384,7 @@ mod tests {
             let retry = answer.contains("retry-after: ");
             assert_eq!(
                 retry,
-                status == 503 && path.starts_with("/api"),
+                status == 503 && path != "/-/ready",
                 "{path}: {answer}"
             );
         }

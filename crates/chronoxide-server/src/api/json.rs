@@ -101,11 +101,10 @@ pub(crate) fn success(notes: &Notes, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8
         out.push(b',');
         write_string(&mut out, name);
         out.push(b':');
-        write_list(
-            &mut out,
-            texts.iter().take(Notes::LISTED_MAX),
-            |out, text| write_string(out, text),
-        );
+        let omitted = texts.len().saturating_sub(Notes::LISTED_MAX);
+        let rest = (omitted > 0).then(|| format!("{omitted} more {name} omitted"));
+        let listed = texts.iter().take(Notes::LISTED_MAX).chain(&rest);
+        write_list(&mut out, listed, |out, text| write_string(out, text));
     }
     out.push(b'}');
     out
@@ -139,5 +138,6 @@ mod tests {
         let expected = r#"{"status":"success","data":{},"warnings":["results truncated due to limit"],"infos":["i","#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(text.matches("\"i\"").count(), 10);
+        assert!(text.ends_with(r#","2 more infos omitted"]}"#), "{text}");
     }
 }

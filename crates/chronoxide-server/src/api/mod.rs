@@ -1,6 +1,7 @@
 //! The Prometheus HTTP API.
 
 mod answer;
+mod federate;
 mod form;
 pub(crate) mod json;
 mod labels;
@@ -19,12 +20,27 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware;
 use axum::routing::get;
 
+use crate::edge;
 use crate::state::ServerState;
 
+pub(crate) use federate::federate;
+pub(crate) use status::version;
+
 /// The endpoints below `/api/v1`.
-pub(crate) fn routes() -> Router<Arc<ServerState>> {
+pub(crate) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
+    let only_when_ready = middleware::from_fn_with_state(Arc::clone(state), edge::only_when_ready);
+    data_routes()
+        .layer(only_when_ready)
+        .route("/status/walreplay", get(status::wal_replay))
+        .route("/notifications", get(status::notifications))
+        .route("/notifications/live", get(status::no_live_notifications))
+}
+
+/// The endpoints that answer only while the data directory is open.
+fn data_routes() -> Router<Arc<ServerState>> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
@@ -36,6 +52,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/parse_query", get(parse::parse).post(parse::parse))
         .route("/labels", get(labels::names).post(labels::names))
         .route("/label/{name}/values", get(labels::values))
+        .route("/label//values", get(labels::values))
         .route("/series", get(series::series).post(series::series))
         .route("/metadata", get(metadata::metadata))
         .route("/otlp/preview", get(otlp_names::preview))
@@ -49,5 +66,6 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/status/config", get(status::config))
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/active_queries", get(status::active_queries))
-        .route("/status/walreplay", get(status::wal_replay))
+        .route("/targets/metadata", get(rules::target_metadata))
+        .route("/scrape_pools", get(rules::scrape_pools))
 }

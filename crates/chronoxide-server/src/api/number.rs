@@ -51,6 +51,14 @@ pub(crate) fn write_scalar_timestamp(out: &mut Vec<u8>, timestamp_ms: i64) {
     }
 }
 
+/// Appends `number` in decimal, with its sign if it is negative.
+pub(crate) fn write_whole(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    write_unsigned(out, number.unsigned_abs());
+}
+
 /// Appends `number` in decimal.
 pub(crate) fn write_unsigned(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0_u8; 20];

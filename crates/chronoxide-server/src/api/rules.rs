@@ -3,11 +3,24 @@
 
 use axum::response::Response;
 
+use super::form::Form;
 use super::request::success_response;
+use crate::error::ApiError;
 
 /// `/rules`
-pub(crate) async fn rules() -> Response {
-    success_response(|out| out.extend_from_slice(br#"{"groups":[]}"#))
+pub(crate) async fn rules(form: Form) -> Result<Response, ApiError> {
+    match form.get("type") {
+        None | Some("alert" | "record") => {}
+        Some(other) => {
+            return Err(ApiError::bad_data(format!(
+                "invalid parameter \"type\": not supported value {other:?}"
+            )));
+        }
+    }
+    form.selectors()?;
+    Ok(success_response(|out| {
+        out.extend_from_slice(br#"{"groups":[]}"#)
+    }))
 }
 
 /// `/alerts`
@@ -29,4 +42,14 @@ pub(crate) async fn targets() -> Response {
             br#"{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}"#,
         );
     })
+}
+
+/// `/targets/metadata`: what is known of metrics is at `/metadata`, without the targets it came from.
+pub(crate) async fn target_metadata() -> Response {
+    success_response(|out| out.extend_from_slice(b"[]"))
+}
+
+/// `/scrape_pools`
+pub(crate) async fn scrape_pools() -> Response {
+    success_response(|out| out.extend_from_slice(br#"{"scrapePools":[]}"#))
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use chronoxide_model::{METRIC_NAME, TimeRange};
 use chronoxide_storage::Database;
@@ -11,7 +12,7 @@ use chronoxide_storage::Database;
 use super::form::Form;
 use super::json::{Notes, success, write_list, write_object, write_string};
 use super::number::{write_timestamp, write_unsigned};
-use super::request::{look_up, storage_failed, success_response};
+use super::request::{json_response, look_up, storage_failed, success_response};
 use super::rfc3339::format_rfc3339;
 use crate::active_queries::ActiveQuery;
 use crate::config::{format_byte_size, format_duration};
@@ -23,7 +24,18 @@ const PROMETHEUS_VERSION: &str = "3.5.0";
 
 /// `/status/buildinfo`
 pub(crate) async fn build_info() -> Response {
-    let members = [
+    success_response(|out| write_object(out, build_members(), write_string))
+}
+
+/// `/version`: the same without an envelope.
+pub(crate) async fn version() -> Response {
+    let mut out = Vec::new();
+    write_object(&mut out, build_members(), write_string);
+    json_response(out)
+}
+
+fn build_members() -> [(&'static str, &'static str); 7] {
+    [
         ("version", PROMETHEUS_VERSION),
         ("revision", ""),
         ("branch", ""),
@@ -31,8 +43,7 @@ pub(crate) async fn build_info() -> Response {
         ("buildDate", ""),
         ("goVersion", ""),
         ("chronoxideVersion", env!("CARGO_PKG_VERSION")),
-    ];
-    success_response(|out| write_object(out, members, write_string))
+    ]
 }
 
 /// `/status/runtimeinfo`
@@ -120,6 +131,16 @@ pub(crate) async fn wal_replay(State(state): State<Arc<ServerState>>) -> Respons
         out.extend_from_slice(current);
         out.push(b'}');
     })
+}
+
+/// `/notifications`: there is no state that is told this way.
+pub(crate) async fn notifications() -> Response {
+    success_response(|out| out.extend_from_slice(b"[]"))
+}
+
+/// `/notifications/live`: 204 tells a page not to wait for any.
+pub(crate) async fn no_live_notifications() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// `/status/active_queries`: what is being evaluated, the oldest first.

@@ -1,6 +1,7 @@
 //! Configuration: settings as typed, then checked.
 
 mod byte_size;
+mod door;
 mod duration;
 mod features;
 mod memory_budget;
@@ -21,6 +22,7 @@ pub(crate) use memory_budget::MemoryBudget;
 pub use origins::Origins;
 pub use settings::{CONFIG_FILE_VARIABLE, Setting, Settings};
 
+use door::parse_route_prefix;
 use features::parse_features;
 use settings::Named;
 
@@ -136,6 +138,10 @@ pub struct Config {
     pub connections_max: usize,
     /// How long shutdown waits for requests under way.
     pub shutdown_timeout: Duration,
+    /// Path below which everything is served, without a final slash; empty: the root.
+    pub route_prefix: String,
+    /// Origins whose pages may read answers.
+    pub cors_origins: Origins,
     /// Level of log lines.
     pub log_level: String,
     /// Shape of log lines.
@@ -287,6 +293,18 @@ impl Config {
             )?,
             connections_max: check(settings, "http.max-connections", POSITIVE, parse_positive)?,
             shutdown_timeout: check(settings, "http.shutdown-timeout", DURATION, parse_duration)?,
+            route_prefix: check(
+                settings,
+                "http.route-prefix",
+                "a path such as /metrics-store, or /",
+                parse_route_prefix,
+            )?,
+            cors_origins: check(
+                settings,
+                "http.cors-origins",
+                "origins such as https://grafana.example with commas between, or none",
+                Origins::parse,
+            )?,
             log_level: check(
                 settings,
                 "log.level",
@@ -444,6 +462,8 @@ mod tests {
             ("remote-write.size-limit", "5TiB"),
             ("self-metrics.interval", "10ms"),
             ("promql.enable", "everything"),
+            ("http.route-prefix", "a"),
+            ("http.cors-origins", "grafana.example"),
             ("log.level", "loud"),
             ("log.format", "xml"),
             ("storage.path", ""),

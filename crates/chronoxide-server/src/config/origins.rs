@@ -21,6 +21,11 @@ impl Origins {
         origins.collect::<Option<_>>().map(Self)
     }
 
+    /// Whether every origin is let in.
+    pub(crate) fn are_all(&self) -> bool {
+        self.0.iter().any(|pattern| pattern == "*")
+    }
+
     /// Whether `origin`, as a browser names it, is listed.
     pub(crate) fn include(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();

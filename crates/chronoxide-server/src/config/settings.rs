@@ -210,6 +210,18 @@ impl Setting {
             "info",
             "`error`, `warn`, `info`, `debug` or `trace`",
         ),
+        Self::new(
+            "http.route-prefix",
+            "PATH",
+            "/",
+            "Path below which everything is served, for reverse proxies that pass it on",
+        ),
+        Self::new(
+            "http.cors-origins",
+            "ORIGINS",
+            "*",
+            "Origins of web pages that may read answers, with commas between; `*` stands for any text; `none`: no page",
+        ),
         Self::new("log.format", "FORMAT", "text", "`text` or `json`"),
     ];
 

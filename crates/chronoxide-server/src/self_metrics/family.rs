@@ -1,8 +1,6 @@
-//! Metrics as collected: families of points, and their text form.
+//! Metrics as collected: families of points.
 
 use chronoxide_model::MetricType;
-
-use crate::api::number::write_value;
 
 /// One metric: its name, what it means, and its points of this moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,67 +62,5 @@ impl Family {
             labels,
             value,
         });
-    }
-}
-
-/// The text exposition format, version 0.0.4.
-pub(crate) fn write_exposition(families: &[Family]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(families.len() * 256);
-    for family in families.iter().filter(|family| !family.points.is_empty()) {
-        let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-        let kind = match family.metric_type {
-            MetricType::Unknown => "untyped",
-            known => known.as_str(),
-        };
-        out.extend_from_slice(
-            format!("# HELP {0} {help}\n# TYPE {0} {kind}\n", family.name).as_bytes(),
-        );
-        for point in &family.points {
-            write_point(&mut out, family.name, point);
-        }
-    }
-    out
-}
-
-fn write_point(out: &mut Vec<u8>, name: &str, point: &Point) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(point.suffix.as_bytes());
-    for (index, (label, value)) in point.labels.iter().enumerate() {
-        let escaped = value
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
-        let separator = if index == 0 { '{' } else { ',' };
-        out.extend_from_slice(format!("{separator}{label}=\"{escaped}\"").as_bytes());
-    }
-    if !point.labels.is_empty() {
-        out.push(b'}');
-    }
-    out.push(b' ');
-    write_value(out, point.value);
-    out.push(b'\n');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_text_form_escapes_and_names_types() {
-        let mut family = Family::new("a_total", MetricType::Counter, "Help with \\ and\nline.");
-        family.push(
-            vec![("path", "q\"\\\n".to_owned()), ("b", "1".to_owned())],
-            3.0,
-        );
-        let families = [
-            family,
-            Family::gauge("b", "B.", 0.5),
-            Family::new("none", MetricType::Gauge, "Empty."),
-        ];
-        assert_eq!(
-            String::from_utf8(write_exposition(&families)).unwrap(),
-            "# HELP a_total Help with \\\\ and\\nline.\n# TYPE a_total counter\n\
-             a_total{path=\"q\\\"\\\\\\n\",b=\"1\"} 3\n# HELP b B.\n# TYPE b gauge\nb 0.5\n"
-        );
     }
 }

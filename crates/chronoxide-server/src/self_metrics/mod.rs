@@ -1,5 +1,6 @@
 //! What the server counts about itself: shown at `/metrics`, and stored like any other series.
 
+mod exposition;
 mod family;
 mod instrument;
 mod process;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use chronoxide_model::{MetricType, WriteOutcome};
 use chronoxide_storage::{Stats, Timings};
 
-pub(crate) use family::{Family, write_exposition};
+pub(crate) use exposition::Exposition;
+pub(crate) use family::Family;
 pub(crate) use scraper::Scraper;
 
 use instrument::{Counter, DurationHistogram, Gauge, Labelled};

@@ -99,6 +99,33 @@ fn an_origin_is_answered_with_cors_headers() {
 }
 
 #[test]
+fn only_origins_that_match_are_told_that_they_may_read() {
+    let server =
+        Running::start_with(&[("http.cors-origins", "https://a.example,https://*.b.example")]);
+    let of = |origin: &str| {
+        let answer = server.get_with("/api/v1/rules", &[("origin", origin)]);
+        answer.header("access-control-allow-origin").to_owned()
+    };
+    assert_eq!(of("https://a.example"), "https://a.example");
+    assert_eq!(of("https://x.b.example"), "https://x.b.example");
+    assert_eq!(of("https://c.example"), "");
+    assert_eq!(of("https://a.example.evil"), "");
+    let server = Running::start_with(&[("http.cors-origins", "none")]);
+    let answer = server.get_with("/api/v1/rules", &[("origin", "https://a.example")]);
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn there_is_no_lifecycle_over_http() {
+    let server = Running::start();
+    for path in ["/-/reload", "/-/quit"] {
+        assert_eq!(server.post_form(path, "").status, 403, "{path}");
+        assert_eq!(server.get(path).status, 405, "{path}");
+    }
+}
+
+#[test]
 fn health_and_readiness_answer_get_and_head() {
     let server = Running::start();
     for prefix in ["", "/prometheus"] {

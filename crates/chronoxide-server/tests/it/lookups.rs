@@ -114,3 +114,16 @@ fn series_are_the_union_of_all_selectors() {
         2
     );
 }
+
+#[test]
+fn a_label_without_a_name_is_refused() {
+    let server = server();
+    for path in ["/api/v1/label//values", "/api/v1/label/U__/values"] {
+        let answer = server.get(path);
+        assert_eq!(
+            (answer.status, answer.error().0.as_str()),
+            (400, "bad_data"),
+            "{path}"
+        );
+    }
+}

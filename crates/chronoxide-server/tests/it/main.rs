@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod active_queries;
+mod federate;
 mod grpc;
 mod http;
 mod lookups;
 mod otlp;
 mod own_metrics;
+mod prefix;
 mod query;
 mod remote_write;
 mod running;
+mod sequences;
 mod status;
 mod wire;

@@ -119,3 +119,29 @@ fn syncs_of_the_log_and_their_time_rise_with_writes() {
         before = after;
     }
 }
+
+#[test]
+fn scrapers_that_prefer_open_metrics_get_it() {
+    let server = Running::start();
+    // What Prometheus sends.
+    let accept = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                  text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    server.query("1", now_ms());
+    let metrics = server.get_with("/metrics", &[("accept", accept)]);
+    assert_eq!(
+        metrics.header("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert!(metrics.body.ends_with("\n# EOF\n"));
+    for line in [
+        "# TYPE chronoxide_http_requests counter",
+        "chronoxide_http_requests_total{handler=\"/api/v1/query\",code=\"200\"} 1",
+        "# TYPE chronoxide_series gauge",
+    ] {
+        assert!(
+            metrics.body.lines().any(|found| found == line),
+            "{line}\n{}",
+            metrics.body
+        );
+    }
+}

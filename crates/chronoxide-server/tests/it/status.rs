@@ -36,6 +36,49 @@ fn rules_alerts_and_targets_are_empty() {
 }
 
 #[test]
+fn endpoints_without_content_are_empty_in_the_shape_that_pages_expect() {
+    let server = Running::start();
+    for (path, expected) in [
+        ("targets/metadata", json!([])),
+        ("scrape_pools", json!({"scrapePools": []})),
+        ("notifications", json!([])),
+        (
+            "targets",
+            json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}),
+        ),
+        (
+            "alertmanagers",
+            json!({"activeAlertmanagers": [], "droppedAlertmanagers": []}),
+        ),
+        (
+            "status/config",
+            json!({"yaml": "global:\n  external_labels: {}\n"}),
+        ),
+        (
+            "status/walreplay",
+            json!({"min": 0, "max": 1, "current": 1}),
+        ),
+    ] {
+        assert_eq!(
+            server.get(&format!("/api/v1/{path}")).data(),
+            expected,
+            "{path}"
+        );
+    }
+    assert_eq!(server.get("/api/v1/notifications/live").status, 204);
+    let version = server.get("/version").json();
+    assert_eq!(version, server.get("/api/v1/status/buildinfo").data());
+    let unknown = server.get("/api/v1/rules?type=page");
+    assert_eq!(
+        unknown.error(),
+        (
+            "bad_data".to_owned(),
+            "invalid parameter \"type\": not supported value \"page\"".to_owned()
+        )
+    );
+}
+
+#[test]
 fn flags_are_strings_under_their_dotted_names() {
     let server = Running::start_with(&[("query.lookback-delta", "3m")]);
     let data = server.get("/api/v1/status/flags").data();
