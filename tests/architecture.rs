@@ -30,6 +30,8 @@ const MAY_SEE: &[(&str, &[&str])] = &[
         "chronoxide-otlp",
         &["chronoxide-model", "chronoxide-protobuf"],
     ),
+    ("chronoxide-remote-read", &["chronoxide-model"]),
+    ("chronoxide-exposition", &["chronoxide-model"]),
     (
         "chronoxide-server",
         &[
@@ -38,6 +40,8 @@ const MAY_SEE: &[(&str, &[&str])] = &[
             "chronoxide-storage",
             "chronoxide-promql",
             "chronoxide-remote-write",
+            "chronoxide-remote-read",
+            "chronoxide-exposition",
             "chronoxide-otlp",
             "chronoxide",
         ],
@@ -80,6 +84,16 @@ const MUST_NOT_SEE: &[(&str, &[&str], &str)] = &[
         "chronoxide-protobuf",
         &["tokio", "prost"],
         "it knows bytes only, and no schema",
+    ),
+    (
+        "chronoxide-exposition",
+        &["tokio", "axum"],
+        "only the server owns sockets",
+    ),
+    (
+        "chronoxide-remote-read",
+        &["tokio", "axum"],
+        "only the server owns sockets",
     ),
     (
         "chronoxide-otlp",
