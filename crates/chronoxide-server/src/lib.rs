@@ -36,6 +36,7 @@ mod server;
 mod slow_query;
 mod stall;
 mod state;
+mod stream;
 
 pub use config::{
     CONFIG_FILE_VARIABLE, Config, ConfigError, DurabilityMode, LogFormat, Origins, Setting,

@@ -24,6 +24,12 @@ pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -
         .route("/-/quit", post(no_lifecycle).put(no_lifecycle))
         .route("/api/v1/write", post(ingest::write))
         .route("/api/v1/push", post(ingest::write))
+        .route("/api/v1/import", post(ingest::import_json))
+        .route("/api/v1/import/prometheus", post(ingest::import_text))
+        .route(
+            "/api/v1/import/prometheus/metrics/{*labels}",
+            post(ingest::import_text_labelled),
+        )
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics));

@@ -21,6 +21,12 @@ const QUEUE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a write waits for others to give memory back.
 const REQUEST_MEMORY_WAIT: Duration = Duration::from_secs(5);
 
+/// Exports and remote reads that may be under way at once; each holds the samples of one series.
+const STREAMS_MAX: usize = 10;
+
+/// Imports that may be under way at once; each holds a batch.
+const IMPORTS_MAX: usize = 4;
+
 /// Queries that may wait at once.
 const QUEUE_MAX: usize = 100;
 
@@ -43,6 +49,8 @@ pub(crate) struct ServerState {
     pub(crate) active_queries: ActiveQueries,
     queries: Arc<Semaphore>,
     queue: Semaphore,
+    streams: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
     /// Set when the data directory is open.
     database: OnceLock<Arc<Database>>,
     stopping: AtomicBool,
@@ -78,6 +86,8 @@ impl ServerState {
                 config.query_concurrency.min(Semaphore::MAX_PERMITS),
             )),
             queue: Semaphore::new(QUEUE_MAX),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             database: OnceLock::new(),
             stopping: AtomicBool::new(false),
             instance,
@@ -143,6 +153,16 @@ impl ServerState {
         unix_ms()
     }
 
+    /// Waits a while for the turn of an export or a remote read.
+    pub(crate) async fn stream_turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        turn(&self.streams, "exports and remote reads").await
+    }
+
+    /// Waits a while for the turn of an import.
+    pub(crate) async fn import_turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        turn(&self.imports, "imports").await
+    }
+
     /// Waits for the turn of a query, at most `timeout` and never long.
     pub(crate) async fn query_turn(&self, timeout: Duration) -> Result<QueryTurn, ApiError> {
         if let Ok(permit) = Arc::clone(&self.queries).try_acquire_owned() {
@@ -163,6 +183,17 @@ impl ServerState {
             Ok(Ok(permit)) => Ok(QueryTurn { _permit: permit }),
             _ => Err(ApiError::timeout("query timed out in query queue")),
         }
+    }
+}
+
+/// A permit of `places`, waited for a while.
+async fn turn(places: &Arc<Semaphore>, what: &str) -> Result<OwnedSemaphorePermit, ApiError> {
+    let waiting = Arc::clone(places).acquire_owned();
+    match tokio::time::timeout(QUEUE_WAIT_MAX, waiting).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(ApiError::unavailable(format!(
+            "too many {what} are under way; try again"
+        ))),
     }
 }
 

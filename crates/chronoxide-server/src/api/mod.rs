@@ -1,6 +1,7 @@
 //! The Prometheus HTTP API.
 
 mod answer;
+mod export;
 mod federate;
 mod form;
 pub(crate) mod json;
@@ -11,6 +12,7 @@ mod otlp_names;
 mod params;
 mod parse;
 mod query;
+mod remote_read;
 mod request;
 mod rfc3339;
 mod rules;
@@ -21,12 +23,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::edge;
 use crate::state::ServerState;
 
 pub(crate) use federate::federate;
+pub(crate) use form::Form;
 pub(crate) use status::version;
 
 /// The endpoints below `/api/v1`.
@@ -56,6 +59,8 @@ fn data_routes() -> Router<Arc<ServerState>> {
         .route("/series", get(series::series).post(series::series))
         .route("/metadata", get(metadata::metadata))
         .route("/otlp/preview", get(otlp_names::preview))
+        .route("/read", post(remote_read::read))
+        .route("/export", get(export::export).post(export::export))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
         .route("/alertmanagers", get(rules::alertmanagers))

@@ -1,5 +1,6 @@
 //! What the storing of a request shares among protocols: where it runs, and what is logged of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use chronoxide_model::WriteOutcome;
@@ -14,15 +15,22 @@ pub(super) async fn run<T: Send + 'static>(
 ) -> Option<T> {
     match tokio::task::spawn_blocking(store).await {
         Ok(stored) => Some(stored),
-        Err(error) if error.is_panic() => {
-            // Half a change may be in the engine's memory: what is on disk is sound, so start again from there.
-            tracing::error!(
-                "a write ended in a panic; the process ends so that nothing half-done is acknowledged"
-            );
-            std::process::abort();
-        }
+        Err(error) if error.is_panic() => end_process(),
         Err(_) => None,
     }
+}
+
+/// Runs `store` on this thread, which may block; a panic of it ends the process.
+pub(super) fn or_abort<T>(store: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(store)).unwrap_or_else(|_| end_process())
+}
+
+/// Half a change may be in the engine's memory: what is on disk is sound, so start again from there.
+fn end_process() -> ! {
+    tracing::error!(
+        "a write ended in a panic; the process ends so that nothing half-done is acknowledged"
+    );
+    std::process::abort()
 }
 
 /// Warns of samples that storage refused, now and then.

@@ -2,16 +2,19 @@
 //!
 //! `intake` is the way of a request of either protocol: `body` reads it, `encoding` decompresses it, `commit` stores it
 //! where waiting harms nobody, `error` says what went wrong. `remote_write` and `otlp` are what the protocols differ in.
+//! `import` reads text of any length, line by line.
 
 mod body;
 mod commit;
 mod encoding;
 mod error;
+mod import;
 mod intake;
 mod otlp;
 mod remote_write;
 
 pub(crate) use body::{BodyError, HeldMemory, RequestMemory, read};
+pub(crate) use import::{import_json, import_text, import_text_labelled};
 pub(crate) use otlp::{
     Health as GrpcHealth, Receiver as OtlpReceiver, grpc_routes, preflight as otlp_preflight,
     refuse_signal as refuse_otlp_signal, unknown_service, write as write_otlp,

@@ -1,0 +1,193 @@
+//! Remote read: other servers read samples through this one.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use chronoxide_model::{SampleColumns, SeriesSet};
+use chronoxide_remote_read::{Query, ResponseForm, SamplesAnswer, write_frames};
+use chronoxide_storage::Database;
+use tokio::runtime::Handle;
+
+use super::request::{blocking, storage_failed};
+use crate::edge::Finished;
+use crate::error::{ApiError, with_sources};
+use crate::ingest::{BodyError, HeldMemory, read as read_body};
+use crate::state::{CancelOnDrop, Deadline, ServerState};
+use crate::stream::{Pieces, StreamError, streamed};
+
+/// Bytes of a request, before and after decompression.
+const REQUEST_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of an answer that is made as a whole, before compression.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// Memory of such an answer is held in steps of this many bytes.
+const STEP_BYTES: usize = 1 << 20;
+
+/// `/read`
+pub(crate) async fn read(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let database = state.ready_database()?;
+    let mut held = HeldMemory::default();
+    let body = read_body(
+        request.into_body(),
+        REQUEST_BYTES_MAX,
+        &state.request_memory,
+        &mut held,
+    )
+    .await
+    .map_err(|error| match error {
+        BodyError::NoMemory => ApiError::unavailable(error.to_string()),
+        _ => ApiError::bad_data(error.to_string()),
+    })?;
+    let turn = state.stream_turn().await?;
+    let request = blocking(&state, move || {
+        let message = chronoxide_remote_write::decompress(&body, REQUEST_BYTES_MAX)
+            .map_err(|error| ApiError::bad_data(with_sources(&error)))?;
+        chronoxide_remote_read::decode(&message)
+            .map_err(|error| ApiError::bad_data(with_sources(&error)))
+    })
+    .await?;
+    match request.form {
+        ResponseForm::Samples => {
+            let _turn = turn;
+            samples(&state, database, request.queries).await
+        }
+        ResponseForm::StreamedChunks => {
+            let produce =
+                move |pieces: &mut Pieces| write_chunks(&database, &request.queries, pieces);
+            Ok(streamed(
+                &state,
+                turn,
+                "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse",
+                false,
+                produce,
+            ))
+        }
+    }
+}
+
+fn write_chunks(
+    database: &Database,
+    queries: &[Query],
+    pieces: &mut Pieces,
+) -> Result<(), StreamError> {
+    let mut columns = SampleColumns::default();
+    for (query_index, query) in queries.iter().enumerate() {
+        let selection = database
+            .select(&query.matchers, query.range)
+            .map_err(|error| StreamError::Failed(with_sources(&error)))?;
+        for index in 0..selection.len() {
+            selection
+                .read(index, &mut columns)
+                .map_err(|error| StreamError::Failed(with_sources(&*error)))?;
+            let labels = SeriesSet::labels(&selection, index);
+            write_frames(pieces.pending(), query_index, &labels, &columns);
+            pieces.send_full()?;
+        }
+    }
+    Ok(())
+}
+
+async fn samples(
+    state: &Arc<ServerState>,
+    database: Arc<Database>,
+    queries: Vec<Query>,
+) -> Result<Response, ApiError> {
+    let cancel = CancelOnDrop::default();
+    let mut collector = Collector {
+        state: Arc::clone(state),
+        runtime: Handle::current(),
+        held: HeldMemory::default(),
+        held_bytes: 0,
+        deadline: Deadline::new(state.config.query_timeout),
+        cancellation: cancel.0.clone(),
+        samples: 0,
+        answer: SamplesAnswer::new(),
+    };
+    let block = blocking(state, move || {
+        for query in &queries {
+            collector.collect(&database, query)?;
+        }
+        collector.finish()
+    })
+    .await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-protobuf"),
+        (header::CONTENT_ENCODING, "snappy"),
+    ]
+    .map(|(name, value)| (name, HeaderValue::from_static(value)));
+    let mut response = (headers, block).into_response();
+    response.extensions_mut().insert(Finished);
+    Ok(response)
+}
+
+/// Collects an answer as a whole, within bounds of memory and of time.
+struct Collector {
+    state: Arc<ServerState>,
+    runtime: Handle,
+    held: HeldMemory,
+    held_bytes: usize,
+    deadline: Deadline,
+    cancellation: chronoxide_promql::Cancellation,
+    samples: u64,
+    answer: SamplesAnswer,
+}
+
+impl Collector {
+    fn collect(&mut self, database: &Database, query: &Query) -> Result<(), ApiError> {
+        let selection = database
+            .select(&query.matchers, query.range)
+            .map_err(|error| storage_failed(&error))?;
+        let mut columns = SampleColumns::default();
+        for index in 0..selection.len() {
+            selection
+                .read(index, &mut columns)
+                .map_err(|error| ApiError::internal(with_sources(&*error)))?;
+            self.answer
+                .push_series(&SeriesSet::labels(&selection, index), &columns);
+            self.samples += columns.len() as u64;
+            self.check()?;
+        }
+        self.answer.finish_query();
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        let bytes = self.answer.len();
+        let samples_max = self.state.config.query_samples_max;
+        if self.samples > samples_max || bytes > ANSWER_BYTES_MAX {
+            return Err(ApiError::bad_data(format!(
+                "the answer would be larger than {samples_max} samples or {ANSWER_BYTES_MAX} bytes; ask for less, \
+                 or accept STREAMED_XOR_CHUNKS"
+            )));
+        }
+        if self.cancellation.is_cancelled() || self.deadline.left().is_zero() {
+            return Err(ApiError::timeout("the read timed out"));
+        }
+        if bytes > self.held_bytes {
+            let step = (bytes - self.held_bytes).max(STEP_BYTES);
+            // The answer is there twice while it is compressed.
+            self.runtime
+                .block_on(
+                    self.state
+                        .request_memory
+                        .hold(&mut self.held, 2 * step as u64),
+                )
+                .map_err(|error| ApiError::unavailable(error.to_string()))?;
+            self.held_bytes += step;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Vec<u8>, ApiError> {
+        self.state.metrics.query_samples.add(self.samples);
+        self.answer
+            .finish()
+            .map_err(|error| ApiError::bad_data(error.to_string()))
+    }
+}

@@ -1,0 +1,142 @@
+//! Answers that are sent while they are being made, so that one of any length takes little memory.
+
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::channel::{Channel, Sender};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::edge::Finished;
+use crate::state::ServerState;
+
+/// Bytes of one piece, roughly.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Pieces that wait for a slow client.
+const PIECES_MAX: usize = 4;
+
+/// Why an answer ends before it is complete.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    #[error("the client went away")]
+    Gone,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Where the bytes of an answer are put, on a thread that may block.
+pub(crate) struct Pieces {
+    sender: Sender<Bytes, StreamError>,
+    runtime: Handle,
+    pending: Vec<u8>,
+    gzip: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl Pieces {
+    /// Bytes that are to be sent; more are appended.
+    pub(crate) const fn pending(&mut self) -> &mut Vec<u8> {
+        &mut self.pending
+    }
+
+    /// Sends what is pending if it is worth sending; waits while the client is slow.
+    pub(crate) fn send_full(&mut self) -> Result<(), StreamError> {
+        if self.pending.len() < PIECE_BYTES {
+            return Ok(());
+        }
+        let plain = std::mem::take(&mut self.pending);
+        match &mut self.gzip {
+            None => self.send(plain),
+            Some(encoder) => {
+                encoder.write_all(&plain).map_err(compression_failed)?;
+                self.pending = plain;
+                self.pending.clear();
+                if encoder.get_ref().len() < PIECE_BYTES {
+                    return Ok(());
+                }
+                let compressed = std::mem::take(encoder.get_mut());
+                self.send(compressed)
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), StreamError> {
+        let plain = std::mem::take(&mut self.pending);
+        match self.gzip.take() {
+            None => self.send(plain),
+            Some(mut encoder) => {
+                encoder.write_all(&plain).map_err(compression_failed)?;
+                let rest = encoder.finish().map_err(compression_failed)?;
+                self.send(rest)
+            }
+        }
+    }
+
+    fn send(&mut self, piece: Vec<u8>) -> Result<(), StreamError> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.runtime
+            .block_on(self.sender.send_data(Bytes::from(piece)))
+            .map_err(|_| StreamError::Gone)
+    }
+}
+
+fn compression_failed(error: std::io::Error) -> StreamError {
+    StreamError::Failed(error.to_string())
+}
+
+/// An answer whose bytes `produce` makes on a thread that may block.
+///
+/// When it fails, the connection is cut, so that no client takes the beginning for the whole.
+pub(crate) fn streamed(
+    state: &Arc<ServerState>,
+    turn: OwnedSemaphorePermit,
+    content_type: &'static str,
+    gzip: bool,
+    produce: impl FnOnce(&mut Pieces) -> Result<(), StreamError> + Send + 'static,
+) -> Response {
+    let (sender, body) = Channel::new(PIECES_MAX);
+    let mut pieces = Pieces {
+        sender,
+        runtime: Handle::current(),
+        pending: Vec::new(),
+        gzip: gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast())),
+    };
+    let state = Arc::clone(state);
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let produced = catch_unwind(AssertUnwindSafe(|| {
+            produce(&mut pieces)?;
+            pieces.finish()
+        }));
+        let error = match produced {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => {
+                state.metrics.panics.increment();
+                tracing::error!("an answer ended in a panic; this is a bug");
+                StreamError::Failed("the server met a bug in itself".to_owned())
+            }
+        };
+        if let StreamError::Failed(reason) = &error {
+            tracing::warn!(reason, "an answer was cut off");
+        }
+        pieces.sender.abort(error);
+    });
+    let mut response = Body::new(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response.extensions_mut().insert(Finished);
+    response
+}
