@@ -44,10 +44,10 @@ impl Exposition {
         }
     }
 
-    /// The text of `families`; those without points are left out.
+    /// The text of `families`; of those without points it tells what they are.
     pub(crate) fn write(self, families: &[Family]) -> Vec<u8> {
         let mut out = Vec::with_capacity(families.len() * 256);
-        for family in families.iter().filter(|family| !family.points.is_empty()) {
+        for family in families {
             self.write_head(&mut out, family);
             for point in &family.points {
                 write_point(&mut out, family.name, point);
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(Exposition::Text.write(&families)).unwrap(),
             "# HELP a_total Help with \\\\ and\\nline.\n# TYPE a_total counter\n\
-             a_total{path=\"q\\\"\\\\\\n\",b=\"1\"} 3\n# HELP b B.\n# TYPE b gauge\nb 0.5\n"
+             a_total{path=\"q\\\"\\\\\\n\",b=\"1\"} 3\n# HELP b B.\n# TYPE b gauge\nb 0.5\n# HELP none Empty.\n# TYPE none gauge\n"
         );
     }
 

@@ -145,3 +145,34 @@ fn scrapers_that_prefer_open_metrics_get_it() {
         );
     }
 }
+
+#[test]
+fn the_table_names_every_metric_and_no_other() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../METRICS.md");
+    let table = std::fs::read_to_string(path).unwrap();
+    let rows = table.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.splitn(5, " | ");
+        let name = cells.next()?.trim_end_matches('`').to_owned();
+        let kind = cells.next()?.to_owned();
+        let (meaning, advice) = (cells.next()?, cells.next()?);
+        assert!(meaning.len() > 3 && !advice.is_empty(), "{line}");
+        Some((name, kind))
+    });
+    let told: Vec<(String, String)> = rows.collect();
+    let mut sorted = told.clone();
+    sorted.sort();
+    assert_eq!(told, sorted, "in order of their names");
+    let server = Running::start();
+    server.write(&[series(&[("__name__", "x")], now_ms(), 1.0)]);
+    let metrics = server.get("/metrics").body;
+    let mut exposed: Vec<(String, String)> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect();
+    exposed.sort();
+    let missing: Vec<_> = exposed.iter().filter(|row| !told.contains(row)).collect();
+    assert!(missing.is_empty(), "METRICS.md lacks {missing:?}");
+    let gone: Vec<_> = told.iter().filter(|row| !exposed.contains(row)).collect();
+    assert!(gone.is_empty(), "METRICS.md tells of {gone:?}");
+}
