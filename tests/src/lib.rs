@@ -9,7 +9,7 @@ mod server;
 
 pub use answer::{Answer, VectorSample, query, query_range};
 pub use body::{LabelPair, RemoteWriteSample, remote_write_body};
-pub use peers::{Agent, NodeExporter};
+pub use peers::{Agent, NodeExporter, PrometheusServer, program_output};
 pub use process::{Process, free_port, wait_until};
-pub use sdk::Sdk;
+pub use sdk::{Sdk, python_clients};
 pub use server::{Push, Server};

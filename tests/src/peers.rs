@@ -21,6 +21,32 @@ pub struct Agent {
     port: u16,
 }
 
+/// A running `prometheus` that scrapes nothing.
+#[derive(Debug)]
+pub struct PrometheusServer {
+    _process: Process,
+    url: String,
+}
+
+/// What a program prints when it ends well, or all that it prints when it does not; `None` when it is not installed.
+///
+/// # Panics
+/// When it is installed and cannot be run.
+pub fn program_output(command: &mut Command) -> Option<Result<String, String>> {
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => panic!("{command:?}: {error}"),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let out = text(&output.stdout);
+    Some(if output.status.success() {
+        Ok(out)
+    } else {
+        Err(out + &text(&output.stderr))
+    })
+}
+
 fn is_installed(program: &str) -> bool {
     let version = Command::new(program)
         .arg("--version")
@@ -80,6 +106,50 @@ impl NodeExporter {
             .body_mut()
             .read_to_string()
             .expect("metrics are text")
+    }
+}
+
+impl PrometheusServer {
+    /// Starts a server with a store of its own, with `config` in its configuration file and `arguments` besides, and
+    /// waits until it is ready; `None` when it is not installed.
+    ///
+    /// # Panics
+    /// When it is installed and does not start.
+    #[must_use]
+    pub fn start(folder: &Path, config: &str, arguments: &[&str]) -> Option<Self> {
+        if !is_installed("prometheus") {
+            return None;
+        }
+        let file = folder.join("prometheus.yml");
+        fs::write(&file, config).expect("the configuration is written");
+        let url = format!("http://127.0.0.1:{}", free_port());
+        let mut command = Command::new("prometheus");
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.join("prometheus-data").display()
+            ))
+            .arg(format!(
+                "--web.listen-address={}",
+                url.trim_start_matches("http://")
+            ))
+            .args(arguments);
+        let process = Process::start(&mut command, &folder.join("prometheus.log"))
+            .expect("the server starts");
+        let ready = format!("{url}/-/ready");
+        let answered = wait_until(Duration::from_secs(30), || ureq::get(&ready).call().ok());
+        assert!(answered.is_some(), "not ready:\n{}", process.output());
+        Some(Self {
+            _process: process,
+            url,
+        })
+    }
+
+    /// Where the API is, without a final slash.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 }
 

@@ -51,14 +51,7 @@ impl Sdk {
 
 fn python() -> Result<Sdk, String> {
     let source = source("python");
-    let folder = installed("python", &source.join("requirements.txt"), |folder| {
-        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"]);
-        run(pip
-            .arg("--requirement")
-            .arg(source.join("requirements.txt")))
-    })?;
+    let folder = python_environment("python")?;
     Ok(Sdk {
         program: folder.join("bin/python"),
         script: source.join("shop.py"),
@@ -81,6 +74,29 @@ fn node() -> Result<Sdk, String> {
     Ok(Sdk {
         program: PathBuf::from("node"),
         script,
+    })
+}
+
+/// The Python clients of the query API, ready to run: `URL NEWEST`.
+///
+/// # Errors
+/// With the reason, when they cannot be had here.
+pub fn python_clients() -> Result<Command, String> {
+    let source = source("python-clients");
+    let folder = python_environment("python-clients")?;
+    let mut command = Command::new(folder.join("bin/python"));
+    command.arg(source.join("ask.py"));
+    Ok(command)
+}
+
+/// An environment with the packages that the peer `name` requires.
+fn python_environment(name: &str) -> Result<PathBuf, String> {
+    let requirements = source(name).join("requirements.txt");
+    installed(name, &requirements, |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+        run(pip.arg("--requirement").arg(&requirements))
     })
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod clients;
 mod dashboards;
 mod kill;
 mod rust_sdk;
