@@ -1,6 +1,8 @@
 //! The Prometheus HTTP API.
 
+mod admin;
 mod answer;
+mod exemplars;
 mod export;
 mod federate;
 mod form;
@@ -49,7 +51,7 @@ fn data_routes() -> Router<Arc<ServerState>> {
         .route("/query_range", get(query::range).post(query::range))
         .route(
             "/query_exemplars",
-            get(query::exemplars).post(query::exemplars),
+            get(exemplars::exemplars).post(exemplars::exemplars),
         )
         .route("/format_query", get(query::format).post(query::format))
         .route("/parse_query", get(parse::parse).post(parse::parse))
@@ -59,6 +61,14 @@ fn data_routes() -> Router<Arc<ServerState>> {
         .route("/series", get(series::series).post(series::series))
         .route("/metadata", get(metadata::metadata))
         .route("/otlp/preview", get(otlp_names::preview))
+        .route(
+            "/admin/tsdb/delete_series",
+            post(admin::delete_series).put(admin::delete_series),
+        )
+        .route(
+            "/admin/tsdb/clean_tombstones",
+            post(admin::clean_tombstones).put(admin::clean_tombstones),
+        )
         .route("/read", post(remote_read::read))
         .route("/export", get(export::export).post(export::export))
         .route("/rules", get(rules::rules))

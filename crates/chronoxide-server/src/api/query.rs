@@ -53,13 +53,6 @@ pub(crate) async fn range(
     query.run(&state).await
 }
 
-/// `/query_exemplars`: exemplars are not stored, so that there are none for any query.
-pub(crate) async fn exemplars(form: Form) -> Result<Response, ApiError> {
-    form.range()?;
-    chronoxide_promql::selectors_of(form.query()).map_err(|error| ApiError::from_query(&error))?;
-    Ok(success_response(|out| out.extend_from_slice(b"[]")))
-}
-
 /// `/format_query`: the query, written the usual way.
 pub(crate) async fn format(
     State(state): State<Arc<ServerState>>,

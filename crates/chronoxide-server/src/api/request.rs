@@ -22,7 +22,8 @@ impl FromRequest<Arc<ServerState>> for Form {
     async fn from_request(request: Request, state: &Arc<ServerState>) -> Result<Self, ApiError> {
         let mut form = Self::default();
         let (parts, body) = request.into_parts();
-        if parts.method == Method::POST && is_form(parts.headers.get(header::CONTENT_TYPE)) {
+        let has_form = [Method::POST, Method::PUT].contains(&parts.method);
+        if has_form && is_form(parts.headers.get(header::CONTENT_TYPE)) {
             let mut held = HeldMemory::default();
             let body = read(body, FORM_BYTES_MAX, &state.request_memory, &mut held)
                 .await

@@ -1,4 +1,4 @@
-//! Where the HTTP door is: the path that everything lies below.
+//! What the HTTP door lets through: the path that everything lies below, and what is turned on.
 
 /// A path without its final slash: empty for `/`.
 pub(super) fn parse_route_prefix(text: &str) -> Option<String> {
@@ -15,6 +15,15 @@ pub(super) fn parse_route_prefix(text: &str) -> Option<String> {
             .split('/')
             .all(|segment| segment != "." && segment != "..");
     is_path.then(|| path.to_owned())
+}
+
+/// `on` or `off`.
+pub(super) fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(crate) use memory_budget::MemoryBudget;
 pub use origins::Origins;
 pub use settings::{CONFIG_FILE_VARIABLE, Setting, Settings};
 
-use door::parse_route_prefix;
+use door::{parse_route_prefix, parse_switch};
 use features::parse_features;
 use settings::Named;
 
@@ -140,6 +140,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Path below which everything is served, without a final slash; empty: the root.
     pub route_prefix: String,
+    /// Whether deletion is served.
+    pub admin_api: bool,
     /// Origins whose pages may read answers.
     pub cors_origins: Origins,
     /// Level of log lines.
@@ -305,6 +307,7 @@ impl Config {
                 "origins such as https://grafana.example with commas between, or none",
                 Origins::parse,
             )?,
+            admin_api: check(settings, "http.admin-api", "on or off", parse_switch)?,
             log_level: check(
                 settings,
                 "log.level",
@@ -464,6 +467,7 @@ mod tests {
             ("promql.enable", "everything"),
             ("http.route-prefix", "a"),
             ("http.cors-origins", "grafana.example"),
+            ("http.admin-api", "yes"),
             ("log.level", "loud"),
             ("log.format", "xml"),
             ("storage.path", ""),

@@ -222,6 +222,12 @@ impl Setting {
             "*",
             "Origins of web pages that may read answers, with commas between; `*` stands for any text; `none`: no page",
         ),
+        Self::new(
+            "http.admin-api",
+            "MODE",
+            "off",
+            "`on` serves deletion below /api/v1/admin/tsdb",
+        ),
         Self::new("log.format", "FORMAT", "text", "`text` or `json`"),
     ];
 

@@ -379,21 +379,17 @@ fn queries_as_jaeger_writes_them_are_understood() {
 }
 
 #[test]
-fn exemplars_are_none_for_any_valid_query() {
+fn a_query_is_written_the_usual_way() {
     let server = server();
-    for (start, end) in [("1700000000000", "1700003600000"), ("", "")] {
-        let answer = server.get(&format!(
-            "/api/v1/query_exemplars?query=test&start={start}&end={end}"
-        ));
-        assert_eq!(answer.data(), json!([]));
+    let text = "sum by(a)(x{b='c'})/foo";
+    for answer in [
+        server.get(&format!("/api/v1/format_query?query={}", escaped(text))),
+        server.post_form("/api/v1/format_query", &format!("query={}", escaped(text))),
+    ] {
+        assert_eq!(answer.data(), "sum by (a) (x{b=\"c\"}) / foo");
     }
-    assert_eq!(
-        server
-            .post_form("/api/v1/query_exemplars", "query=rate(x[5m])")
-            .data(),
-        json!([])
-    );
-    assert_eq!(server.get("/api/v1/query_exemplars?query=(").status, 400);
+    let wrong = server.get("/api/v1/format_query?query=sum(");
+    assert_eq!((wrong.status, wrong.error().0.as_str()), (400, "bad_data"));
 }
 
 #[test]

@@ -126,6 +126,16 @@ impl Running {
         )
     }
 
+    /// PUTs a form.
+    pub(crate) fn put_form(&self, path_and_query: &str, form: &str) -> Answer {
+        let request = agent().put(self.url(path_and_query));
+        answer(
+            request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .send(form),
+        )
+    }
+
     pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         post(&self.url(path), headers, body)
     }

@@ -1,0 +1,70 @@
+//! Deletion and snapshots: off unless the server is told otherwise.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chronoxide_storage::Database;
+
+use super::form::Form;
+use super::request::{blocking, storage_failed};
+use crate::error::ApiError;
+use crate::state::ServerState;
+
+/// `/admin/tsdb/delete_series`: deletes samples of the selected series, between two times or all of them.
+pub(crate) async fn delete_series(
+    State(state): State<Arc<ServerState>>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, ApiError> {
+    check_allowed(&state, &headers)?;
+    let selectors = form.selectors()?;
+    if selectors.is_empty() {
+        return Err(ApiError::bad_data("no match[] parameter provided"));
+    }
+    let range = form.range()?;
+    let deleted = change(&state, move |database| {
+        database.delete_series(&selectors, range)
+    })
+    .await?;
+    tracing::info!(series = deleted.series, "samples were deleted");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `/admin/tsdb/clean_tombstones`: frees the disk space of what was deleted.
+pub(crate) async fn clean_tombstones(
+    State(state): State<Arc<ServerState>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    check_allowed(&state, &headers)?;
+    change(&state, Database::clean_tombstones).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Refuses what the operator has not allowed, and pages that a person happens to visit.
+fn check_allowed(state: &ServerState, headers: &HeaderMap) -> Result<(), ApiError> {
+    if !state.config.admin_api {
+        return Err(ApiError::disabled(
+            "the admin API is off; start the server with --http.admin-api=on",
+        ));
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return Err(ApiError::disabled(
+            "requests from web pages are not accepted here",
+        ));
+    }
+    Ok(())
+}
+
+/// Runs `change` where waiting for the disk harms nobody, whether or not the client stays.
+async fn change<T: Send + 'static>(
+    state: &Arc<ServerState>,
+    change: impl FnOnce(&Database) -> chronoxide_storage::Result<T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let database = state.ready_database()?;
+    blocking(state, move || {
+        change(&database).map_err(|error| storage_failed(&error))
+    })
+    .await
+}
