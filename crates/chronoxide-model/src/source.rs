@@ -41,6 +41,15 @@ pub trait SeriesSource: Send + Sync {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>, SourceError>;
+
+    /// The source as it is now, for several selections that are to fit together: what is written later shows in none
+    /// of them.
+    ///
+    /// `None`, the default, says that selections of the source itself fit together, because it does not change while
+    /// they are made.
+    fn snapshot(&self) -> Option<Box<dyn SeriesSource + '_>> {
+        None
+    }
 }
 
 /// Series of one selection, in label order, each read on its own and from any thread.
@@ -70,6 +79,26 @@ pub trait SeriesSet: Send + Sync + fmt::Debug {
     /// # Panics
     /// When `index` is not below [`SeriesSet::len`].
     fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<(), SourceError>;
+
+    /// [`SeriesSet::read`], which asks `go_on` every now and then, with the number of samples read so far, and leaves
+    /// the rest when the answer is no. Whether everything was read; nothing is certain about `columns` otherwise.
+    ///
+    /// A set whose series are short, which is what the default is for, need not ask at all.
+    ///
+    /// # Errors
+    /// As [`SeriesSet::read`].
+    ///
+    /// # Panics
+    /// As [`SeriesSet::read`].
+    fn read_while(
+        &self,
+        index: usize,
+        columns: &mut SampleColumns,
+        go_on: &dyn Fn(usize) -> bool,
+    ) -> Result<bool, SourceError> {
+        let _ = go_on;
+        self.read(index, columns).map(|()| true)
+    }
 }
 
 /// Samples of one series as columns, each ascending in time without repetition.

@@ -6,6 +6,7 @@ mod flush;
 mod maintenance;
 mod open;
 mod sink;
+mod snapshot;
 mod worker;
 mod write;
 
@@ -21,6 +22,7 @@ pub use self::deletes::DeleteOutcome;
 pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
 
 use self::engine::Engine;
+use self::snapshot::Snapshot;
 use self::worker::Workers;
 use crate::{Clock, Fs, Options, RealFs, Result, Selection, SeriesExemplars, Stats, SystemClock};
 
@@ -250,6 +252,10 @@ impl SeriesSource for Database {
         range: TimeRange,
     ) -> Result<Vec<String>, SourceError> {
         Ok(Self::label_values(self, name, matchers, range)?)
+    }
+
+    fn snapshot(&self) -> Option<Box<dyn SeriesSource + '_>> {
+        Some(Box::new(Snapshot::new(&self.engine)))
     }
 }
 

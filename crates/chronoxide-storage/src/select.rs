@@ -4,6 +4,6 @@ mod matching;
 mod merge;
 mod selection;
 
-pub(crate) use matching::View;
+pub(crate) use matching::{Held, View};
 pub(crate) use merge::Overlay;
 pub use selection::{Selection, SelectionIter, Series};

@@ -20,7 +20,7 @@ use crate::head::BatchRows;
 use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Registry};
-use crate::select::View;
+use crate::select::{Held, View};
 use crate::wal::Wal;
 use crate::{Clock, Error, Fs, Options, Result, Stats};
 
@@ -225,12 +225,23 @@ impl Engine {
 
     /// What a selection of `range` reads from; `None` when the range holds nothing that may be returned.
     pub(super) fn view(&self, range: TimeRange) -> Option<View<'_>> {
-        Some(View {
-            range: self.kept_range(range)?,
+        Some(self.view_of_all(self.kept_range(range)?))
+    }
+
+    /// What a selection of `range` reads from, whatever retention says.
+    pub(super) fn view_of_all(&self, range: TimeRange) -> View<'_> {
+        View {
+            range,
             order: &self.order,
             catalog: &self.sink.catalog,
             registry: &self.registry,
-        })
+            held: None,
+        }
+    }
+
+    /// What there is to read now, to be read later.
+    pub(super) fn hold(&self) -> Held {
+        Held::new(&self.sink.catalog)
     }
 
     pub(super) fn is_closed(&self) -> bool {

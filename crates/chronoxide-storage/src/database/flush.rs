@@ -1,7 +1,7 @@
 //! From the head to parts.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::engine::Engine;
@@ -21,6 +21,8 @@ pub(super) struct Files {
     seen_ms: Vec<i64>,
     /// Ids that no series has any more, and the log record from which on they are not mentioned.
     pub(super) retired: Vec<(u64, Vec<u32>)>,
+    /// Batches that are in parts and that a snapshot may still read.
+    flushed: Vec<Weak<HeadBatch>>,
 }
 
 impl Files {
@@ -30,7 +32,13 @@ impl Files {
             written: BTreeSet::new(),
             seen_ms: vec![now_ms; series],
             retired: Vec::new(),
+            flushed: Vec::new(),
         }
+    }
+
+    /// The batches that are in parts already and that a snapshot still reads.
+    pub(super) fn batches_in_snapshots(&self) -> Vec<Arc<HeadBatch>> {
+        self.flushed.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// When a flush saw the series last; never for one too new to have been flushed.
@@ -85,6 +93,8 @@ impl Engine {
         self.sink.catalog.edit(|snapshot| {
             snapshot.frozen.retain(|frozen| !Arc::ptr_eq(frozen, batch));
         });
+        files.flushed.retain(|batch| batch.strong_count() > 0);
+        files.flushed.push(Arc::downgrade(batch));
         files.written.clear();
         self.backlog.shrunk();
         self.release(batch.read(BatchRows::sequences))

@@ -193,8 +193,10 @@ impl Engine {
             .now_ms()
             .saturating_sub(millis(self.options.series_idle));
         let snapshot = self.sink.catalog.snapshot();
+        // A snapshot finds the series of its batches by the registry, even after they were flushed.
+        let flushed = files.batches_in_snapshots();
         let in_head = |sid: u32| {
-            let mut batches = snapshot.batches();
+            let mut batches = snapshot.batches().chain(&flushed);
             batches.any(|batch| batch.read(|rows: &BatchRows| rows.has_series(sid)))
         };
         let registry = self.registry.read();

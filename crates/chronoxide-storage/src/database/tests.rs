@@ -9,6 +9,7 @@ mod damage;
 mod deletes;
 mod exemplars;
 mod model;
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -22,6 +22,28 @@ pub(crate) struct View<'a> {
     pub(crate) order: &'a OrderCache,
     /// Nothing outside it is read: what was asked for, cut to retention.
     pub(crate) range: TimeRange,
+    /// What there is to read; what there is now if it is not said.
+    pub(crate) held: Option<&'a Held>,
+}
+
+/// What there was to read at one moment, kept for several selections.
+#[derive(Debug)]
+pub(crate) struct Held {
+    snapshot: Arc<Snapshot>,
+    /// By batch of the snapshot: how much it held.
+    marks: Vec<Mark>,
+}
+
+impl Held {
+    /// What there is now.
+    pub(crate) fn new(catalog: &Catalog) -> Self {
+        let snapshot = catalog.snapshot();
+        let marks = snapshot.batches().map(|batch| batch.read(BatchRows::mark));
+        Self {
+            marks: marks.collect(),
+            snapshot,
+        }
+    }
 }
 
 impl View<'_> {
@@ -31,7 +53,7 @@ impl View<'_> {
         // any snapshot from then on, so none is missing from both.
         let mut in_head = Vec::new();
         let registry = self.registry.read();
-        let snapshot = self.catalog.snapshot();
+        let snapshot = self.snapshot();
         let batches = self.batches(&snapshot);
         self.select_head(matchers, &batches, &registry, &mut in_head);
         drop(registry);
@@ -94,7 +116,7 @@ impl View<'_> {
 
     /// Whether anything in the range may be deleted.
     fn has_hidden(&self) -> bool {
-        let snapshot = self.catalog.snapshot();
+        let snapshot = self.snapshot();
         if snapshot.tombstones.is_empty() {
             return false;
         }
@@ -108,6 +130,13 @@ impl View<'_> {
         })
     }
 
+    fn snapshot(&self) -> Arc<Snapshot> {
+        match self.held {
+            Some(held) => Arc::clone(&held.snapshot),
+            None => self.catalog.snapshot(),
+        }
+    }
+
     /// The parts that may have samples in the range, oldest write first.
     fn parts(&self, snapshot: &Snapshot) -> Vec<Arc<Part>> {
         let parts = snapshot.parts();
@@ -119,15 +148,19 @@ impl View<'_> {
 
     /// The batches that may have samples in the range, oldest first.
     fn batches(&self, snapshot: &Snapshot) -> Vec<(Arc<HeadBatch>, Mark)> {
-        let overlapping = |batch: &Arc<HeadBatch>| {
+        let overlapping = |index: usize, batch: &Arc<HeadBatch>| {
             batch.read(|rows| {
                 let range = rows.time_range()?;
-                range.overlaps(&self.range).then(|| rows.mark())
+                let mark = || {
+                    self.held
+                        .map_or_else(|| rows.mark(), |held| held.marks[index])
+                };
+                range.overlaps(&self.range).then(mark)
             })
         };
-        let batches = snapshot.batches();
+        let batches = snapshot.batches().enumerate();
         batches
-            .filter_map(|batch| Some((Arc::clone(batch), overlapping(batch)?)))
+            .filter_map(|(index, batch)| Some((Arc::clone(batch), overlapping(index, batch)?)))
             .collect()
     }
 
@@ -215,7 +248,7 @@ impl View<'_> {
     ) -> Arc<Snapshot> {
         // In this order, as in `select`.
         let registry = self.registry.read();
-        let snapshot = self.catalog.snapshot();
+        let snapshot = self.snapshot();
         let batches = self.batches(&snapshot);
         if batches.is_empty() {
             return snapshot;

@@ -104,6 +104,16 @@ impl Selection {
     }
 
     fn read_series(&self, index: usize, columns: &mut SampleColumns) -> Result<()> {
+        self.read_series_while(index, columns, &|_| true).map(drop)
+    }
+
+    /// Asks `go_on` between places, of which each holds a day at most.
+    fn read_series_while(
+        &self,
+        index: usize,
+        columns: &mut SampleColumns,
+        go_on: &dyn Fn(usize) -> bool,
+    ) -> Result<bool> {
         columns.clear();
         let entry = &self.entries[index];
         let places = &self.places[entry.places_start..entry.places_end];
@@ -113,11 +123,14 @@ impl Selection {
                 self.read_place(*place, &mut scratch.indexes, columns)?;
                 continue;
             }
+            if !go_on(columns.len()) {
+                return Ok(false);
+            }
             scratch.newer.clear();
             self.read_place(*place, &mut scratch.indexes, &mut scratch.newer)?;
             scratch.overlay.lay(columns, &mut scratch.newer);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn read_place(
@@ -160,6 +173,15 @@ impl SeriesSet for Selection {
 
     fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<(), SourceError> {
         self.read_series(index, columns).map_err(Into::into)
+    }
+
+    fn read_while(
+        &self,
+        index: usize,
+        columns: &mut SampleColumns,
+        go_on: &dyn Fn(usize) -> bool,
+    ) -> Result<bool, SourceError> {
+        Ok(self.read_series_while(index, columns, go_on)?)
     }
 }
 
