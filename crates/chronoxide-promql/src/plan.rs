@@ -1,7 +1,8 @@
 //! The typed tree of a query: what `lower` makes and `eval` works on.
 //!
 //! Everything that depends on the query's start, end and step alone is already a number here: duration expressions,
-//! `@ start()`, `@ end()`, default subquery steps. Parentheses are gone.
+//! `@ start()`, `@ end()`, default subquery steps; and so is every scalar
+//! that no step changes. Parentheses are gone.
 
 use chronoxide_model::Matcher;
 

@@ -1,6 +1,8 @@
 //! The tree of a query to its plan: durations, `@ start()` and default steps become numbers, parentheses go.
 
 mod duration;
+mod fold;
+mod push_down;
 #[cfg(test)]
 mod tests;
 
@@ -128,7 +130,7 @@ impl Lowering<'_> {
             } => plan::Expr::Call(self.call(function, arguments)?),
         };
         Ok(Node {
-            expr: lowered,
+            expr: fold::fold(lowered),
             position,
         })
     }
@@ -193,7 +195,7 @@ impl Lowering<'_> {
         } else {
             modifiers.cardinality
         };
-        Ok(plan::Binary {
+        let mut lowered = plan::Binary {
             op: binary.op,
             left: self.node(binary.left)?,
             right: self.node(binary.right)?,
@@ -205,7 +207,9 @@ impl Lowering<'_> {
                 fill_left: modifiers.fill_left,
                 fill_right: modifiers.fill_right,
             },
-        })
+        };
+        push_down::push_down(&mut lowered);
+        Ok(lowered)
     }
 
     fn aggregate(&self, aggregate: syntax::Aggregate) -> Result<plan::Aggregate, Error> {

@@ -155,7 +155,7 @@ fn operators_get_their_matching() {
 fn signs_of_numbers_are_part_of_them() {
     assert_eq!(plan("-5").expr, Plan::Number(-5.0));
     assert_eq!(plan("--5m").expr, Plan::Number(300.0));
-    assert!(matches!(plan("-(5)").expr, Plan::Negate(_)));
+    assert!(matches!(plan("-(time())").expr, Plan::Negate(_)));
     assert!(matches!(plan("+(x)").expr, Plan::Vector(_)));
 }
 
