@@ -43,7 +43,7 @@ impl Parser<'_> {
         let experimental = matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio);
         if experimental && !self.features.experimental_functions {
             let name = op.as_str();
-            let flag = "--enable-feature=promql-experimental-functions";
+            let flag = "--promql.enable=experimental-functions";
             let message = format!("{name}() is experimental and must be enabled with {flag}");
             return Err(self.error(position, message));
         }

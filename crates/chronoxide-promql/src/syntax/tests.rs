@@ -290,7 +290,7 @@ fn features_that_are_off_are_refused() {
         ),
         (
             "limitk(1, x)",
-            "1:1: parse error: limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+            "1:1: parse error: limitk() is experimental and must be enabled with --promql.enable=experimental-functions",
         ),
         (
             "x[5m*2]",
