@@ -2,27 +2,37 @@
 
 mod answer;
 mod options;
+mod progress;
 #[cfg(test)]
 mod stop_tests;
 #[cfg(test)]
 mod tests;
 
 pub use options::{Cancellation, EngineOptions, QueryOptions, RangeTimes};
+pub use progress::{QueryMemory, QueryProgress};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chronoxide_model::SeriesSource;
 
-use crate::eval::{Evaluation, HistogramDetail, Meter, Query, Shared, Steps};
+use crate::eval::{Evaluation, Helpers, HistogramDetail, Meter, Query, Shared, Steps, Stop};
 use crate::lower::{LowerOptions, lower};
 use crate::plan::{Node, ValueType};
 use crate::{Answer, Error};
 
-/// Evaluates queries; cheap to make, without state of its own, shared by any number of threads.
-#[derive(Clone, Debug, Default)]
+/// Evaluates queries; cheap to make, shared by any number of threads. Clones share a bound on how many threads all
+/// their queries start.
+#[derive(Clone, Debug)]
 pub struct Engine {
     options: EngineOptions,
+    helpers: Arc<Helpers>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(EngineOptions::default())
+    }
 }
 
 /// When a query is evaluated.
@@ -35,8 +45,13 @@ enum When {
 impl Engine {
     /// An engine with these limits and defaults.
     #[must_use]
-    pub const fn new(options: EngineOptions) -> Self {
-        Self { options }
+    pub fn new(options: EngineOptions) -> Self {
+        // One query in full and another one's start: more threads than cores only take memory.
+        let helpers = Helpers::new(options.threads.saturating_mul(2));
+        Self {
+            options,
+            helpers: Arc::new(helpers),
+        }
     }
 
     /// The limits and defaults.
@@ -134,18 +149,27 @@ impl Engine {
                 times.step_ms,
             ),
         };
-        let meter = Meter::new(self.options.samples_max);
+        if let Some(memory) = &self.options.memory {
+            options.progress.borrow_from(memory);
+        }
+        let meter = Meter::new(
+            self.options.samples_max,
+            self.options.memory_max,
+            options.progress.clone(),
+        );
         meter.check_steps(steps)?;
+        // All selectors read one moment, whatever is written meanwhile.
+        let snapshot = source.snapshot();
         let query = Query {
-            source,
+            source: snapshot.as_deref().unwrap_or(source),
             steps,
             end_ms,
             step_ms,
             threads: self.options.threads,
+            helpers: &self.helpers,
             lookback_ms: milliseconds(options.lookback.unwrap_or(self.options.lookback)),
             meter: Arc::new(meter),
-            cancellation: options.cancellation.clone(),
-            deadline: self.deadline(options),
+            stop: Stop::new(options.cancellation.clone(), self.deadline(options)),
             shared: Shared::of(node),
             annotations: Mutex::default(),
         };
@@ -153,6 +177,7 @@ impl Engine {
             query: &query,
             steps,
             histograms: HistogramDetail::Full,
+            enough: None,
         };
         let value = match when {
             When::Instant(_) => answer::instant(&evaluation, node)?,
@@ -168,7 +193,7 @@ impl Engine {
             value,
             warnings,
             infos,
-            stats: query.meter.stats(),
+            stats: options.progress.stats(),
         })
     }
 

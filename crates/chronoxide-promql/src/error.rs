@@ -57,6 +57,23 @@ pub enum Error {
         /// How many it may hold.
         limit: u64,
     },
+    /// The query would hold more memory than one query may.
+    #[error(
+        "query processing would take too much memory in query execution: more than {limit} bytes"
+    )]
+    TooMuchMemory {
+        /// How many bytes it may hold.
+        limit: u64,
+    },
+    /// Other queries hold the memory that this one needs. The caller may try again.
+    #[error(
+        "query processing would take too much memory in query execution: {wanted} bytes are not left beside other \
+         queries; try again"
+    )]
+    NoMemoryLeft {
+        /// How many bytes the query would hold.
+        wanted: u64,
+    },
     /// The query ran longer than it may.
     #[error("query timed out in expression evaluation")]
     Timeout {

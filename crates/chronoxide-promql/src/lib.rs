@@ -30,7 +30,9 @@ pub mod plan;
 pub mod syntax;
 mod value;
 
-pub use engine::{Cancellation, Engine, EngineOptions, QueryOptions, RangeTimes};
+pub use engine::{
+    Cancellation, Engine, EngineOptions, QueryMemory, QueryOptions, QueryProgress, RangeTimes,
+};
 pub use error::Error;
 pub use function::{Arity, Function};
 pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};

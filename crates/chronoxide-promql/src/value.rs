@@ -78,8 +78,10 @@ pub struct QueryStats {
     pub series: u64,
     /// Samples read.
     pub samples: u64,
-    /// Most samples held at once.
+    /// Most samples held at once; a histogram counts as the floats that would take its place.
     pub peak_samples: u64,
+    /// Most bytes held at once, about.
+    pub peak_bytes: u64,
 }
 
 /// The answer to a query.

@@ -7,7 +7,7 @@ use chronoxide_model::Labels;
 
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
-use crate::eval::{CellValue, Charge, Evaluation, Merged, StepSeries, reserved};
+use crate::eval::{CellValue, Charge, Evaluation, Merged, Size, StepSeries, reserved};
 use crate::functions::Edges;
 use crate::plan::{AggregateOp, Expr, Node, RangeExtension, ValueType};
 use crate::{Error, FloatHistogram, Function, InstantSample, Point, RangeSeries, Value};
@@ -33,25 +33,30 @@ pub(super) fn instant(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value,
 pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value, Error> {
     let steps = evaluation.steps;
     let series = finish(evaluation.collect(node)?)?;
+    let mut held = Vec::with_capacity(series.len());
     let mut matrix: Vec<RangeSeries> = series
         .into_iter()
         .map(|StepSeries { labels, column, .. }| {
+            held.push(Charge::new(
+                &evaluation.query.meter,
+                Size::of_bytes(column.size().bytes),
+            )?);
             let mut floats = Vec::with_capacity(column.float_count());
             floats.extend(
                 column
                     .floats()
                     .map(|(index, value)| (steps.at(index), value)),
             );
-            RangeSeries {
+            Ok(RangeSeries {
                 labels,
                 floats,
                 histograms: column
                     .histograms()
                     .map(|(index, histogram)| (steps.at(index), histogram.as_ref().clone()))
                     .collect(),
-            }
+            })
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     matrix.sort_by(|left, right| left.labels.cmp(&right.labels));
     Ok(Value::Matrix(matrix))
 }
@@ -78,7 +83,7 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
             .map(|(at_ms, histogram)| (*at_ms, histogram.as_ref().clone()))
             .collect();
         let samples = floats.len() + histograms.len();
-        let charge = Charge::new(&evaluation.query.meter, samples as u64)?;
+        let charge = Charge::new(&evaluation.query.meter, points_size(&floats, &histograms))?;
         let series = RangeSeries {
             labels,
             floats,
@@ -96,6 +101,12 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
         }
     })?;
     Ok(found.into_values().collect())
+}
+
+fn points_size(floats: &[(i64, f64)], histograms: &[(i64, FloatHistogram)]) -> Size {
+    let floats = Size::of_floats(floats.len());
+    let histograms = histograms.iter().map(|(_, histogram)| Size::of(histogram));
+    histograms.fold(floats, Size::and)
 }
 
 fn zip(times: &[i64], values: &[f64]) -> Vec<(i64, f64)> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::engine::{QueryMemory, QueryProgress};
 use crate::syntax::Features;
 
 /// Limits and defaults of an [`Engine`](crate::Engine).
@@ -11,13 +12,18 @@ use crate::syntax::Features;
 pub struct EngineOptions {
     /// How far an instant selector looks back for a sample; 5 minutes.
     pub lookback: Duration,
-    /// How many samples a query may hold at once; 50 million.
+    /// How many samples a query may hold at once; 50 million. A histogram counts as the floats that would take its place.
     pub samples_max: u64,
+    /// How many bytes a query may hold at once, about; 1 GiB.
+    pub memory_max: u64,
+    /// Memory that all queries share; none, the default, for no bound on all of them together.
+    pub memory: Option<Arc<dyn QueryMemory>>,
     /// How long a query may run; 2 minutes.
     pub timeout: Duration,
     /// The step of subqueries that state none; 1 minute.
     pub subquery_step: Duration,
-    /// How many threads one query may use when it reads many samples, 1 at least; as many as the machine has cores.
+    /// How many threads one query may use when it reads many samples, 1 at least; as many as the machine has cores. All
+    /// queries of an engine together start at most twice as many.
     pub threads: usize,
     /// Which parts of the language that Prometheus keeps behind flags are on; all of them.
     pub features: Features,
@@ -28,6 +34,8 @@ impl Default for EngineOptions {
         Self {
             lookback: Duration::from_secs(300),
             samples_max: 50_000_000,
+            memory_max: 1 << 30,
+            memory: None,
             timeout: Duration::from_secs(120),
             subquery_step: Duration::from_secs(60),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -56,6 +64,8 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Stops the query from another thread.
     pub cancellation: Cancellation,
+    /// What the query has touched so far. It is the query's own: do not give one to two queries.
+    pub progress: QueryProgress,
 }
 
 /// Stops a running query from any thread; clones stop the same one.

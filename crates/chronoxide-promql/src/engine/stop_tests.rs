@@ -62,10 +62,10 @@ fn cancelled(text: &str, count: i64, at_once: bool) -> (Result<(), Error>, bool)
         end_ms: options.end_ms,
         step_ms: 10,
         threads: 1,
+        helpers: &Helpers::new(0),
         lookback_ms: 300_000,
-        meter: Arc::new(Meter::new(1_000_000)),
-        cancellation: cancellation.clone(),
-        deadline: None,
+        meter: Arc::new(Meter::new(1_000_000, u64::MAX, QueryProgress::new())),
+        stop: Stop::new(cancellation.clone(), None),
         shared: Shared::of(&node),
         annotations: Mutex::default(),
     };
@@ -73,6 +73,7 @@ fn cancelled(text: &str, count: i64, at_once: bool) -> (Result<(), Error>, bool)
         query: &query,
         steps,
         histograms: HistogramDetail::Full,
+        enough: None,
     };
     if at_once {
         cancellation.cancel();

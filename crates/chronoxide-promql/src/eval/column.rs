@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::eval::{CHECK_STEPS, Evaluation};
+use crate::eval::{CHECK_STEPS, Evaluation, Size};
 use crate::{Error, FloatHistogram};
 
 /// One cell of a [`Column`].
@@ -182,9 +182,16 @@ impl Column {
         self.present.count()
     }
 
-    /// How many cells hold a value.
-    pub(crate) fn sample_count(&self) -> usize {
-        self.present.count() + self.histograms.iter().flatten().count()
+    /// How large the column is.
+    pub(crate) fn size(&self) -> Size {
+        let floats = Size {
+            samples: self.present.count() as u64,
+            bytes: size_of_val(&*self.floats) as u64
+                + size_of_val(&*self.present.0) as u64
+                + size_of_val(&*self.histograms) as u64,
+        };
+        let histograms = self.histograms.iter().flatten();
+        histograms.fold(floats, |size, histogram| size.and(Size::of(histogram)))
     }
 
     /// Whether no cell holds a value.
@@ -308,7 +315,7 @@ mod tests {
         column.set_float(69, 2.0);
         assert_eq!(column.float(69), Some(2.0));
         assert!(column.is_absent(0));
-        assert_eq!(column.sample_count(), 1);
+        assert_eq!(column.size().samples, 1);
         column.clear(69);
         assert!(column.is_empty());
     }
@@ -317,8 +324,8 @@ mod tests {
     fn a_full_column_has_as_many_samples_as_steps() {
         for count in [0, 1, 63, 64, 65, 130] {
             assert_eq!(
-                Column::from_floats(vec![1.0; count]).sample_count(),
-                count,
+                Column::from_floats(vec![1.0; count]).size().samples,
+                count as u64,
                 "{count} steps"
             );
         }

@@ -8,6 +8,7 @@ mod detail;
 mod invariant;
 pub(crate) mod lookback;
 mod merged;
+mod meter;
 mod negate;
 mod parallel;
 pub(crate) mod query;
@@ -20,16 +21,22 @@ mod series;
 mod shared;
 mod smoothed;
 mod steps;
+mod stop;
 pub(crate) mod window;
 
 pub(crate) use column::{Cell, CellValue, Column};
 pub(crate) use detail::HistogramDetail;
 pub(crate) use merged::Merged;
-pub(crate) use query::{Meter, Query};
+pub(crate) use meter::{Charge, Meter, Size};
+pub(crate) use parallel::Helpers;
+pub(crate) use query::Query;
 pub(crate) use scalar::Scalars;
-pub(crate) use series::{Charge, StepSeries};
+pub(crate) use series::StepSeries;
 pub(crate) use shared::Shared;
 pub(crate) use steps::Steps;
+pub(crate) use stop::Stop;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 use crate::annotations::Annotation;
@@ -51,6 +58,8 @@ pub(crate) struct Evaluation<'q> {
     pub(crate) steps: Steps,
     /// How much of native histograms this part looks at.
     pub(crate) histograms: HistogramDetail,
+    /// Set once whoever asked for this part needs no more of its series.
+    pub(crate) enough: Option<&'q AtomicBool>,
 }
 
 impl<'q> Evaluation<'q> {
@@ -69,6 +78,24 @@ impl<'q> Evaluation<'q> {
             histograms,
             ..*self
         }
+    }
+
+    /// The same part, whose series that were not read yet may be left out once `enough` is set. For a selector that
+    /// stands in the query once: what is left out of shared series is missing elsewhere.
+    pub(crate) const fn until<'e>(&self, enough: &'e AtomicBool) -> Evaluation<'e>
+    where
+        'q: 'e,
+    {
+        Evaluation {
+            enough: Some(enough),
+            ..*self
+        }
+    }
+
+    /// Whether no more series are needed.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.enough
+            .is_some_and(|enough| enough.load(Ordering::Relaxed))
     }
 
     /// The inside of a subquery, at its own steps.
@@ -195,7 +222,7 @@ impl<'q> Evaluation<'q> {
     /// # Errors
     /// [`Error::TooManySamples`].
     pub(crate) fn charge_column(&self) -> Result<Charge, Error> {
-        Charge::new(&self.query.meter, self.steps.count as u64)
+        Charge::new(&self.query.meter, Size::of_floats(self.steps.count))
     }
 
     /// Notes `annotation` about the expression at `position`.

@@ -1,5 +1,6 @@
 //! Work on many series spread over threads, with results in the order of the series.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, scope};
 
@@ -10,6 +11,61 @@ const BLOCK: usize = 16;
 
 /// So many blocks may lie ready at each thread, which bounds memory when the receiver is slower.
 const BLOCKS_READY: usize = 2;
+
+/// Threads that the queries of one engine may start beside their own, all together.
+#[derive(Debug)]
+pub(crate) struct Helpers {
+    free: AtomicUsize,
+}
+
+impl Helpers {
+    /// `count` threads.
+    pub(crate) const fn new(count: usize) -> Self {
+        Self {
+            free: AtomicUsize::new(count),
+        }
+    }
+
+    /// At most `wanted` of the threads that are free; none rather than one, which would be no help.
+    pub(crate) fn take(&self, wanted: usize) -> Taken<'_> {
+        let free = &self.free;
+        let mut count = 0;
+        if wanted > 1 {
+            // Nothing else is guarded by the number, so that no order has to be kept.
+            let _ = free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                count = if free > 1 { wanted.min(free) } else { 0 };
+                Some(free - count)
+            });
+        }
+        Taken { free, count }
+    }
+}
+
+/// Threads that a query may start until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken<'h> {
+    free: &'h AtomicUsize,
+    count: usize,
+}
+
+impl Taken<'_> {
+    /// How many they are.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.free.fetch_add(self.count, Ordering::Relaxed);
+    }
+}
+
+/// How many results of `threads` threads may wait for the receiver.
+pub(crate) const fn results_ready(threads: usize) -> usize {
+    // The blocks that lie ready, and the one each thread is working on.
+    threads * BLOCK * (BLOCKS_READY + 1)
+}
 
 /// Work on one series, by index, with memory that a thread reuses.
 pub(crate) type Work<'w, S, T> = &'w (dyn Fn(usize, &mut S) -> Result<Option<T>, Error> + Sync);
@@ -116,6 +172,18 @@ mod tests {
                 assert_eq!(numbers(threads, count), expected, "{threads} {count}");
             }
         }
+    }
+
+    #[test]
+    fn queries_share_a_number_of_threads() {
+        let helpers = Helpers::new(5);
+        assert_eq!(helpers.take(1).count(), 0);
+        let first = helpers.take(4);
+        assert_eq!(first.count(), 4);
+        assert_eq!(helpers.take(4).count(), 0, "one is no help");
+        drop(first);
+        assert_eq!(helpers.take(8).count(), 5);
+        assert_eq!(helpers.take(2).count(), 2);
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn map_selected<S: Default, T: Send>(
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
     let work_on_columns =
         |index: usize, columns: &mut SampleColumns, (samples, state): &mut (Samples, S)| {
-            samples.take(columns);
+            samples.take(columns, &evaluation.query.stop)?;
             if samples.len() == 0 {
                 return Ok(None);
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chronoxide_model::{CounterResetHint, SampleColumns, is_stale_marker};
 
-use crate::FloatHistogram;
-use crate::eval::{Column, Steps};
+use crate::eval::{Column, Steps, Stop};
+use crate::{Error, FloatHistogram};
 
 /// Samples of one series without stale markers, each kind ascending in time.
 #[derive(Debug, Default)]
@@ -27,7 +27,10 @@ pub(crate) struct Samples {
 
 impl Samples {
     /// Replaces the content by that of `columns`, whose vectors get the old memory.
-    pub(crate) fn take(&mut self, columns: &mut SampleColumns) {
+    ///
+    /// # Errors
+    /// When the query is to stop.
+    pub(crate) fn take(&mut self, columns: &mut SampleColumns, stop: &Stop) -> Result<(), Error> {
         swap(&mut self.times, &mut columns.timestamps_ms);
         swap(&mut self.values, &mut columns.values);
         swap(&mut self.starts, &mut columns.start_timestamps_ms);
@@ -38,6 +41,7 @@ impl Samples {
         self.histograms.clear();
         self.histogram_starts.clear();
         for (index, histogram) in columns.histograms.iter().enumerate() {
+            stop.check_turn(index)?;
             if histogram.is_stale() {
                 continue;
             }
@@ -48,6 +52,7 @@ impl Samples {
                 self.histogram_starts.push(*start);
             }
         }
+        Ok(())
     }
 
     fn drop_stale(&mut self) {

@@ -26,7 +26,7 @@ impl Scalars {
         mut number: impl FnMut(i64) -> f64,
     ) -> Result<Self, Error> {
         let steps = evaluation.steps;
-        let charge = Charge::new(&evaluation.query.meter, steps.count as u64)?;
+        let charge = evaluation.charge_column()?;
         let mut values = Vec::with_capacity(steps.count);
         for (index, step_ms) in steps.iter().enumerate() {
             evaluation.check_step(index)?;
@@ -43,7 +43,7 @@ impl Scalars {
         evaluation.check()?;
         let count = evaluation.steps.count;
         Ok(Self {
-            charge: Charge::new(&evaluation.query.meter, count as u64)?,
+            charge: evaluation.charge_column()?,
             values: vec![value; count],
         })
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use chronoxide_model::{Labels, Matcher, SampleColumns, SeriesSet, TimeRange};
+use chronoxide_model::{HistogramCounts, Labels, Matcher, SampleColumns, SeriesSet, TimeRange};
 
 use crate::Error;
-use crate::eval::{Charge, Evaluation, HistogramDetail, Meter, parallel};
+use crate::eval::{Charge, Evaluation, HistogramDetail, Meter, Size, parallel};
 
 /// The series of one selector in one range of time.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Selection<'q> {
     meter: Arc<Meter>,
     histograms: HistogramDetail,
     times: TimeRange,
+    /// What the series' labels take.
+    _labels: Charge,
 }
 
 /// What is done with the samples of one series, by index.
@@ -24,7 +26,7 @@ impl<'q> Selection<'q> {
     /// The series that satisfy all `matchers`.
     ///
     /// # Errors
-    /// [`Error::Source`].
+    /// [`Error::Source`], and when the labels alone are too much to hold.
     pub(crate) fn new(
         evaluation: &Evaluation<'q>,
         matchers: &[Matcher],
@@ -37,6 +39,7 @@ impl<'q> Selection<'q> {
             .map_err(Error::Source)?;
         query.meter.select(set.len() as u64);
         Ok(Self {
+            _labels: Charge::new(&query.meter, size_of_labels(&*set))?,
             set,
             meter: Arc::clone(&query.meter),
             histograms: evaluation.histograms,
@@ -57,11 +60,18 @@ impl<'q> Selection<'q> {
     ) -> Result<(), Error> {
         let read_and_work = |index: usize, (columns, state): &mut (SampleColumns, S)| {
             evaluation.check()?;
-            let _charge = self.read(index, columns)?;
+            if evaluation.has_enough() {
+                return Ok(None);
+            }
+            let _charge = self.read(evaluation, index, columns)?;
             work(index, columns, state)
         };
-        let threads = self.threads(evaluation);
-        parallel::in_order(threads, self.set.len(), &read_and_work, sink)
+        let helpers = evaluation.query.helpers.take(self.threads(evaluation));
+        // Columns that lie ready for the sink; with one thread it gets each at once.
+        let ready = parallel::results_ready(helpers.count()) * evaluation.steps.count;
+        let bytes = size_of::<f64>() as u64 * ready as u64;
+        let _ready = Charge::new(&self.meter, Size::of_bytes(bytes))?;
+        parallel::in_order(helpers.count(), self.set.len(), &read_and_work, sink)
     }
 
     /// How many threads are worth starting.
@@ -91,11 +101,55 @@ impl<'q> Selection<'q> {
     ///
     /// # Errors
     /// [`Error::Source`], [`Error::TooManySamples`].
-    fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<Charge, Error> {
-        self.set.read(index, columns).map_err(Error::Source)?;
+    fn read(
+        &self,
+        evaluation: &Evaluation<'_>,
+        index: usize,
+        columns: &mut SampleColumns,
+    ) -> Result<Charge, Error> {
+        let left = self.meter.samples_left();
+        let go_on = |samples: usize| samples as u64 <= left && evaluation.check().is_ok();
+        let whole = self.set.read_while(index, columns, &go_on);
+        let whole = whole.map_err(Error::Source)?;
+        self.meter.read(columns.len() as u64);
+        if !whole {
+            evaluation.check()?;
+            return Err(self.meter.too_many_samples());
+        }
         self.histograms.apply(&mut columns.histograms);
-        let samples = columns.len() as u64;
-        self.meter.read(samples);
-        Charge::new(&self.meter, samples)
+        Charge::new(&self.meter, size_of_samples(columns))
     }
+}
+
+/// What the labels of all series take, going by some of them.
+fn size_of_labels(set: &dyn SeriesSet) -> Size {
+    const LOOKED_AT: usize = 16;
+    /// What a set keeps of a series beside the texts.
+    const SERIES_BYTES: usize = 64;
+    let stride = set.len().div_ceil(LOOKED_AT).max(1);
+    let some = (0..set.len()).step_by(stride);
+    let looked_at = some.len();
+    let bytes: usize = some
+        .map(|index| {
+            let labels = set.labels(index);
+            let texts: usize = labels
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum();
+            SERIES_BYTES + texts
+        })
+        .sum();
+    Size::of_bytes((bytes * set.len() / looked_at.max(1)) as u64)
+}
+
+fn size_of_samples(columns: &SampleColumns) -> Size {
+    let starts = columns.start_timestamps_ms.len() + columns.histogram_start_timestamps_ms.len();
+    let floats = Size::of_floats(columns.values.len()).and(Size::of_bytes(8 * starts as u64));
+    let histograms = columns.histograms.iter().map(|histogram| {
+        Size::of_histogram(match &histogram.counts {
+            HistogramCounts::Integer(counts) => counts.positive.len() + counts.negative.len(),
+            HistogramCounts::Float(counts) => counts.positive.len() + counts.negative.len(),
+        })
+    });
+    histograms.fold(floats, Size::and)
 }

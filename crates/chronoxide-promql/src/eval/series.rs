@@ -5,8 +5,7 @@ use std::sync::Arc;
 use chronoxide_model::Labels;
 
 use crate::Error;
-use crate::eval::Column;
-use crate::eval::query::Meter;
+use crate::eval::{Charge, Column, Meter};
 
 /// One series over all steps.
 #[derive(Debug)]
@@ -41,38 +40,11 @@ impl StepSeries {
     /// Counts the samples of the series against the limit until it is dropped.
     ///
     /// # Errors
-    /// [`Error::TooManySamples`] past the limit.
+    /// When the query would hold too much.
     pub(crate) fn charge(&mut self, meter: &Arc<Meter>) -> Result<(), Error> {
         if self.charge.is_none() {
-            self.charge = Some(Charge::new(meter, self.column.sample_count() as u64)?);
+            self.charge = Some(Charge::new(meter, self.column.size())?);
         }
         Ok(())
-    }
-}
-
-/// Samples counted against the limit for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    meter: Arc<Meter>,
-    samples: u64,
-}
-
-impl Charge {
-    /// Counts `samples`.
-    ///
-    /// # Errors
-    /// [`Error::TooManySamples`] past the limit.
-    pub(crate) fn new(meter: &Arc<Meter>, samples: u64) -> Result<Self, Error> {
-        meter.hold(samples)?;
-        Ok(Self {
-            meter: Arc::clone(meter),
-            samples,
-        })
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.meter.release(self.samples);
     }
 }

@@ -48,6 +48,11 @@ impl<'q> Shared<'q> {
         }
     }
 
+    /// Whether `expr` stands in the query more than once.
+    pub(crate) fn is_repeated(&self, expr: &Expr) -> bool {
+        self.index_of(expr).is_some()
+    }
+
     /// Which of the repeated expressions `expr` is.
     pub(super) fn index_of(&self, expr: &Expr) -> Option<usize> {
         self.repeated.iter().position(|other| same(other, expr))

@@ -45,7 +45,7 @@ pub(crate) fn for_each(
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
     let work =
         |index: usize, columns: &mut SampleColumns, (samples, notes): &mut (Samples, Notes)| {
-            samples.take(columns);
+            samples.take(columns, &evaluation.query.stop)?;
             let mut column = Column::absent(steps.count);
             let mut slide = Slide::default();
             for (step, step_ms) in steps.iter().enumerate() {

@@ -6,13 +6,14 @@ use crate::functions::range::Workspace;
 use crate::functions::rate::is_start_reset;
 use crate::{Error, FloatHistogram};
 
-pub(super) fn changes(window: &Window<'_>, _: &mut Workspace) -> Result<Option<CellValue>, Error> {
+pub(super) fn changes(
+    window: &Window<'_>,
+    workspace: &mut Workspace,
+) -> Result<Option<CellValue>, Error> {
     if !window.histogram_times.is_empty() {
         return Ok(Some(count(window, 0, 0, is_change)));
     }
-    let pairs = window.values.windows(2);
-    let changed = pairs.filter(|pair| is_float_change(pair[0], pair[1]));
-    Ok(Some(CellValue::Float(changed.count() as f64)))
+    Ok(Some(count_found(window, workspace)))
 }
 
 pub(super) fn resets(
@@ -22,10 +23,15 @@ pub(super) fn resets(
     if !window.histogram_times.is_empty() {
         return Ok(Some(count(window, 0, 0, is_reset)));
     }
-    let resets = &workspace.resets;
-    let first = resets.partition_point(|at| *at <= window.before);
-    let end = resets.partition_point(|at| *at < window.before + window.values.len());
-    Ok(Some(CellValue::Float(end.saturating_sub(first) as f64)))
+    Ok(Some(count_found(window, workspace)))
+}
+
+/// How many of the floats that were found beforehand follow another of the window.
+fn count_found(window: &Window<'_>, workspace: &Workspace) -> CellValue {
+    let found = &workspace.resets;
+    let first = found.partition_point(|at| *at <= window.before);
+    let end = found.partition_point(|at| *at < window.before + window.values.len());
+    CellValue::Float(end.saturating_sub(first) as f64)
 }
 
 /// One sample of either kind.
@@ -85,7 +91,7 @@ pub(super) fn count(
 }
 
 /// NaN is no change from NaN.
-fn is_float_change(previous: f64, current: f64) -> bool {
+pub(super) fn is_float_change(previous: f64, current: f64) -> bool {
     current != previous && !(current.is_nan() && previous.is_nan())
 }
 

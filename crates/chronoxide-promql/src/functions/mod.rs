@@ -1,7 +1,6 @@
 //! What the functions compute.
 
 pub(crate) mod absent;
-mod block_sums;
 pub(crate) mod calendar;
 mod changes;
 mod extended;
@@ -18,8 +17,10 @@ pub(crate) mod range;
 mod rate;
 mod regression;
 pub(crate) mod scalar;
+mod side_by_side;
 mod smoothing;
 pub(crate) mod sort;
+mod sorted_window;
 pub(crate) mod time;
 
 pub(crate) use extended::edges::{Edges, interpolate as interpolate_float};

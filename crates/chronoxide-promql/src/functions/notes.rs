@@ -1,7 +1,7 @@
 //! What a range function noticed in the windows of one series, told once at the series' end.
 
 use crate::annotations::{Annotation, HistogramOperation};
-use crate::eval::Evaluation;
+use crate::eval::{Evaluation, Stop};
 use crate::plan::Position;
 
 /// Something to tell about a series.
@@ -25,9 +25,23 @@ pub(crate) enum Note {
     ReconciledAggregation,
     /// Contradicting counter resets were aggregated.
     CollisionAggregation,
+    /// The query is to stop, which is not told: there will be no answer.
+    Stopped,
 }
 
 impl Note {
+    /// In loops over histograms, of which `index` is one: ends them every now and then when the query is to stop.
+    ///
+    /// # Errors
+    /// [`Note::Stopped`].
+    pub(crate) fn check(stop: &Stop, index: usize) -> Result<(), Self> {
+        const HISTOGRAMS: usize = 256;
+        if index % HISTOGRAMS == HISTOGRAMS - 1 {
+            stop.check().map_err(|_| Self::Stopped)?;
+        }
+        Ok(())
+    }
+
     const ALL: [Self; 9] = [
         Self::MixedFloatsHistograms,
         Self::HistogramsIgnored,
@@ -44,9 +58,10 @@ impl Note {
         1 << self as u16
     }
 
-    fn annotation(self, metric: &str) -> Annotation {
+    fn annotation(self, metric: &str) -> Option<Annotation> {
         let metric = metric.to_owned();
-        match self {
+        Some(match self {
+            Self::Stopped => return None,
             Self::MixedFloatsHistograms => Annotation::MixedFloatsHistograms(metric),
             Self::HistogramsIgnored => Annotation::HistogramIgnoredInMixedRange(metric),
             Self::NotCounter => Annotation::NativeHistogramNotCounter(metric),
@@ -64,7 +79,7 @@ impl Note {
             Self::CollisionAggregation => {
                 Annotation::CounterResetCollision(HistogramOperation::Aggregation)
             }
-        }
+        })
     }
 }
 
@@ -91,8 +106,10 @@ impl Notes {
     /// Tells the notes about `metric`, for the expression at `position`, and forgets them.
     pub(crate) fn tell(&mut self, evaluation: &Evaluation<'_>, metric: &str, position: Position) {
         for note in Note::ALL {
-            if self.seen & note.bit() != 0 {
-                evaluation.annotate(note.annotation(metric), position);
+            if self.seen & note.bit() != 0
+                && let Some(annotation) = note.annotation(metric)
+            {
+                evaluation.annotate(annotation, position);
             }
         }
         for _ in 0..self.start_overlaps {

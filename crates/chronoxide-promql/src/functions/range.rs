@@ -5,10 +5,11 @@ use chronoxide_model::Labels;
 use crate::annotations::Annotation;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
-use crate::eval::{CellValue, Column, Evaluation, Scalars, Sink, StepSeries};
-use crate::functions::block_sums::BlockSums;
+use crate::eval::{CellValue, Column, Evaluation, Scalars, Sink, StepSeries, Stop};
 use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
+use crate::functions::side_by_side::{self, Place, Totals};
+use crate::functions::sorted_window::SortedWindow;
 use crate::functions::{
     changes, extended, instant_rate, over_time, quantile, rate, regression, smoothing,
 };
@@ -22,16 +23,33 @@ pub(crate) struct Workspace {
     pub(crate) parameters: [f64; 2],
     /// Memory for kernels that sort.
     pub(crate) scratch: Vec<f64>,
-    /// Which floats of the series start anew as a counter, ascending; for functions of counters only.
+    /// Which floats of the series start anew as a counter, ascending, for functions of counters; which differ from the
+    /// one before, for `changes`.
     pub(crate) resets: Vec<usize>,
-    /// Sums of blocks of floats, for functions of sums over several steps only.
-    pub(crate) blocks: BlockSums,
+    /// Where the windows of the series lie, and what they come to, for functions of sums over several steps.
+    places: Vec<Place>,
+    totals: Vec<Totals>,
+    /// The step of the window.
+    step: usize,
+    /// Whether windows follow one another, so that it pays to keep their floats in order.
+    pub(crate) keeps_order: bool,
+    /// The floats of the window in order.
+    pub(crate) sorted: SortedWindow,
     /// The floats that no later one of the window replaces as its extreme.
     pub(crate) extremes: Extremes,
     /// The invalid quantile that was told last, by its bits.
     pub(crate) told_quantile: Option<u64>,
     /// What was noticed.
     pub(crate) notes: Notes,
+    /// What ends the query from outside, for kernels that loop over all of a window.
+    pub(crate) stop: Stop,
+}
+
+impl Workspace {
+    /// What the window comes to, if that was computed together with others.
+    pub(crate) fn total(&self) -> Option<Totals> {
+        self.totals.get(self.step).copied()
+    }
 }
 
 /// The value that a function gives for a window that is not empty.
@@ -180,6 +198,7 @@ impl<'r> Run<'r> {
             if self.function == Function::QuantileOverTime && !window.times.is_empty() {
                 self.check_quantile(workspace);
             }
+            workspace.step = index;
             if let Some(value) = (self.kernel)(&window, workspace)? {
                 column.set(index, value);
             }
@@ -190,17 +209,67 @@ impl<'r> Run<'r> {
     /// Does once a series what would be the same work in many windows.
     fn prepare(&self, input: &RangeInput<'_>, workspace: &mut Workspace) {
         workspace.extremes.clear();
-        workspace.blocks.clear();
+        workspace.sorted.clear();
+        workspace.totals.clear();
+        workspace.keeps_order = !self.evaluation.steps.is_instant();
+        workspace.stop.clone_from(&self.evaluation.query.stop);
+        if let Some(kind) = self.kind_of_total() {
+            self.find_totals(kind, input, workspace);
+        }
         match self.function {
             Function::Rate | Function::Increase | Function::Resets => {
                 rate::find_resets(input.samples, &mut workspace.resets);
             }
-            Function::SumOverTime | Function::AvgOverTime
-                if !self.evaluation.steps.is_instant() =>
-            {
-                workspace.blocks.fill(&input.samples.values);
+            Function::Changes => {
+                let values = &input.samples.values;
+                rate::find_pairs(values, &mut workspace.resets, changes::is_float_change);
             }
             _ => {}
+        }
+    }
+
+    /// What is computed of all windows together, if there are several.
+    fn kind_of_total(&self) -> Option<side_by_side::Kind> {
+        /// So many places take a few megabytes.
+        const STEPS_MAX: usize = 1 << 16;
+        if self.evaluation.steps.is_instant() || self.evaluation.steps.count > STEPS_MAX {
+            return None;
+        }
+        match self.function {
+            Function::SumOverTime | Function::AvgOverTime => Some(side_by_side::Kind::Sum),
+            Function::StddevOverTime | Function::StdvarOverTime => {
+                Some(side_by_side::Kind::Variance)
+            }
+            Function::Deriv => Some(side_by_side::Kind::LineFromFirst),
+            Function::PredictLinear => Some(side_by_side::Kind::LineFromStep),
+            _ => None,
+        }
+    }
+
+    fn find_totals(
+        &self,
+        kind: side_by_side::Kind,
+        input: &RangeInput<'_>,
+        workspace: &mut Workspace,
+    ) {
+        let mut slide = Slide::default();
+        workspace.places.clear();
+        workspace
+            .places
+            .extend(self.evaluation.steps.iter().map(|step_ms| {
+                let window = slide.to(&self.shape.bounds(step_ms), input.samples);
+                Place {
+                    floats: window.before..window.before + window.values.len(),
+                    step_ms,
+                }
+            }));
+        if !side_by_side::fill(
+            kind,
+            input.samples,
+            &workspace.places,
+            &mut workspace.totals,
+        ) {
+            workspace.totals.clear();
         }
     }
 

@@ -58,6 +58,21 @@ pub(super) fn delta(
     Ok(extrapolated(window, workspace, Change::DELTA))
 }
 
+/// Fills `found` with the floats of which `counts` is true together with the float before.
+pub(super) fn find_pairs(
+    values: &[f64],
+    found: &mut Vec<usize>,
+    counts: impl Fn(f64, f64) -> bool,
+) {
+    found.clear();
+    let pairs = values.windows(2).enumerate();
+    found.extend(
+        pairs
+            .filter(|(_, pair)| counts(pair[0], pair[1]))
+            .map(|(index, _)| index + 1),
+    );
+}
+
 /// Fills `resets` with the floats that start anew after the float before, so that each is looked for once and not in
 /// every window.
 pub(super) fn find_resets(samples: &Samples, resets: &mut Vec<usize>) {
@@ -129,7 +144,7 @@ fn extrapolated(
             starts: window.histogram_starts,
         };
         let total = if ends.times.len() > 1 {
-            Some(histogram::change(window, change, &mut workspace.notes)?)
+            Some(histogram::change(window, change, workspace)?)
         } else {
             None
         };

@@ -25,6 +25,7 @@ pub(super) fn double_exponential_smoothing(
     let mut level = *first;
     let mut trend = second - first;
     for (index, value) in window.values[1..].iter().enumerate() {
+        workspace.stop.check_turn(index)?;
         let smoothed = smoothing * value + (1.0 - smoothing) * (level + trend);
         // The trend for the next value; the first one is taken from the data as it is.
         if index + 2 < window.values.len() {

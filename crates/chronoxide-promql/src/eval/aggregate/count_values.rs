@@ -7,7 +7,7 @@ use chronoxide_model::{Labels, METRIC_NAME};
 
 use super::groups::group_labels;
 use crate::Error;
-use crate::eval::{Charge, Column, Evaluation, Meter, Sink, StepSeries};
+use crate::eval::{Charge, Column, Evaluation, Meter, Sink, Size, StepSeries};
 use crate::plan::{Aggregate, Expr, Grouping};
 
 /// Hands on one series for each value that comes in each group.
@@ -104,7 +104,7 @@ impl Counts<'_> {
         let next = self.groups.len();
         let number = *self.numbers.entry(labels.clone()).or_insert(next);
         if number == next {
-            let charge = Charge::new(self.meter, self.steps as u64)?;
+            let charge = Charge::new(self.meter, Size::of_floats(self.steps))?;
             self.charges.push(charge);
             self.groups.push((labels, vec![0.0; self.steps]));
         }

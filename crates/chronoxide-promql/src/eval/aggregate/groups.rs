@@ -6,7 +6,7 @@ use chronoxide_model::{Labels, METRIC_NAME};
 
 use super::notes::Notes;
 use crate::Error;
-use crate::eval::{Charge, Column, Evaluation, Sink, StepSeries};
+use crate::eval::{Charge, Column, Evaluation, Sink, Size, StepSeries};
 use crate::plan::{Aggregate, Grouping};
 
 /// The labels of the group that a series with `labels` belongs to.
@@ -90,9 +90,9 @@ pub(super) fn accumulate<A: Accumulator>(
         }
         let group = &mut groups[number];
         group.drop_name |= series.drop_name;
-        let kept = group.accumulator.kept(&series) as u64;
+        let kept = group.accumulator.kept(&series);
         if kept > 0 {
-            let charge = Charge::new(&evaluation.query.meter, kept)?;
+            let charge = Charge::new(&evaluation.query.meter, Size::of_floats(kept))?;
             group.charges.push(charge);
         }
         group.accumulator.add(&series, &mut notes);

@@ -1,6 +1,8 @@
 //! `limitk` and `limit_ratio`: some series of each group, as they come.
 
-use xxhash_rust::xxh3::Xxh3;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use xxhash_rust::xxh64::xxh64;
 
 use chronoxide_model::Labels;
 
@@ -9,7 +11,7 @@ use super::parameter::Parameter;
 use crate::Error;
 use crate::annotations::Annotation;
 use crate::eval::{Charge, Evaluation, Sink, StepSeries};
-use crate::plan::Aggregate;
+use crate::plan::{Aggregate, Expr, Grouping};
 
 /// Hands on the first k series of each group at each step.
 pub(super) fn first(
@@ -23,7 +25,13 @@ pub(super) fn first(
     let mut numbers = GroupNumbers::default();
     let mut left: Vec<Vec<usize>> = Vec::new();
     let mut charges: Vec<Charge> = Vec::new();
-    evaluation.for_each(&aggregate.inner, &mut |mut series| {
+    let enough = AtomicBool::new(false);
+    let inner = if may_stop_early(evaluation, aggregate) {
+        evaluation.until(&enough)
+    } else {
+        *evaluation
+    };
+    inner.for_each(&aggregate.inner, &mut |mut series| {
         let (number, new) = numbers.number(&aggregate.grouping, &series.labels);
         if new.is_some() {
             charges.push(evaluation.charge_column()?);
@@ -39,8 +47,19 @@ pub(super) fn first(
                 *left -= 1;
             }
         }
+        if left[number].iter().all(|left| *left == 0) {
+            enough.store(true, Ordering::Relaxed);
+        }
         hand_on(series, sink)
     })
+}
+
+/// Whether there is one group, of series that nobody else asks for: once it is full, no more have to be read.
+fn may_stop_early(evaluation: &Evaluation<'_>, aggregate: &Aggregate) -> bool {
+    let inner = &aggregate.inner.expr;
+    matches!(&aggregate.grouping, Grouping::By(names) if names.is_empty())
+        && matches!(inner, Expr::Vector(_))
+        && !evaluation.query.shared.is_repeated(inner)
 }
 
 /// Hands on a share of the series, chosen by the hash of their labels: the same ones at each step, and a negative
@@ -91,17 +110,27 @@ fn is_sampled(offset: f64, ratio: f64) -> bool {
     }
 }
 
-/// A number from 0 to below 1 that only the labels decide.
+/// A number from 0 to 1 that only the labels decide: the one that Prometheus computes, so that both pick the same series.
 fn sampling_offset(labels: &Labels) -> f64 {
-    let mut hasher = Xxh3::new();
+    let mut bytes = Vec::new();
     for (name, value) in labels.iter() {
         for text in [name, value] {
-            hasher.update(text.as_bytes());
-            hasher.update(&[0xff]);
+            push_length(text.len(), &mut bytes);
+            bytes.extend_from_slice(text.as_bytes());
         }
     }
-    // 53 bits are exact in a float, so that the quotient stays below 1.
-    (hasher.digest() >> 11) as f64 / (1_u64 << 53) as f64
+    xxh64(&bytes, 0) as f64 / u64::MAX as f64
+}
+
+/// The length of a text as Prometheus keeps it in memory: one byte, or 255 and three.
+fn push_length(length: usize, bytes: &mut Vec<u8>) {
+    match u8::try_from(length) {
+        Ok(short) if short < 255 => bytes.push(short),
+        _ => {
+            bytes.push(255);
+            bytes.extend_from_slice(&length.to_le_bytes()[..3]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +142,7 @@ mod tests {
         for index in 0..200 {
             let labels = Labels::from_pairs([("instance", index.to_string())]).unwrap();
             let offset = sampling_offset(&labels);
-            assert!((0.0..1.0).contains(&offset));
+            assert!((0.0..=1.0).contains(&offset));
             for ratio in [0.1, 0.25, 0.5, 0.9] {
                 assert_ne!(is_sampled(offset, ratio), is_sampled(offset, ratio - 1.0));
             }

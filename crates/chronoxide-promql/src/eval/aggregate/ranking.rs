@@ -8,7 +8,7 @@ use super::groups::GroupNumbers;
 use super::parameter::Parameter;
 use crate::Error;
 use crate::annotations::Annotation;
-use crate::eval::{Charge, Column, Evaluation, Sink, StepSeries};
+use crate::eval::{Charge, Column, Evaluation, Sink, Size, StepSeries};
 use crate::plan::{Aggregate, AggregateOp, Position};
 
 /// Hands on the series with the k largest or smallest values of each group and step, each with the values that are
@@ -49,11 +49,12 @@ pub(super) fn for_each(
                 value,
                 series: series_seen.len(),
             };
-            added += u64::from(group.best[step].offer(entry, limits[step]));
+            added += usize::from(group.best[step].offer(entry, limits[step]));
         }
-        group
-            .charges
-            .push(Charge::new(&evaluation.query.meter, added)?);
+        group.charges.push(Charge::new(
+            &evaluation.query.meter,
+            Size::of_floats(added),
+        )?);
         series_seen.push((series.labels, series.drop_name));
         Ok(())
     });

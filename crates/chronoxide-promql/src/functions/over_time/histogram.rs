@@ -7,12 +7,17 @@ use chronoxide_model::CounterResetHint;
 use crate::FloatHistogram;
 use crate::eval::CellValue;
 use crate::functions::notes::{Note, Notes};
+use crate::functions::range::Workspace;
 use crate::histogram::HistogramSum;
 
 /// The sum of at least one histogram; none, with a note, when their buckets do not fit together.
-pub(super) fn sum(histograms: &[Arc<FloatHistogram>], notes: &mut Notes) -> Option<CellValue> {
+pub(super) fn sum(
+    histograms: &[Arc<FloatHistogram>],
+    Workspace { notes, stop, .. }: &mut Workspace,
+) -> Option<CellValue> {
     aggregate(histograms, notes, |total, noted| {
-        for histogram in &histograms[1..] {
+        for (index, histogram) in histograms.iter().enumerate().skip(1) {
+            Note::check(stop, index)?;
             add(total, histogram, noted)?;
         }
         Ok(())
@@ -20,9 +25,13 @@ pub(super) fn sum(histograms: &[Arc<FloatHistogram>], notes: &mut Notes) -> Opti
 }
 
 /// The mean of at least one histogram; none, with a note, when their buckets do not fit together.
-pub(super) fn avg(histograms: &[Arc<FloatHistogram>], notes: &mut Notes) -> Option<CellValue> {
+pub(super) fn avg(
+    histograms: &[Arc<FloatHistogram>],
+    Workspace { notes, stop, .. }: &mut Workspace,
+) -> Option<CellValue> {
     aggregate(histograms, notes, |total, noted| {
         for (index, histogram) in histograms.iter().enumerate().skip(1) {
+            Note::check(stop, index)?;
             let before = total.clone();
             add(total, histogram, noted)?;
             if total.has_overflow() {

@@ -3,8 +3,10 @@
 use chronoxide_model::CounterResetHint;
 
 use crate::FloatHistogram;
+use crate::eval::Stop;
 use crate::eval::window::Window;
 use crate::functions::notes::{Note, Notes};
+use crate::functions::range::Workspace;
 use crate::functions::rate::{Change, any_overlap, is_start_reset};
 
 /// The last minus the first histogram of a window with at least two, plus what resets took away.
@@ -13,10 +15,10 @@ use crate::functions::rate::{Change, any_overlap, is_start_reset};
 pub(super) fn change(
     window: &Window<'_>,
     change: Change,
-    notes: &mut Notes,
+    Workspace { notes, stop, .. }: &mut Workspace,
 ) -> Option<FloatHistogram> {
     let mut own = Notes::default();
-    match checked_change(window, change, &mut own) {
+    match checked_change(window, change, &mut own, stop) {
         Ok(total) => {
             notes.merge(&own);
             Some(total)
@@ -32,6 +34,7 @@ fn checked_change(
     window: &Window<'_>,
     change: Change,
     notes: &mut Notes,
+    stop: &Stop,
 ) -> Result<FloatHistogram, Note> {
     let histograms = window.histograms;
     let last = &histograms[histograms.len() - 1];
@@ -63,7 +66,7 @@ fn checked_change(
     total.reduce_resolution(schema);
     subtract(&mut total, first, notes)?;
     if change.is_counter {
-        add_resets(&mut total, window, first, notes)?;
+        add_resets(&mut total, window, first, notes, stop)?;
     } else if !is_gauge(&histograms[0]) || !is_gauge(last) {
         notes.add(Note::NotGauge);
     }
@@ -103,12 +106,14 @@ fn add_resets(
     window: &Window<'_>,
     first: &FloatHistogram,
     notes: &mut Notes,
+    stop: &Stop,
 ) -> Result<(), Note> {
     if any_overlap(window.histogram_starts, window.histogram_times) {
         notes.start_overlaps += 1;
     }
     let mut previous = first;
     for index in 1..window.histograms.len() {
+        Note::check(stop, index)?;
         if resets(window, index, previous) {
             add(total, previous, notes)?;
         }

@@ -1,0 +1,169 @@
+//! What a query has touched so far, for those who watch it, and the memory it has taken from others.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Error, QueryStats};
+
+/// Memory that all queries share.
+///
+/// An embedder that has one account for everything implements this on it; [`EngineOptions`](crate::EngineOptions)
+/// takes it.
+pub trait QueryMemory: fmt::Debug + Send + Sync {
+    /// Takes `bytes`; false, and nothing is taken, when there are not as many.
+    fn take(&self, bytes: u64) -> bool;
+
+    /// Gives back what was taken.
+    fn give_back(&self, bytes: u64);
+}
+
+/// What a query has touched so far. Clones watch the same query; keep one to ask about a query that failed.
+///
+/// Memory that the query took from [`QueryMemory`] goes back when the last clone is dropped: who keeps one until an
+/// answer is sent keeps the answer accounted for.
+#[derive(Clone, Debug, Default)]
+pub struct QueryProgress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    series: AtomicU64,
+    samples: AtomicU64,
+    peak_samples: AtomicU64,
+    peak_bytes: AtomicU64,
+    /// How much of the shared memory the query may use without asking again.
+    granted: AtomicU64,
+    lender: Mutex<Option<Arc<dyn QueryMemory>>>,
+}
+
+/// So much is taken from the shared memory at a time.
+const GRANT_BYTES: u64 = 1 << 20;
+
+impl QueryProgress {
+    /// Nothing touched yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the query has touched so far.
+    #[must_use]
+    pub fn stats(&self) -> QueryStats {
+        let counts = &self.0;
+        QueryStats {
+            series: counts.series.load(Ordering::Relaxed),
+            samples: counts.samples.load(Ordering::Relaxed),
+            peak_samples: counts.peak_samples.load(Ordering::Relaxed),
+            peak_bytes: counts.peak_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes memory from `lender` from now on.
+    pub(crate) fn borrow_from(&self, lender: &Arc<dyn QueryMemory>) {
+        let mut slot = self.lender();
+        if slot.is_none() {
+            *slot = Some(Arc::clone(lender));
+        }
+    }
+
+    fn lender(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn QueryMemory>>> {
+        self.0.lender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the query holds so many samples and bytes now.
+    ///
+    /// # Errors
+    /// [`Error::NoMemoryLeft`] when the shared memory is used up.
+    pub(crate) fn hold(&self, samples: u64, bytes: u64) -> Result<(), Error> {
+        let counts = &self.0;
+        if bytes > counts.granted.load(Ordering::Relaxed) {
+            self.grow(bytes)?;
+        }
+        counts.peak_samples.fetch_max(samples, Ordering::Relaxed);
+        counts.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn grow(&self, bytes: u64) -> Result<(), Error> {
+        let slot = self.lender();
+        let granted = self.0.granted.load(Ordering::Relaxed);
+        if bytes <= granted {
+            return Ok(());
+        }
+        let Some(lender) = &*slot else {
+            self.0.granted.store(u64::MAX, Ordering::Relaxed);
+            return Ok(());
+        };
+        let wanted = (bytes - granted).next_multiple_of(GRANT_BYTES);
+        if !lender.take(wanted) {
+            return Err(Error::NoMemoryLeft { wanted: bytes });
+        }
+        self.0.granted.store(granted + wanted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts `series` selected.
+    pub(crate) fn select(&self, series: u64) {
+        self.0.series.fetch_add(series, Ordering::Relaxed);
+    }
+
+    /// Counts `samples` read from the source.
+    pub(crate) fn read(&self, samples: u64) {
+        self.0.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        let lender = self
+            .lender
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(lender) = lender.take() {
+            lender.give_back(*self.granted.get_mut());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Purse(AtomicU64);
+
+    impl QueryMemory for Purse {
+        fn take(&self, bytes: u64) -> bool {
+            let left = |left: u64| left.checked_sub(bytes);
+            self.0
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+                .is_ok()
+        }
+
+        fn give_back(&self, bytes: u64) {
+            self.0.fetch_add(bytes, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn memory_goes_back_when_nobody_watches_the_query_any_more() {
+        let purse = Arc::new(Purse(AtomicU64::new(3 * GRANT_BYTES)));
+        let lender: Arc<dyn QueryMemory> = purse.clone();
+        let query = QueryProgress::new();
+        query.borrow_from(&lender);
+        query.hold(1, 10).unwrap();
+        assert_eq!(purse.0.load(Ordering::SeqCst), 2 * GRANT_BYTES);
+        query.hold(1, GRANT_BYTES + 1).unwrap();
+        assert_eq!(purse.0.load(Ordering::SeqCst), GRANT_BYTES);
+        let other = QueryProgress::new();
+        other.borrow_from(&lender);
+        let refused = other.hold(1, GRANT_BYTES + 1);
+        assert!(matches!(refused, Err(Error::NoMemoryLeft { .. })));
+        assert_eq!(other.stats(), QueryStats::default());
+        let watcher = query.clone();
+        drop(query);
+        assert_eq!(watcher.stats().peak_bytes, GRANT_BYTES + 1);
+        drop(watcher);
+        assert_eq!(purse.0.load(Ordering::SeqCst), 3 * GRANT_BYTES);
+    }
+}
