@@ -136,6 +136,8 @@ impl ApiError {
             Query::Timeout { .. } => ErrorKind::Timeout,
             Query::Cancelled => ErrorKind::Canceled,
             Query::Source(_) => ErrorKind::Internal,
+            // Other queries will end.
+            Query::NoMemoryLeft { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Execution,
         };
         Self::new(kind, with_sources(error))
@@ -243,6 +245,16 @@ mod tests {
                 ApiError::from_query(&chronoxide_promql::Error::Cancelled),
                 499,
                 "canceled",
+            ),
+            (
+                ApiError::from_query(&chronoxide_promql::Error::TooMuchMemory { limit: 1 }),
+                422,
+                "execution",
+            ),
+            (
+                ApiError::from_query(&chronoxide_promql::Error::NoMemoryLeft { wanted: 1 }),
+                503,
+                "unavailable",
             ),
             (ApiError::timeout("x"), 503, "timeout"),
             (ApiError::unavailable("x"), 503, "unavailable"),

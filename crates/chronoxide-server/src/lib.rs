@@ -23,12 +23,14 @@
 
 mod active_queries;
 mod api;
+mod client;
 mod config;
 mod edge;
 mod error;
 mod ingest;
 mod log_limit;
 mod page;
+mod query_memory;
 mod raw_query;
 mod router;
 mod self_metrics;

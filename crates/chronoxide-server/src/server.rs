@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use chronoxide_storage::{Database, Durability, Options};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -266,13 +267,13 @@ async fn accept(
             accepted = async { (place.await, listener.accept().await) } => accepted,
         };
         match accepted {
-            (Ok(place), Ok((stream, _))) => {
+            (Ok(place), Ok((stream, peer))) => {
                 // Answers are written whole, so waiting to join small packets only delays them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection's delay could not be turned off");
                 }
                 let stream = RawQuery::new(StallTimeout::new(stream, idle, STALL_TIMEOUT));
-                let connection = serve(stream, router.clone(), &graceful);
+                let connection = serve(stream, peer, router.clone(), &graceful);
                 let state = Arc::clone(&state);
                 connections.spawn(async move {
                     let _place = place;
@@ -301,6 +302,7 @@ async fn accept(
 /// Serves the requests of one connection.
 fn serve(
     stream: RawQuery<StallTimeout<TcpStream>>,
+    peer: SocketAddr,
     router: Router,
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + use<> {
@@ -315,7 +317,7 @@ fn serve(
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32);
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();

@@ -5,18 +5,22 @@ use std::time::Duration;
 use chronoxide_promql::{QueryStats, RangeTimes};
 
 use crate::active_queries::{QueryTimes, query_head};
+use crate::client::Client;
 
 /// A query that has ended, well or not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndedQuery<'a> {
     pub(crate) text: &'a str,
+    pub(crate) client: Client,
     pub(crate) times: QueryTimes,
     /// How long it waited for its turn.
     pub(crate) queue: Duration,
     /// How long it was evaluated.
     pub(crate) duration: Duration,
-    /// What it read, or why it has no answer.
-    pub(crate) outcome: Result<QueryStats, &'a str>,
+    /// What it touched, until it failed if it did.
+    pub(crate) stats: QueryStats,
+    /// Why it has no answer, if it has none.
+    pub(crate) failure: Option<&'a str>,
 }
 
 impl EndedQuery<'_> {
@@ -35,22 +39,21 @@ impl EndedQuery<'_> {
             end_ms,
             step_ms,
         } = self.times.range();
-        let (outcome, stats) = match self.outcome {
-            Ok(stats) => ("answered", Some(stats)),
-            Err(reason) => (query_head(reason), None),
-        };
         // The text in quotes and escaped: a client's line breaks must not look like lines of the log.
         tracing::warn!(
             query = ?query_head(self.text),
+            client = %self.client,
             kind = self.times.kind(),
             start_ms,
             end_ms,
             step_ms,
             queue_ms = milliseconds(self.queue),
             duration_ms = milliseconds(self.duration),
-            series = stats.map(|stats| stats.series),
-            samples = stats.map(|stats| stats.samples),
-            outcome,
+            series = self.stats.series,
+            samples = self.stats.samples,
+            peak_samples = self.stats.peak_samples,
+            peak_bytes = self.stats.peak_bytes,
+            outcome = self.failure.map_or("answered", query_head),
             "slow query"
         );
     }
@@ -101,13 +104,20 @@ mod tests {
         fn exit(&self, _: &span::Id) {}
     }
 
-    fn query(outcome: Result<QueryStats, &str>) -> EndedQuery<'_> {
+    fn query(failure: Option<&str>) -> EndedQuery<'_> {
         EndedQuery {
             text: "up\n+ 1",
+            client: Client(Some(([10, 0, 0, 7], 4321).into())),
             times: QueryTimes::At(1_000),
             queue: Duration::from_millis(3),
             duration: Duration::from_secs(11),
-            outcome,
+            stats: QueryStats {
+                series: 2,
+                samples: 40,
+                peak_samples: 30,
+                peak_bytes: 480,
+            },
+            failure,
         }
     }
 
@@ -119,16 +129,12 @@ mod tests {
 
     #[test]
     fn a_slow_query_is_told_in_one_line() {
-        let stats = QueryStats {
-            series: 2,
-            samples: 40,
-            ..QueryStats::default()
-        };
         let limit = Some(Duration::from_secs(10));
-        let lines = logged(&query(Ok(stats)), limit);
+        let lines = logged(&query(None), limit);
         assert_eq!(lines.len(), 1);
         for part in [
             r#"query="up\n+ 1""#,
+            "client=10.0.0.7:4321",
             r#"kind="instant""#,
             "start_ms=1000",
             "step_ms=0",
@@ -136,18 +142,20 @@ mod tests {
             "duration_ms=11000",
             "series=2",
             "samples=40",
+            "peak_samples=30",
+            "peak_bytes=480",
             r#"outcome="answered""#,
         ] {
             assert!(lines[0].contains(part), "{part}: {}", lines[0]);
         }
-        let lines = logged(&query(Err("timed out")), limit);
+        let lines = logged(&query(Some("timed out")), limit);
         assert!(lines[0].contains(r#"outcome="timed out""#), "{}", lines[0]);
-        assert!(!lines[0].contains("samples="), "{}", lines[0]);
+        assert!(lines[0].contains(" samples=40 "), "{}", lines[0]);
     }
 
     #[test]
     fn a_quick_query_and_a_query_without_limit_are_not_told() {
-        let query = query(Ok(QueryStats::default()));
+        let query = query(None);
         assert!(logged(&query, Some(Duration::from_secs(11))).is_empty());
         assert!(logged(&query, None).is_empty());
     }

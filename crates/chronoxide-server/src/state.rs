@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory};
 use crate::log_limit::LogLimit;
+use crate::query_memory::SharedQueryMemory;
 use crate::self_metrics::Metrics;
 
 /// How long a query waits for its turn.
@@ -60,9 +61,14 @@ pub(crate) struct ServerState {
 
 impl ServerState {
     pub(crate) fn new(config: Config, instance: String) -> Self {
+        let memory = config.memory();
         let engine = Engine::new(EngineOptions {
             lookback: config.lookback,
             samples_max: config.query_samples_max,
+            memory_max: config
+                .query_memory_max
+                .unwrap_or_else(|| memory.query_bytes() / 2),
+            memory: Some(Arc::new(SharedQueryMemory::new(memory.query_bytes()))),
             timeout: config.query_timeout,
             features: config.promql_features,
             ..EngineOptions::default()

@@ -137,7 +137,8 @@ fn write_histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
 /// Which bounds belong to the bucket: 0 the upper one, 1 the lower one, 3 both.
 fn bucket_rule(schema: i8, lower: f64, upper: f64) -> u64 {
     if schema == CUSTOM_BUCKETS_SCHEMA {
-        return 0;
+        // Nothing lies below the first one.
+        return if lower == f64::NEG_INFINITY { 3 } else { 0 };
     }
     if lower == -upper {
         // The zero bucket is the only one that reaches as far below zero as above.
@@ -268,7 +269,7 @@ mod tests {
             point,
         };
         assert!(rendered(Value::Vector(vec![sample])).contains(
-            r#""histogram":[0,{"count":"42","sum":"3.5","buckets":[[0,"-Inf","1","1"],[0,"1","+Inf","2"]]}]"#
+            r#""histogram":[0,{"count":"42","sum":"3.5","buckets":[[3,"-Inf","1","1"],[0,"1","+Inf","2"]]}]"#
         ));
     }
 
@@ -278,6 +279,7 @@ mod tests {
             series: 1,
             samples: 7,
             peak_samples: 9,
+            peak_bytes: 144,
         };
         let answer = Answer {
             value: Value::Vector(vec![]),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::response::Response;
 use chronoxide_promql::syntax::{self, Expr};
-use chronoxide_promql::{Answer, QueryOptions, Value};
+use chronoxide_promql::{Answer, QueryOptions, QueryProgress, QueryStats, Value};
 use chronoxide_storage::Database;
 
 use super::answer::{Timing, write_answer};
@@ -15,6 +15,7 @@ use super::json::{Notes, success, write_string};
 use super::otlp_names::hints;
 use super::request::{blocking, json_response, success_response};
 use crate::active_queries::QueryTimes;
+use crate::client::Client;
 use crate::error::ApiError;
 use crate::slow_query::EndedQuery;
 use crate::state::{CancelOnDrop, Deadline, ServerState};
@@ -34,23 +35,25 @@ struct Query {
 /// `/query`: the value at one time.
 pub(crate) async fn instant(
     State(state): State<Arc<ServerState>>,
+    client: Client,
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
     let times = QueryTimes::At(form.evaluation_time(state.now_ms())?);
     let query = Query::new(&state, &form, times, limit)?;
-    query.run(&state).await
+    query.run(&state, client).await
 }
 
 /// `/query_range`: the values at steps between two times.
 pub(crate) async fn range(
     State(state): State<Arc<ServerState>>,
+    client: Client,
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
     let times = QueryTimes::Range(form.steps()?);
     let query = Query::new(&state, &form, times, limit)?;
-    query.run(&state).await
+    query.run(&state, client).await
 }
 
 /// `/format_query`: the query, written the usual way.
@@ -96,7 +99,7 @@ impl Query {
         })
     }
 
-    async fn run(self, state: &Arc<ServerState>) -> Result<Response, ApiError> {
+    async fn run(self, state: &Arc<ServerState>, client: Client) -> Result<Response, ApiError> {
         let database = state.ready_database()?;
         let deadline = Deadline::new(self.timeout);
         let cancel = CancelOnDrop::default();
@@ -106,6 +109,7 @@ impl Query {
             lookback: self.lookback,
             timeout: Some(deadline.left()),
             cancellation: cancel.0.clone(),
+            progress: QueryProgress::new(),
         };
         let shared = Arc::clone(state);
         let body = blocking(state, move || {
@@ -114,7 +118,7 @@ impl Query {
             let _listed = shared
                 .active_queries
                 .enter(&self.text, self.times, shared.now_ms());
-            self.evaluate(&shared, &database, &options, queue)
+            self.evaluate(&shared, &database, &options, queue, client)
         })
         .await?;
         Ok(json_response(body))
@@ -126,6 +130,7 @@ impl Query {
         database: &Database,
         options: &QueryOptions,
         queue: Duration,
+        client: Client,
     ) -> Result<Vec<u8>, ApiError> {
         let started = Instant::now();
         let answer = match self.times {
@@ -137,9 +142,10 @@ impl Query {
             evaluation: started.elapsed(),
         };
         let answer = answer.map_err(|error| ApiError::from_query(&error));
-        self.log_if_slow(state, timing, &answer);
+        let stats = options.progress.stats();
+        state.metrics.query_samples.add(stats.samples);
+        self.log_if_slow(state, timing, client, stats, &answer);
         let mut answer = answer?;
-        state.metrics.query_samples.add(answer.stats.samples);
         let mut notes = Notes {
             warnings: std::mem::take(&mut answer.warnings),
             infos: std::mem::take(&mut answer.infos),
@@ -154,16 +160,22 @@ impl Query {
         Ok(success(&notes, |out| write_answer(out, &answer, timing)))
     }
 
-    fn log_if_slow(&self, state: &ServerState, timing: Timing, answer: &Result<Answer, ApiError>) {
+    fn log_if_slow(
+        &self,
+        state: &ServerState,
+        timing: Timing,
+        client: Client,
+        stats: QueryStats,
+        answer: &Result<Answer, ApiError>,
+    ) {
         let ended = EndedQuery {
             text: &self.text,
+            client,
             times: self.times,
             queue: timing.queue,
             duration: timing.evaluation,
-            outcome: match answer {
-                Ok(answer) => Ok(answer.stats),
-                Err(error) => Err(error.message()),
-            },
+            stats,
+            failure: answer.as_ref().err().map(ApiError::message),
         };
         ended.log_if_slow(state.config.slow_query);
     }

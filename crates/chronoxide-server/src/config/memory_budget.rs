@@ -30,6 +30,11 @@ impl MemoryBudget {
             .expect("the clamp keeps it below 2^32")
     }
 
+    /// Bytes that queries under way may hold together: a quarter of the budget, and always enough for a dashboard.
+    pub(crate) fn query_bytes(self) -> u64 {
+        (self.0 / 4).max(64 << 20)
+    }
+
     /// Bytes that write requests under way may hold together.
     pub(crate) fn request_bytes(self) -> u64 {
         (self.0 / 8).clamp(32 << 20, 256 << 20)
@@ -61,6 +66,8 @@ mod tests {
         let small = MemoryBudget::new(Some(64 << 20));
         assert_eq!(small.series_max(), 16_384);
         assert_eq!(small.head_bytes_max(), 4 << 20);
+        assert_eq!(small.query_bytes(), 64 << 20);
+        assert_eq!(MemoryBudget::new(Some(1 << 30)).query_bytes(), 256 << 20);
         let none = MemoryBudget::new(Some(0));
         assert_eq!(
             (none.series_max(), none.head_bytes_max()),

@@ -124,6 +124,8 @@ pub struct Config {
     pub query_concurrency: usize,
     /// Samples one query may load.
     pub query_samples_max: u64,
+    /// Bytes one query may hold; `None` takes half of what all of them may.
+    pub query_memory_max: Option<u64>,
     /// Longest time a query may take.
     pub query_timeout: Duration,
     /// Queries that take longer are logged; `None`: none is.
@@ -267,6 +269,12 @@ impl Config {
             })?,
             query_concurrency: check(settings, "query.max-concurrency", POSITIVE, parse_positive)?,
             query_samples_max: check(settings, "query.max-samples", POSITIVE, parse_positive)?,
+            query_memory_max: check(
+                settings,
+                "query.max-memory",
+                "a size such as 1GiB, or auto",
+                |text| optional(text, "auto", parse_byte_size),
+            )?,
             query_timeout: check(settings, "query.timeout", DURATION, |text| {
                 parse_duration(text).filter(|duration| at_least_1ms(*duration))
             })?,

@@ -163,6 +163,12 @@ impl Setting {
             "Samples one query may load",
         ),
         Self::new(
+            "query.max-memory",
+            "SIZE|auto",
+            "auto",
+            "Memory one query may hold; auto takes half of what all of them may",
+        ),
+        Self::new(
             "query.timeout",
             "DURATION",
             "2m",

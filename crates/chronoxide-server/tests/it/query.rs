@@ -293,6 +293,24 @@ fn a_query_that_cannot_be_computed_is_unprocessable() {
 }
 
 #[test]
+fn a_query_that_would_hold_too_much_memory_is_an_execution_error() {
+    let server = Running::start_with(&[("query.max-memory", "1MiB")]);
+    let query = escaped("sum_over_time(vector(1)[100h:1s])");
+    let answer = server.get(&format!("/api/v1/query?query={query}&time=1700000000"));
+    assert_eq!(answer.status, 422);
+    assert_eq!(
+        answer.error(),
+        (
+            "execution".to_owned(),
+            "query processing would take too much memory in query execution: more than 1048576 bytes".to_owned()
+        )
+    );
+    let query = escaped("sum_over_time(vector(1)[1h:1s])");
+    let answer = server.get(&format!("/api/v1/query?query={query}&time=1700000000"));
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
 fn limits_cut_series_and_say_so() {
     let server = server();
     server.write(&[

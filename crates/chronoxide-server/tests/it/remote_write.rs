@@ -109,7 +109,7 @@ fn version_2_is_told_apart_and_counts_what_was_written() {
     );
     assert_eq!(
         server.query("h", T)["result"][0]["histogram"][1],
-        json!({"count": "3", "sum": "4.5", "buckets": [[0, "-Inf", "1", "1"], [0, "1", "+Inf", "2"]]})
+        json!({"count": "3", "sum": "4.5", "buckets": [[3, "-Inf", "1", "1"], [0, "1", "+Inf", "2"]]})
     );
 }
 
