@@ -4,7 +4,9 @@
 //! repository. One second apart, 30 minutes long; [`Workload::every`] thins them out.
 
 mod capture;
+mod dashboard;
 mod synthetic;
 mod workload;
 
+pub use dashboard::{DASHBOARD_QUERIES, DashboardSeries, dashboard_series};
 pub use workload::{Job, Workload};
