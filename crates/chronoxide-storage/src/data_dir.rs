@@ -74,6 +74,13 @@ pub(crate) fn inspect(fs: &dyn Fs, dir: &Path) -> Result<StoreHeader> {
     StoreHeader::decode(&fs.read(&path)?).map_err(|source| Error::format(&path, source))
 }
 
+/// Writes the FORMAT file of `from` to the directory `to`, durably but for its name.
+pub(crate) fn copy_format(fs: &dyn Fs, from: &Path, to: &Path) -> Result<()> {
+    let file = fs.create_new(&to.join(FORMAT_FILE))?;
+    file.append(&fs.read(&from.join(FORMAT_FILE))?)?;
+    file.sync_all()
+}
+
 fn create(fs: &dyn Fs, clock: &dyn Clock, dir: &Path) -> Result<StoreHeader> {
     let header = StoreHeader {
         hash_seed: random(),
@@ -94,7 +101,7 @@ fn create(fs: &dyn Fs, clock: &dyn Clock, dir: &Path) -> Result<StoreHeader> {
 }
 
 /// Seeds need to be unknown to senders, no more: the standard library's hash keys are.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

@@ -7,10 +7,11 @@ mod maintenance;
 mod open;
 mod sink;
 mod snapshot;
+mod snapshots;
 mod worker;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chronoxide_model::{
@@ -191,6 +192,37 @@ impl Database {
     /// When a part cannot be written. The samples stay in memory and in the write-ahead log.
     pub fn flush(&self) -> Result<()> {
         self.engine.flush()
+    }
+
+    /// Makes a snapshot of what can be read now, without the samples in memory when `skip_head`; returns its directory,
+    /// `snapshots/<time>-<random>` below the database's.
+    ///
+    /// It can be checked, copied, and opened as a database of its own; to keep it as it is, open a copy, since an open
+    /// database merges parts and enforces retention. It takes next to no room at first: parts are hard links. What the
+    /// database merges or drops later stays on disk as long as a snapshot has it, and is not counted in
+    /// [`Options::retention_bytes`] any more: delete snapshots that are not needed.
+    ///
+    /// # Errors
+    /// When the head cannot be flushed, or the directory not be made; nothing is left behind then.
+    pub fn snapshot(&self, skip_head: bool) -> Result<PathBuf> {
+        self.engine.snapshot(skip_head)
+    }
+
+    /// Names of the snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the directory of snapshots cannot be read.
+    pub fn list_snapshots(&self) -> Result<Vec<String>> {
+        self.engine.list_snapshots()
+    }
+
+    /// Removes the snapshot `name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when there is none of that name,
+    /// [`Error::InUse`](crate::Error::InUse) when it is open as a database, and when its files cannot be removed.
+    pub fn delete_snapshot(&self, name: &str) -> Result<()> {
+        self.engine.delete_snapshot(name)
     }
 
     /// Makes everything acknowledged durable, which [`Durability::Interval`](crate::Durability::Interval) otherwise does

@@ -231,6 +231,12 @@ impl ExemplarStore {
         written
     }
 
+    /// Writes a file with all exemplars, in any directory.
+    pub(crate) fn write(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
+        let records = self.all_records()?;
+        self.file.write(fs, dir, &records).map(drop)
+    }
+
     /// Appends to the file; `false` when it has to be written anew.
     fn append(
         &self,

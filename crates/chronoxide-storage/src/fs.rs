@@ -68,6 +68,12 @@ pub trait Fs: Debug + Send + Sync {
     /// When the system refuses.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
 
+    /// Gives a file a second name, which may be in another directory.
+    ///
+    /// # Errors
+    /// When that name is taken, or the file system has no hard links.
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors

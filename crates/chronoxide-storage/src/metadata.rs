@@ -88,13 +88,17 @@ impl MetadataStore {
         if !self.is_changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let saved = self
-            .records(dir)
-            .and_then(|records| self.file.write(fs, dir, &records));
+        let saved = self.write(fs, dir);
         if saved.is_err() {
             self.is_changed.store(true, Ordering::Release);
         }
-        saved.map(drop)
+        saved
+    }
+
+    /// Writes a file with everything known, in any directory.
+    pub(crate) fn write(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
+        let records = self.records(dir)?;
+        self.file.write(fs, dir, &records).map(drop)
     }
 
     fn records(&self, dir: &Path) -> Result<Vec<Payload>> {

@@ -29,7 +29,8 @@ pub struct Options {
     /// How long samples are kept; older ones are refused and never returned. [`Duration::MAX`] keeps them for ever.
     /// Default: 30 days; minimum: 1 minute.
     pub retention: Duration,
-    /// Bytes that the database may take on disk; the oldest partitions go first. Default: no limit.
+    /// Bytes that the database may take on disk; the oldest partitions go first. What only snapshots still have does
+    /// not count. Default: no limit.
     pub retention_bytes: Option<u64>,
     /// How far in the future a sample may lie. Default: 10 minutes.
     pub future_limit: Duration,

@@ -327,7 +327,7 @@ impl Partitions {
 /// What names of parts end in.
 pub(crate) const EXTENSION: &str = ".part";
 
-fn entry(summary: &PartSummary) -> PartEntry {
+pub(crate) fn entry(summary: &PartSummary) -> PartEntry {
     PartEntry {
         name: file_name(&summary.path),
         bytes: summary.bytes,

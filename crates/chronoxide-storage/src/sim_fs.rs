@@ -242,6 +242,12 @@ impl Fs for SimFs {
         })
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.run("link", from, Operation::Change, |state| {
+            state.hard_link(from, to)
+        })
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         self.run("remove", path, Operation::Free, |state| state.remove(path))
     }

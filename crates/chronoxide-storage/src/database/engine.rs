@@ -55,7 +55,7 @@ pub(super) struct Engine {
     pub(super) last_write: LastWrite,
     pub(super) closed: AtomicBool,
     /// Holds the directory's lock, which is set free last.
-    pub(super) _data_dir: DataDir,
+    pub(super) data_dir: DataDir,
 }
 
 /// Writers wait here while flushes cannot keep up.

@@ -19,6 +19,7 @@ use roaring::RoaringBitmap;
 use super::engine::{Backlog, Engine, LastWrite};
 use super::flush::Files;
 use super::sink::{Admitted, Change, Sink};
+use super::snapshots;
 use super::worker::Bell;
 use crate::catalog::Catalog;
 use crate::counters::Counters;
@@ -55,6 +56,7 @@ impl Engine {
             });
         }
         let data_dir = DataDir::open(fs.as_ref(), clock.as_ref(), dir)?;
+        snapshots::remove_unfinished(fs.as_ref(), dir)?;
         let files = Opening {
             dir,
             salt: data_dir.header.log_salt,
@@ -106,7 +108,7 @@ impl Engine {
             backlog: Backlog::default(),
             last_write: LastWrite::new(),
             closed: AtomicBool::new(false),
-            _data_dir: data_dir,
+            data_dir,
         })
     }
 }

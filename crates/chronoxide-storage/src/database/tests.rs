@@ -9,6 +9,7 @@ mod damage;
 mod deletes;
 mod exemplars;
 mod model;
+mod snapshot_dirs;
 mod snapshots;
 
 use std::path::{Path, PathBuf};

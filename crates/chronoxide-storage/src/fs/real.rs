@@ -92,6 +92,10 @@ impl Fs for RealFs {
         std::fs::rename(from, to).map_err(|source| Error::io("rename", from, source))
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<()> {
+        std::fs::hard_link(from, to).map_err(|source| Error::io("link", from, source))
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         std::fs::remove_file(path).map_err(|source| Error::io("remove", path, source))
     }

@@ -328,6 +328,17 @@ impl State {
         self.link(path, Node::Dir(Dir::default())).map(drop)
     }
 
+    pub(super) fn hard_link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let node = self.file(from)?;
+        let (parent, name) = self.split(to)?;
+        let dir = self.dir_at(parent)?;
+        if dir.cached.contains_key(&name) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        dir.change(DirChange::Link(name, node));
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.file(path)?;
         self.unlink(path)
@@ -413,14 +424,21 @@ impl State {
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
-        let used: usize = self.reachable(ROOT);
+        let used: usize = self.reachable(ROOT, &mut BTreeSet::new());
         self.capacity.saturating_sub(used as u64)
     }
 
-    fn reachable(&self, node: NodeId) -> usize {
+    /// Bytes of the files below `node`, each counted once however many names it has.
+    fn reachable(&self, node: NodeId, seen: &mut BTreeSet<NodeId>) -> usize {
+        if !seen.insert(node) {
+            return 0;
+        }
         match self.nodes.get(node) {
             Some(Node::File(file)) => file.cached.len(),
-            Some(Node::Dir(dir)) => dir.cached.values().map(|&node| self.reachable(node)).sum(),
+            Some(Node::Dir(dir)) => {
+                let nodes = dir.cached.values();
+                nodes.map(|&node| self.reachable(node, seen)).sum()
+            }
             None => 0,
         }
     }
