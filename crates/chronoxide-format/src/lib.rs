@@ -19,6 +19,7 @@ pub mod part;
 mod reader;
 pub mod registry;
 pub mod section;
+pub mod state;
 pub mod store_header;
 pub mod tombstones;
 pub mod varint;

@@ -54,6 +54,8 @@ pub enum LogKind {
     Tombstones,
     /// Exemplars by series.
     Exemplars,
+    /// An application's own state.
+    State,
 }
 
 impl LogKind {
@@ -66,6 +68,7 @@ impl LogKind {
             Self::Metadata => 5,
             Self::Tombstones => 6,
             Self::Exemplars => 7,
+            Self::State => 8,
         }
     }
 }

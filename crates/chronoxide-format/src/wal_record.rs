@@ -1,7 +1,7 @@
 //! Payloads of the write-ahead log: batches of samples in columns, and deletions.
 //!
 //! A batch is a sequence of sections, each with a tag and a length: float samples, their start times, histogram
-//! samples, metadata, exemplars. Series are named by their sid, a number that the registry log explains.
+//! samples, metadata, exemplars, the application's own state. Series are named by their sid, a number that the registry log explains.
 
 mod columns;
 mod histogram;
@@ -23,6 +23,7 @@ const SECTION_START_TIMESTAMPS: u8 = 2;
 const SECTION_HISTOGRAMS: u8 = 3;
 const SECTION_METADATA: u8 = 4;
 const SECTION_EXEMPLARS: u8 = 5;
+const SECTION_STATE: u8 = 6;
 
 /// The columns of a batch, borrowed for encoding. Columns of one kind of sample have one length.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +48,8 @@ pub struct BatchColumns<'a> {
     pub metadata: &'a [(String, Metadata)],
     /// Exemplars with their series.
     pub exemplars: &'a [(u32, Exemplar)],
+    /// Changes of the application's own state.
+    pub state_changes: &'a [Vec<u8>],
 }
 
 /// A decoded batch: the columns of [`BatchColumns`], owned.
@@ -72,11 +75,17 @@ pub struct Batch {
     pub metadata: Vec<(String, Metadata)>,
     /// Exemplars with their series.
     pub exemplars: Vec<(u32, Exemplar)>,
+    /// Changes of the application's own state.
+    pub state_changes: Vec<Vec<u8>>,
 }
 
 /// What a record of the write-ahead log says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is decoded at a time, and nearly all are batches"
+)]
 pub enum WalRecord {
     /// Samples and what came with them.
     Batch(Batch),
@@ -124,6 +133,11 @@ impl BatchColumns<'_> {
         if !self.exemplars.is_empty() {
             put_section(SECTION_EXEMPLARS, out, |out| {
                 columns::put_exemplars(self.exemplars, out);
+            });
+        }
+        if !self.state_changes.is_empty() {
+            put_section(SECTION_STATE, out, |out| {
+                columns::put_state_changes(self.state_changes, out);
             });
         }
     }
@@ -212,6 +226,7 @@ impl Batch {
                 self.metadata = metadata::read(&mut reader)?;
             }
             SECTION_EXEMPLARS => self.exemplars = columns::read_exemplars(&mut reader)?,
+            SECTION_STATE => self.state_changes = columns::read_state_changes(&mut reader)?,
             id => {
                 return Err(Error::UnknownCodec {
                     what: "write-ahead log section",
@@ -254,6 +269,7 @@ impl Batch {
             histograms: &self.histograms,
             metadata: &self.metadata,
             exemplars: &self.exemplars,
+            state_changes: &self.state_changes,
         }
     }
 }

@@ -25,6 +25,7 @@ pub struct WriteBatch<'a> {
     histograms: Vec<HistogramEntry>,
     exemplars: Vec<Exemplar>,
     metadata: Vec<(String, Metadata)>,
+    state_changes: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -193,6 +194,18 @@ impl<'a> WriteBatch<'a> {
         self.metadata.push((name.into(), metadata));
     }
 
+    /// Adds a change of the application's own state, which is stored if and only if the batch is: no crash leaves one without
+    /// the other. Storage hands it back when the database is opened, and does not look into it.
+    pub fn push_state(&mut self, change: impl Into<Vec<u8>>) {
+        self.state_changes.push(change.into());
+    }
+
+    /// Changes of the application's own state, in the order they were pushed.
+    #[must_use]
+    pub fn state_changes(&self) -> &[Vec<u8>] {
+        &self.state_changes
+    }
+
     /// The series in the order they were begun; one label set may stand in it more than once.
     pub fn series(&self) -> impl ExactSizeIterator<Item = BatchSeries<'_>> + '_ {
         (0..self.series.len()).map(|index| self.series_at(index))
@@ -270,7 +283,7 @@ impl<'a> WriteBatch<'a> {
     /// Whether the batch brings nothing at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty() && self.metadata.is_empty()
+        self.series.is_empty() && self.metadata.is_empty() && self.state_changes.is_empty()
     }
 
     /// Empties the batch and keeps its memory.
@@ -282,6 +295,7 @@ impl<'a> WriteBatch<'a> {
         self.histograms.clear();
         self.exemplars.clear();
         self.metadata.clear();
+        self.state_changes.clear();
     }
 }
 
@@ -317,7 +331,13 @@ mod tests {
         let mut batch = WriteBatch::new();
         batch.push(labels("a"), 1, 1.0);
         batch.push_metadata("a", Metadata::default());
+        batch.push_state([1]);
         batch.clear();
-        assert!(batch.is_empty() && batch.sample_count() == 0 && batch.metadata().is_empty());
+        assert!(
+            batch.is_empty()
+                && batch.state_changes().is_empty()
+                && batch.sample_count() == 0
+                && batch.metadata().is_empty()
+        );
     }
 }

@@ -62,7 +62,9 @@ impl Snapshot {
         if !self.tombstones.iter().any(is_known) {
             self.tombstones.push(Arc::new(tombstone));
         }
-        self.freeze();
+        if self.open.read(|rows| rows.sample_count() > 0) {
+            self.freeze();
+        }
     }
 
     /// Adds a part at its place in the order of writes.

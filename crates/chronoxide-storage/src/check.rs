@@ -23,6 +23,7 @@ use crate::partitions::{EXTENSION, ROOT};
 use crate::quarantine::Quarantine;
 use crate::registry::KeyHash;
 use crate::registry_log::RegistryLog;
+use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
 use crate::{Error, Fs, Result, SystemClock, wal};
 
@@ -137,6 +138,11 @@ pub fn check(dir: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<CheckReport> {
     }
     check.exemplars(dir)?;
     check.tombstones(dir)?;
+    if !StateStore::inspect(check.fs.as_ref(), dir, check.salt)? {
+        check
+            .report
+            .note(dir, "the file of the application's state is damaged");
+    }
     for subdir in [dir.to_owned(), dir.join(WAL_DIR), dir.join(REGISTRY_DIR)] {
         check.count_set_aside(&subdir)?;
     }

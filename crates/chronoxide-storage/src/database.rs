@@ -25,7 +25,9 @@ pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
 use self::engine::Engine;
 use self::snapshot::Snapshot;
 use self::worker::Workers;
-use crate::{Clock, Fs, Options, RealFs, Result, Selection, SeriesExemplars, Stats, SystemClock};
+use crate::{
+    Clock, Fs, Options, RealFs, Result, SavedState, Selection, SeriesExemplars, Stats, SystemClock,
+};
 
 /// A time-series database in one directory.
 ///
@@ -184,6 +186,32 @@ impl Database {
     #[must_use]
     pub fn metadata_of(&self, name: &str) -> Option<Metadata> {
         self.engine.sink.metadata.get(name)
+    }
+
+    /// The application's own state as it was when the database was opened: the last checkpoint of [`Database::put_state`], and
+    /// the changes of [`WriteBatch::push_state`] since. Once; nothing after that, since it is not kept in memory.
+    ///
+    /// After a crash in a checkpoint, changes that are in it may be among those after it.
+    #[must_use]
+    pub fn take_state(&self) -> SavedState {
+        self.engine.sink.state.take_found()
+    }
+
+    /// Puts a checkpoint of the application's own state in the place of all changes so far. When this returns it is durable.
+    ///
+    /// The application must see to it that no batch with a change is being written meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written; the former checkpoint and the changes since stay then.
+    pub fn put_state(&self, checkpoint: &[u8]) -> Result<()> {
+        self.engine.put_state(checkpoint)
+    }
+
+    /// Bytes of changes since the last checkpoint of the application's own state, and of that checkpoint. All of it is read
+    /// when the database is opened: a new checkpoint is due when the first are much more.
+    #[must_use]
+    pub fn state_bytes(&self) -> (u64, u64) {
+        self.engine.sink.state.bytes()
     }
 
     /// Writes all samples in memory to parts, so that the write-ahead log is not needed for them any more.

@@ -53,6 +53,7 @@ mod registry_log;
 mod retention;
 mod select;
 mod sim_fs;
+mod state;
 mod stats;
 mod tombstones;
 mod wal;
@@ -74,4 +75,5 @@ pub use part::{
 };
 pub use select::{Selection, SelectionIter, Series};
 pub use sim_fs::{SimFault, SimFs, SimLoss};
+pub use state::SavedState;
 pub use stats::{Stats, Timings};

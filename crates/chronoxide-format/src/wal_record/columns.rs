@@ -107,3 +107,21 @@ pub(super) fn read_exemplars(reader: &mut Reader<'_>) -> Result<Vec<(u32, Exempl
     }
     Ok(exemplars)
 }
+
+pub(super) fn put_state_changes(changes: &[Vec<u8>], out: &mut Vec<u8>) {
+    varint::put_usize(out, changes.len());
+    for change in changes {
+        varint::put_usize(out, change.len());
+        out.extend_from_slice(change);
+    }
+}
+
+pub(super) fn read_state_changes(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>> {
+    let count = reader.varint_len(reader.remaining())?;
+    let mut changes = Vec::new();
+    for _ in 0..count {
+        let length = reader.varint_len(reader.remaining())?;
+        changes.push(reader.bytes(length)?.to_vec());
+    }
+    Ok(changes)
+}

@@ -85,6 +85,7 @@ fn batch() -> Batch {
                 value: 0.25,
             },
         )],
+        state_changes: vec![b"abc".to_vec()],
     }
 }
 
@@ -118,7 +119,7 @@ fn version_1_is_these_bytes() {
             "020502080101ffffffff0f01ffffffffffffffffff0103030102ac0201000083cbfca9f1d24d62503f00000000000000",
             "40020502080100000000000000f83f000000000000000003000000000000e03f0000000000000080000000000000f03f",
             "00039a9999999999b93f000000000000f03f0000000000002440040d00000001027570020649732069743f0005190000",
-            "00010701000000000000d03f0d0874726163655f696403616263",
+            "00010701000000000000d03f0d0874726163655f69640361626306050000000103616263",
         )
     );
 }
@@ -148,7 +149,7 @@ fn every_prefix_is_an_error_or_whole_sections() {
             assert!(part.sids.is_empty() || part.sids == batch().sids);
         }
     }
-    assert_eq!(shorter, 5, "one for each boundary between sections");
+    assert_eq!(shorter, 6, "one for each boundary between sections");
 }
 
 #[test]

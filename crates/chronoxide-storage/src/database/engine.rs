@@ -114,6 +114,7 @@ impl Engine {
         let _holds_ids = self.writers.read();
         let (mut admitted, outcome) = self.admit(batch)?;
         admitted.batch.metadata = self.sink.metadata.news(batch.metadata());
+        admitted.batch.state_changes = batch.state_changes().to_vec();
         if is_empty(&admitted.batch) {
             return Ok(outcome);
         }
@@ -130,6 +131,14 @@ impl Engine {
         self.last_write.note();
         self.freeze_if_full();
         Ok(outcome)
+    }
+
+    /// Puts a checkpoint in the place of the application's changes.
+    pub(super) fn put_state(&self, checkpoint: &[u8]) -> Result<()> {
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        self.sink.state.checkpoint(self.fs.as_ref(), checkpoint)
     }
 
     /// Refuses writes that there is no room for, on disk or in memory.
@@ -312,6 +321,7 @@ fn is_empty(batch: &Batch) -> bool {
         && batch.histogram_sids.is_empty()
         && batch.metadata.is_empty()
         && batch.exemplars.is_empty()
+        && batch.state_changes.is_empty()
 }
 
 /// A span in milliseconds, as long as it can be.

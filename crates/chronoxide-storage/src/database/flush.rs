@@ -152,6 +152,7 @@ impl Engine {
         self.sink.exemplars.expire(self.disposable_before_ms());
         self.sink.exemplars.save(self.fs.as_ref())?;
         self.save_tombstones(false)?;
+        self.sink.state.save(self.fs.as_ref())?;
         if let Some((_, last)) = sequences {
             self.wal.drop_through(last)?;
         }

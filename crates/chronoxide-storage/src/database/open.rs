@@ -31,6 +31,7 @@ use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Registry};
 use crate::registry_log::RegistryLog;
+use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
 use crate::wal::{Wal, WalOptions};
 use crate::{Clock, Error, Fs, Options, Result};
@@ -71,13 +72,15 @@ impl Engine {
             metadata: MetadataStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
             exemplars: files.exemplars(&options)?,
             tombstones,
+            state: StateStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
             registry_log,
         });
         let deleted = pending.iter().map(|tombstone| tombstone.seq).max();
         let seq_floor = partitions
             .wal_seq_max()
             .max(sink.exemplars.found_sequence())
-            .max(deleted.unwrap_or(0));
+            .max(deleted.unwrap_or(0))
+            .max(sink.state.found_sequence());
         sink.catalog.edit(|snapshot| {
             snapshot.partitions = found;
             snapshot.tombstones = pending;
@@ -303,6 +306,8 @@ impl KnownSeries {
                 return;
             }
         };
+        let state_changes = std::mem::take(&mut batch.state_changes);
+        sink.state.replay(sequence, state_changes);
         self.resolve(&mut batch);
         if self.samples_without_series > 0 {
             self.first_without_series.get_or_insert(sequence);

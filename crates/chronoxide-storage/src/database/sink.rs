@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::exemplars::ExemplarStore;
 use crate::metadata::MetadataStore;
 use crate::registry_log::RegistryLog;
+use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
 use crate::wal::GroupSink;
 
@@ -19,6 +20,7 @@ pub(super) struct Sink {
     pub(super) metadata: MetadataStore,
     pub(super) exemplars: ExemplarStore,
     pub(super) tombstones: TombstoneFile,
+    pub(super) state: StateStore,
     pub(super) registry_log: RegistryLog,
 }
 
@@ -67,6 +69,8 @@ impl Sink {
             exemplar_series,
         } = admitted;
         self.metadata.insert(std::mem::take(&mut batch.metadata));
+        self.state
+            .take(sequence, std::mem::take(&mut batch.state_changes));
         let exemplars = std::mem::take(&mut batch.exemplars);
         if !exemplars.is_empty() {
             let exemplars = exemplars.into_iter().map(|(_, exemplar)| exemplar);

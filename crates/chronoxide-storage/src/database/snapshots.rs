@@ -44,15 +44,23 @@ impl Engine {
             .and_then(|()| self.fs.rename(&unfinished, &dir))
             .and_then(|()| self.fs.sync_dir(&root));
         if let Err(error) = made {
-            // Under which name it is now, nobody can tell after a failed rename.
-            for left in [&unfinished, &dir] {
-                if self.fs.exists(left).unwrap_or(false) {
-                    let _ = remove_tree(self.fs.as_ref(), left);
-                }
-            }
+            // What cannot be removed now goes when the database is opened.
+            let _ = self.discard(&dir, &unfinished);
             return Err(error);
         }
         Ok(dir)
+    }
+
+    /// Removes a snapshot under either name; it is not to be seen half removed under the first.
+    fn discard(&self, dir: &Path, unfinished: &Path) -> Result<()> {
+        if self.fs.exists(dir)? {
+            self.fs.rename(dir, unfinished)?;
+            self.fs.sync_dir(&self.dir.join(SNAPSHOTS))?;
+        }
+        if self.fs.exists(unfinished)? {
+            remove_tree(self.fs.as_ref(), unfinished)?;
+        }
+        Ok(())
     }
 
     /// The time, to be read by people, and a number, so that it is not given twice.
@@ -109,6 +117,7 @@ impl Engine {
         let fs = self.fs.as_ref();
         self.sink.metadata.write(fs, dir)?;
         self.sink.exemplars.write(fs, dir)?;
+        self.sink.state.write(fs, dir)?;
         self.sink.tombstones.write(fs, dir, &snapshot.tombstones)
     }
 
@@ -134,10 +143,7 @@ impl Engine {
         let dir = root.join(name);
         // Not one that is open as a database.
         drop(DirLock::acquire(self.fs.as_ref(), &dir)?);
-        let unfinished = root.join(format!("{name}{UNFINISHED}"));
-        self.fs.rename(&dir, &unfinished)?;
-        self.fs.sync_dir(&root)?;
-        remove_tree(self.fs.as_ref(), &unfinished)
+        self.discard(&dir, &root.join(format!("{name}{UNFINISHED}")))
     }
 }
 

@@ -11,6 +11,7 @@ mod exemplars;
 mod model;
 mod snapshot_dirs;
 mod snapshots;
+mod state;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

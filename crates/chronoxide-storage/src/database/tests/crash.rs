@@ -193,7 +193,7 @@ fn the_workloads_do_all_that_can_be_interrupted() {
 
 impl SimFs {
     /// Ends the process, so that dropping its database does nothing, unless the power is to go.
-    fn kill_process_unless_off(&self) {
+    pub(super) fn kill_process_unless_off(&self) {
         if !self.is_off() {
             self.kill_process();
         }
