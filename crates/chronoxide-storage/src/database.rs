@@ -69,7 +69,8 @@ impl Database {
     ///
     /// A sample equal to a stored one changes nothing; one with the same timestamp and another value replaces it. Of
     /// equal timestamps within the batch the last counts. Samples refused one by one are listed in the outcome.
-    /// An exemplar with labels of more than 128 characters, or outside the times that samples may have, is refused
+    /// Help and unit of a metric are cut to 4 KiB; beyond 32 MiB of all metrics' nothing new is taken, and counted in
+    /// [`Stats::metadata_rejected_total`]. An exemplar with labels of more than 128 characters, or outside the times that samples may have, is refused
     /// without a word but in [`Stats::exemplars_rejected_total`].
     ///
     /// # Errors
@@ -176,13 +177,20 @@ impl Database {
         self.engine.clean_tombstones(|| false)
     }
 
-    /// What is known of metrics, by name.
+    /// What is known of metrics, by name. A metric that is said to have several types has an entry for each; what was said
+    /// last comes last.
     #[must_use]
     pub fn metadata(&self) -> Vec<(String, Metadata)> {
         self.engine.sink.metadata.all()
     }
 
-    /// What is known of metric `name`.
+    /// What is known of metric `name`, one entry for each type that it is said to have; what was said last comes first.
+    #[must_use]
+    pub fn metadata_types(&self, name: &str) -> Vec<Metadata> {
+        self.engine.sink.metadata.types(name)
+    }
+
+    /// What was said last of metric `name`.
     #[must_use]
     pub fn metadata_of(&self, name: &str) -> Option<Metadata> {
         self.engine.sink.metadata.get(name)

@@ -3,9 +3,10 @@
 //! What a sender says of a metric goes through the write-ahead log like its samples. Before the log lets go of it, all
 //! that is known is written to one file, anew each time something changed: it is small, and rarely changes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chronoxide_format::log::{LogKind, Payload};
 use chronoxide_model::Metadata;
@@ -24,11 +25,25 @@ const KIND_ENTRIES: u8 = 1;
 /// Entries of one record.
 const RECORD_ENTRIES: usize = 1024;
 
+/// Bytes that all of it may take in memory, and about what the file may take.
+const BYTES_MAX: usize = 32 << 20;
+
+/// Longer texts are cut.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+
+#[derive(Debug, Default)]
+struct Known {
+    /// One entry for each type that a metric is said to have; what was said last is last.
+    by_name: BTreeMap<String, Vec<Metadata>>,
+    bytes: usize,
+}
+
 /// What is known of each metric.
 #[derive(Debug)]
 pub(crate) struct MetadataStore {
     file: RecordFile,
-    by_name: RwLock<BTreeMap<String, Metadata>>,
+    known: RwLock<Known>,
+    refused: AtomicU64,
     /// Something is known that is not in the file.
     is_changed: AtomicBool,
 }
@@ -59,14 +74,15 @@ impl MetadataStore {
     fn empty(salt: u64) -> Self {
         Self {
             file: RecordFile::new(FILE, LogKind::Metadata, salt),
-            by_name: RwLock::default(),
+            known: RwLock::default(),
+            refused: AtomicU64::new(0),
             is_changed: AtomicBool::new(false),
         }
     }
 
     /// Reads the file. Nothing is ever appended to it, so that a torn end is damage.
     fn load(&self, fs: &dyn Fs, dir: &Path) -> Result<RecordFileState> {
-        let mut known = self.by_name.write();
+        let mut known = self.known.write();
         let state = self.file.read(fs, dir, |kind, plain| {
             if kind != KIND_ENTRIES {
                 return Err(chronoxide_format::Error::UnknownCodec {
@@ -112,42 +128,118 @@ impl MetadataStore {
         records.collect()
     }
 
-    /// Those of `entries` that say something new.
+    /// Those of `entries` that say something new and have room; how many have none is counted.
     pub(crate) fn news(&self, entries: &[(String, Metadata)]) -> Vec<(String, Metadata)> {
         if entries.is_empty() {
             return Vec::new();
         }
-        let known = self.by_name.read();
-        let is_news = |(name, metadata): &&(String, Metadata)| known.get(name) != Some(metadata);
-        entries.iter().filter(is_news).cloned().collect()
+        let known = self.known.read();
+        let mut room = BYTES_MAX.saturating_sub(known.bytes);
+        let mut news = Vec::new();
+        for (name, metadata) in entries {
+            let metadata = shortened(metadata);
+            let types = known.by_name.get(name);
+            if types.is_some_and(|types| types.contains(&metadata)) {
+                continue;
+            }
+            let bytes = entry_bytes(name, &metadata);
+            match room.checked_sub(bytes) {
+                Some(left) => {
+                    room = left;
+                    news.push((name.clone(), metadata.into_owned()));
+                }
+                None => self.note_refused(name),
+            }
+        }
+        news
+    }
+
+    fn note_refused(&self, name: &str) {
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                metric = name,
+                bytes_max = BYTES_MAX,
+                "there is no room for the type and help of more metrics; this is said once"
+            );
+        }
     }
 
     /// Takes over what is durable now.
     pub(crate) fn insert(&self, entries: Vec<(String, Metadata)>) {
         if !entries.is_empty() {
-            self.by_name.write().extend(entries);
+            self.known.write().extend(entries);
             self.is_changed.store(true, Ordering::Release);
         }
     }
 
-    /// What is known of metric `name`.
+    /// What is known of metric `name`, as it was said last.
     pub(crate) fn get(&self, name: &str) -> Option<Metadata> {
-        self.by_name.read().get(name).cloned()
+        self.known.read().by_name.get(name)?.last().cloned()
     }
 
-    /// Everything known, by name.
+    /// What is known of metric `name`, one entry for each type, the one said last first.
+    pub(crate) fn types(&self, name: &str) -> Vec<Metadata> {
+        let known = self.known.read();
+        let types = known.by_name.get(name).into_iter().flatten();
+        types.rev().cloned().collect()
+    }
+
+    /// Everything known, by name; of several types of one name each, the one said last being last.
     pub(crate) fn all(&self) -> Vec<(String, Metadata)> {
-        let known = self.by_name.read();
-        let entries = known.iter();
+        let known = self.known.read();
+        let entries = known.by_name.iter();
+        let entries =
+            entries.flat_map(|(name, types)| types.iter().map(move |metadata| (name, metadata)));
         entries
             .map(|(name, metadata)| (name.clone(), metadata.clone()))
             .collect()
     }
+
+    /// How many entries were refused because there was no room.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Known {
+    /// Of one name and type, what was said last counts.
+    fn extend(&mut self, entries: impl IntoIterator<Item = (String, Metadata)>) {
+        for (name, metadata) in entries {
+            self.bytes += entry_bytes(&name, &metadata);
+            let types = self.by_name.entry(name.clone()).or_default();
+            let same_type = |known: &Metadata| known.metric_type == metadata.metric_type;
+            for old in types.extract_if(.., |known| same_type(known)) {
+                self.bytes -= entry_bytes(&name, &old);
+            }
+            types.push(metadata);
+        }
+    }
+}
+
+/// Bytes that an entry takes in memory, roughly.
+fn entry_bytes(name: &str, metadata: &Metadata) -> usize {
+    const OVERHEAD: usize = 128;
+    OVERHEAD + name.len() + metadata.help.len() + metadata.unit.len()
+}
+
+/// The same with texts cut to [`TEXT_BYTES_MAX`].
+fn shortened(metadata: &Metadata) -> Cow<'_, Metadata> {
+    if metadata.help.len() <= TEXT_BYTES_MAX && metadata.unit.len() <= TEXT_BYTES_MAX {
+        return Cow::Borrowed(metadata);
+    }
+    let cut = |text: &str| text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned();
+    Cow::Owned(Metadata {
+        metric_type: metadata.metric_type,
+        help: cut(&metadata.help),
+        unit: cut(&metadata.unit),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use chronoxide_model::MetricType;
 
     use super::*;
     use crate::{ManualClock, RealFs};
@@ -180,6 +272,51 @@ mod tests {
         assert_eq!(store.get("up").unwrap().help, "b");
         assert_eq!(store.all().len(), 1);
         assert_eq!(store.get("down"), None);
+    }
+
+    #[test]
+    fn a_metric_with_several_types_has_an_entry_for_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = open(dir.path());
+        let of_type = |metric_type, help: &str| Metadata {
+            metric_type,
+            help: help.to_owned(),
+            unit: String::new(),
+        };
+        let say = |metadata: &Metadata| {
+            let news = store.news(&[("m".to_owned(), metadata.clone())]);
+            let is_news = !news.is_empty();
+            store.insert(news);
+            is_news
+        };
+        let counter = of_type(MetricType::Counter, "a");
+        let gauge = of_type(MetricType::Gauge, "a");
+        let renamed = of_type(MetricType::Counter, "b");
+        assert!(say(&counter) && say(&gauge) && say(&renamed));
+        // Senders that disagree for ever bring no news.
+        assert!(!say(&gauge) && !say(&renamed));
+        let expected = [renamed.clone(), gauge];
+        assert_eq!(store.types("m"), expected);
+        assert_eq!(store.get("m"), Some(renamed));
+        store.save(&RealFs, dir.path()).unwrap();
+        assert_eq!(open(dir.path()).0.types("m"), expected);
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters_and_the_whole_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = open(dir.path());
+        let help = "é".repeat(5000);
+        for n in 0..10_000 {
+            store.insert(store.news(&[entry(&format!("m{n}"), &help)]));
+        }
+        assert_eq!(store.get("m0").unwrap().help, "é".repeat(2048));
+        let kept = store.all().len();
+        assert!((7000..8000).contains(&kept), "{kept}");
+        assert_eq!(store.refused(), 10_000 - kept as u64);
+        // What is known is still no news, and needs no room.
+        assert!(store.news(&[entry("m0", &help)]).is_empty());
+        assert_eq!(store.refused(), 10_000 - kept as u64);
     }
 
     #[test]
