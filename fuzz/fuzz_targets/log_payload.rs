@@ -4,17 +4,18 @@
 #![no_main]
 
 use chronoxide_format::manifest::ManifestEdit;
+use chronoxide_format::state::StateRecord;
 use chronoxide_format::store_header::StoreHeader;
 use chronoxide_format::tombstones::Tombstone;
 use chronoxide_format::wal_record::Batch;
-use chronoxide_format::{metadata, registry};
+use chronoxide_format::{exemplars, metadata, registry};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, bytes)) = input.split_first() else {
         return;
     };
-    match choice % 6 {
+    match choice % 8 {
         0 => {
             let Ok(batch) = Batch::decode(bytes) else {
                 return;
@@ -49,8 +50,25 @@ fuzz_target!(|input: &[u8]| {
                 assert_eq!(Tombstone::decode(&again), Ok(tombstone));
             }
         }
-        _ => {
+        5 => {
             let _ = StoreHeader::decode(bytes);
+        }
+        6 => {
+            if let Ok(record) = exemplars::decode(bytes) {
+                let mut again = Vec::new();
+                exemplars::start(record.sequence, &mut again);
+                for (labels, exemplars) in &record.series {
+                    exemplars::encode_series(labels, exemplars, &mut again);
+                }
+                let twice = exemplars::decode(&again).expect("what was encoded decodes");
+                assert_eq!(twice.series.len(), record.series.len());
+            }
+        }
+        _ => {
+            if let Ok(record) = StateRecord::decode(2, bytes) {
+                let change = record.clone().into_change();
+                assert_eq!(change.map(StateRecord::from_change), Some(record));
+            }
         }
     }
 });

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use chronoxide_format::log::{FileHeader, Found, LogIdentity, LogKind, Scan};
 use chronoxide_format::manifest::ManifestEdit;
+use chronoxide_format::state::StateRecord;
 use chronoxide_format::store_header::StoreHeader;
 use chronoxide_format::tombstones::Tombstone;
 use chronoxide_format::wal_record::{Batch, WalRecord};
-use chronoxide_format::{Result, metadata, registry};
+use chronoxide_format::{Result, exemplars, metadata, registry};
 
 /// Checks that `is_good` is true of the seeds named `valid-` and false of those named `hostile-`.
 #[track_caller]
@@ -60,13 +61,15 @@ fn seeds_of_log_payloads_decode_as_named() {
         let Some((choice, bytes)) = input.split_first() else {
             return false;
         };
-        let decoded: Result<()> = match choice % 6 {
+        let decoded: Result<()> = match choice % 8 {
             0 => Batch::decode(bytes).map(drop),
             1 => registry::decode_entries(bytes, |_, _| ()),
             2 => ManifestEdit::decode(bytes).map(drop),
             3 => metadata::decode(bytes).map(drop),
             4 => Tombstone::decode(bytes).map(drop),
-            _ => StoreHeader::decode(bytes).map(drop),
+            5 => StoreHeader::decode(bytes).map(drop),
+            6 => exemplars::decode(bytes).map(drop),
+            _ => StateRecord::decode(2, bytes).map(drop),
         };
         decoded.is_ok()
     });
