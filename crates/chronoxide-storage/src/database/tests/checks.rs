@@ -123,3 +123,42 @@ fn missing_cut_and_unlisted_parts_are_found() {
 }
 
 const EXTENSION: &str = ".part";
+
+#[test]
+fn damage_to_what_is_kept_beside_the_logs_is_found() {
+    let filled = || {
+        let place = Place::new();
+        let db = place.open(Options::default());
+        let mut batch = WriteBatch::new();
+        batch.push(series("a"), START_MS, 1.0);
+        for n in 0..3 {
+            batch.push_exemplar(crate::Exemplar {
+                labels: labels(&[("trace_id", &n.to_string())]),
+                timestamp_ms: START_MS,
+                value: 1.0,
+            });
+        }
+        batch.push_metadata("a", Metadata::default());
+        db.write(&batch).expect("the disk works");
+        let deleted = db.delete_series(&[vec![Matcher::equal("__name__", "b")]], TimeRange::ALL);
+        deleted.expect("the disk works");
+        db.flush().expect("the disk works");
+        db.put_state(b"state").expect("the disk works");
+        db.abandon();
+        place
+    };
+    let report = check(&filled());
+    assert_eq!(report.findings, []);
+    assert_eq!((report.exemplars, report.tombstones), (3, 1));
+    for name in ["METADATA", "EXEMPLARS", "TOMBSTONES", "STATE"] {
+        let path = filled().path().join(name);
+        let len = filled().disk.read(&path).expect("it is there").len();
+        for at in 0..len {
+            let place = filled();
+            let flip = |bytes: &mut Vec<u8>| bytes[at] ^= 1 << (at % 8);
+            place.disk.damage(&path, flip).expect("it is there");
+            let findings = check(&place).findings;
+            assert_eq!(findings.len(), 1, "byte {at} of {name}: {findings:?}");
+        }
+    }
+}
