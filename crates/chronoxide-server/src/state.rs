@@ -125,6 +125,7 @@ impl ServerState {
 
     /// Lets requests reach `database` from now on.
     pub(crate) fn set_database(&self, database: Arc<Database>) {
+        self.otlp.restore(&database);
         // Called once, by whoever opened it.
         let _ = self.database.set(database);
     }

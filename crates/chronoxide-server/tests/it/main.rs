@@ -4,6 +4,7 @@
 
 mod active_queries;
 mod admin;
+mod deltas;
 mod federate;
 mod grpc;
 mod http;

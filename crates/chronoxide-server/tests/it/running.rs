@@ -104,6 +104,11 @@ impl Running {
         std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
     }
 
+    /// Where the data directory is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn get(&self, path_and_query: &str) -> Answer {
         answer(agent().get(self.url(path_and_query)).call())
     }

@@ -23,7 +23,8 @@ const EVICTION_INTERVAL_MS: i64 = 60_000;
 
 /// How requests are translated, and what the deltas of former ones came to.
 ///
-/// The totals are in memory only: after a restart a stream begins at zero, which queries read as a counter reset.
+/// What a request's deltas came to is stored together with its samples, and found again when the server starts: no stream
+/// begins anew because of a restart or a crash.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     options: Options,
@@ -35,7 +36,12 @@ pub(crate) struct Receiver {
 #[derive(Debug, Default)]
 struct DeltaTurn {
     evicted_ms: i64,
+    /// There is a checkpoint: what is stored with samples makes sense only together with its seed.
+    has_checkpoint: bool,
 }
+
+/// Changes since the last checkpoint may take this much more than twice what the checkpoint takes.
+const CHANGES_BYTES_MIN: u64 = 1 << 20;
 
 impl Receiver {
     pub(crate) fn new(config: &Config) -> Self {
@@ -65,6 +71,54 @@ impl Receiver {
         &self.options
     }
 
+    /// Goes on with the streams that `database` has.
+    pub(crate) fn restore(&self, database: &Database) {
+        let saved = database.take_state();
+        let Some(checkpoint) = saved.checkpoint else {
+            if !saved.changes.is_empty() {
+                tracing::error!("the totals of delta streams are lost; queries see counter resets");
+            }
+            return;
+        };
+        let mut restored = match DeltaStreams::decode(&checkpoint, DeltaLimits::default()) {
+            Ok(restored) => restored,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "the totals of delta streams are lost; queries see counter resets"
+                );
+                return;
+            }
+        };
+        for change in &saved.changes {
+            if let Err(error) = restored.replay(change) {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "totals of some delta streams are lost; queries see counter resets"
+                );
+            }
+        }
+        self.turn.lock().has_checkpoint = true;
+        *self.streams.write() = restored;
+    }
+
+    /// Stores the streams as a whole, when changes since the last time take much more than they.
+    fn keep_streams(
+        &self,
+        database: &Database,
+        turn: &mut DeltaTurn,
+    ) -> chronoxide_storage::Result<()> {
+        let (changes, checkpoint) = database.state_bytes();
+        if turn.has_checkpoint && changes <= CHANGES_BYTES_MIN + 2 * checkpoint {
+            return Ok(());
+        }
+        database.put_state(&self.streams.read().encode())?;
+        turn.has_checkpoint = true;
+        Ok(())
+    }
+
     /// Translates `message`, stores what is usable of it and counts the rest.
     pub(super) fn store(
         &self,
@@ -82,7 +136,9 @@ impl Receiver {
             // Others with deltas may have been committed since, so it counts only what is translated from here on.
             drop(translation);
             let mut turn = self.turn.lock();
+            self.keep_streams(database, &mut turn)?;
             let mut translation = self.translate(format, message, now_ms)?;
+            translation.batch.push_state(translation.deltas.encode());
             let outcome = write(database, &translation)?;
             let mut streams = self.streams.write();
             streams.commit(std::mem::take(&mut translation.deltas));

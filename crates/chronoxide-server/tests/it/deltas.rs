@@ -1,0 +1,106 @@
+//! Delta streams across restarts and crashes: totals go on where they were.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::running::{Answer, Running, now_ms};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
+/// Sends what a counter came to between two times.
+fn send(server: &Running, start_ms: i64, end_ms: i64, value: i64) -> Answer {
+    let point = json!({
+        "startTimeUnixNano": (start_ms * 1_000_000).to_string(),
+        "timeUnixNano": (end_ms * 1_000_000).to_string(),
+        "asInt": value,
+    });
+    let sum = json!({"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [point]});
+    let body = json!({"resourceMetrics": [{
+        "scopeMetrics": [{"scope": {"name": "test"}, "metrics": [{"name": "jobs", "sum": sum}]}],
+    }]});
+    server.post("/v1/metrics", &JSON, body.to_string().as_bytes())
+}
+
+fn total(server: &Running, time_ms: i64) -> String {
+    let data = server.query("jobs_total", time_ms);
+    let value = data["result"][0]["value"][1].as_str();
+    value.expect("the counter is there").to_owned()
+}
+
+/// What the directory holds at this moment, as after the end of a process that had no time to close anything.
+fn copied(from: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    copy(&from.join("data"), &directory.path().join("data"));
+    directory
+}
+
+#[test]
+fn totals_go_on_after_a_crash_and_after_a_restart() {
+    let now = now_ms();
+    let at = |seconds: i64| now - 60_000 + seconds * 1000;
+    let server = Running::start();
+    for second in 0..20 {
+        assert_eq!(send(&server, at(second), at(second + 1), 5).body, "{}");
+    }
+    let crashed = Running::start_in(copied(server.directory()), &[]);
+    let stopped = Running::start_in(server.stop(), &[]);
+    for server in [crashed, stopped] {
+        assert_eq!(total(&server, at(20)), "100");
+        for second in 20..40 {
+            assert_eq!(send(&server, at(second), at(second + 1), 5).body, "{}");
+        }
+        assert_eq!(total(&server, at(40)), "200");
+        // One more, to be sure that what was stored after a restart is found after the next.
+        let server = Running::start_in(server.stop(), &[]);
+        assert_eq!(send(&server, at(40), at(41), 5).body, "{}");
+        let value = |text: &str| {
+            let data = server.query(text, at(41));
+            data["result"][0]["value"][1].as_str().map(str::to_owned)
+        };
+        assert_eq!(value("resets(jobs_total[50s])").as_deref(), Some("0"));
+        let rise = value("max_over_time(jobs_total[50s]) - min_over_time(jobs_total[50s])");
+        assert_eq!(rise.as_deref(), Some("200"));
+        assert_eq!(total(&server, at(41)), "205");
+    }
+}
+
+#[test]
+fn a_delta_from_before_a_restart_is_out_of_order_after_it() {
+    let now = now_ms();
+    let server = Running::start();
+    assert_eq!(send(&server, now - 3000, now - 1000, 5).body, "{}");
+    let server = Running::start_in(server.stop(), &[]);
+    let answer = send(&server, now - 3000, now - 2000, 5);
+    assert_eq!(answer.json()["partialSuccess"]["rejectedDataPoints"], "1");
+    assert_eq!(total(&server, now), "5");
+}
+
+#[test]
+fn a_server_whose_saved_totals_are_damaged_starts_and_counts_from_zero() {
+    let now = now_ms();
+    let server = Running::start();
+    assert_eq!(send(&server, now - 3000, now - 2000, 5).body, "{}");
+    let directory = server.stop();
+    let state = directory.path().join("data/STATE");
+    let mut bytes = fs::read(&state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&state, bytes).unwrap();
+    let server = Running::start_in(directory, &[]);
+    assert_eq!(send(&server, now - 2000, now - 1000, 7).body, "{}");
+    assert_eq!(total(&server, now), "7");
+}
