@@ -28,6 +28,7 @@ mod config;
 mod edge;
 mod error;
 mod ingest;
+mod lately;
 mod log_limit;
 mod page;
 mod query_memory;

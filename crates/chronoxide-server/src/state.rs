@@ -12,6 +12,7 @@ use crate::active_queries::ActiveQueries;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory};
+use crate::lately::SlowestQueries;
 use crate::log_limit::LogLimit;
 use crate::query_memory::SharedQueryMemory;
 use crate::self_metrics::Metrics;
@@ -48,6 +49,8 @@ pub(crate) struct ServerState {
     pub(crate) write_rejections: LogLimit,
     /// Queries that are being evaluated.
     pub(crate) active_queries: ActiveQueries,
+    /// Queries that took long lately.
+    pub(crate) slowest_queries: SlowestQueries,
     queries: Arc<Semaphore>,
     queue: Semaphore,
     streams: Arc<Semaphore>,
@@ -88,6 +91,7 @@ impl ServerState {
             write_failures: LogLimit::default(),
             write_rejections: LogLimit::default(),
             active_queries: ActiveQueries::default(),
+            slowest_queries: SlowestQueries::default(),
             queries: Arc::new(Semaphore::new(
                 config.query_concurrency.min(Semaphore::MAX_PERMITS),
             )),
@@ -240,7 +244,8 @@ impl Deadline {
     }
 }
 
-fn unix_ms() -> i64 {
+/// The time of day, Unix milliseconds.
+pub(crate) fn unix_ms() -> i64 {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

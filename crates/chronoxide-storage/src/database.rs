@@ -5,6 +5,7 @@ mod engine;
 mod flush;
 mod maintenance;
 mod open;
+mod partitions;
 mod sink;
 mod snapshot;
 mod snapshots;
@@ -20,6 +21,8 @@ use chronoxide_model::{
 };
 
 pub use self::deletes::DeleteOutcome;
+pub use self::partitions::PartitionStats;
+
 pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
 
 use self::engine::Engine;

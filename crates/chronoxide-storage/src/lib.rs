@@ -65,7 +65,7 @@ pub use chronoxide_model::{
     WriteOutcome,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use database::{Database, DeleteOutcome};
+pub use database::{Database, DeleteOutcome, PartitionStats};
 pub use error::{Error, Result};
 pub use exemplars::SeriesExemplars;
 pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};

@@ -1,5 +1,6 @@
 //! The Prometheus HTTP API.
 
+mod activity;
 mod admin;
 mod answer;
 mod exemplars;
@@ -83,4 +84,7 @@ fn data_routes() -> Router<Arc<ServerState>> {
         .route("/status/active_queries", get(status::active_queries))
         .route("/targets/metadata", get(rules::target_metadata))
         .route("/scrape_pools", get(rules::scrape_pools))
+        .route("/status/partitions", get(activity::partitions))
+        .route("/status/rejections", get(activity::rejections))
+        .route("/status/slow_queries", get(activity::slow_queries))
 }

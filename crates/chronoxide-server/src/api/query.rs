@@ -144,7 +144,7 @@ impl Query {
         let answer = answer.map_err(|error| ApiError::from_query(&error));
         let stats = options.progress.stats();
         state.metrics.query_samples.add(stats.samples);
-        self.log_if_slow(state, timing, client, stats, &answer);
+        self.note_end(state, timing, client, stats, &answer);
         let mut answer = answer?;
         let mut notes = Notes {
             warnings: std::mem::take(&mut answer.warnings),
@@ -160,7 +160,8 @@ impl Query {
         Ok(success(&notes, |out| write_answer(out, &answer, timing)))
     }
 
-    fn log_if_slow(
+    /// Logs the query if it was slow, and keeps it if it was among the slowest.
+    fn note_end(
         &self,
         state: &ServerState,
         timing: Timing,
@@ -178,6 +179,7 @@ impl Query {
             failure: answer.as_ref().err().map(ApiError::message),
         };
         ended.log_if_slow(state.config.slow_query);
+        state.slowest_queries.add(&ended, state.now_ms());
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
     if let Some(bytes) = state.config.retention_size_bytes {
         retention.push_str(&format!(" or {}", format_byte_size(bytes)));
     }
+    let memory_limit = state.config.memory().bytes().to_string();
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let stats = state.database().map(|database| database.stats());
     let texts = [
@@ -64,7 +65,7 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
         ("hostname", hostname.trim()),
         ("serverTime", &now),
         ("lastConfigTime", &started),
-        ("GOMEMLIMIT", ""),
+        ("GOMEMLIMIT", &memory_limit),
         ("GOGC", ""),
         ("GODEBUG", ""),
         ("storageRetention", &retention),

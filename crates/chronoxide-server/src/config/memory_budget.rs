@@ -18,6 +18,11 @@ impl MemoryBudget {
         Self(limit.unwrap_or_else(|| system_bytes().unwrap_or(ASSUMED_BYTES) / 5 * 3))
     }
 
+    /// The whole budget.
+    pub(crate) const fn bytes(self) -> u64 {
+        self.0
+    }
+
     /// Series that may be active: a quarter of the budget, and always enough for a small fleet.
     pub(crate) fn series_max(self) -> u32 {
         let series = (self.0 / 4 / BYTES_PER_SERIES).clamp(10_000, 20_000_000);

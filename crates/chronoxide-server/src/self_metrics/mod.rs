@@ -15,6 +15,8 @@ pub(crate) use exposition::Exposition;
 pub(crate) use family::Family;
 pub(crate) use scraper::Scraper;
 
+use crate::lately::RecentRejections;
+use crate::state::unix_ms;
 use instrument::{Counter, DurationHistogram, Gauge, Labelled};
 
 /// The instruments of one server.
@@ -40,6 +42,8 @@ pub(crate) struct Metrics {
     pub(crate) ingest_samples: Labelled<1, Counter>,
     /// Samples refused, by protocol and reason.
     pub(crate) ingest_rejected: Labelled<2, Counter>,
+    /// The newest of them, for people.
+    pub(crate) recent_rejections: RecentRejections,
 }
 
 impl Default for Metrics {
@@ -55,6 +59,7 @@ impl Default for Metrics {
             ingest_bytes: Labelled::new(["protocol"]),
             ingest_samples: Labelled::new(["protocol"]),
             ingest_rejected: Labelled::new(["protocol", "reason"]),
+            recent_rejections: RecentRejections::default(),
         }
     }
 }
@@ -65,6 +70,8 @@ impl Metrics {
         self.ingest_samples
             .with([protocol])
             .add(outcome.samples_accepted + outcome.histograms_accepted);
+        self.recent_rejections
+            .add(protocol, &outcome.rejections, unix_ms());
         for rejection in &outcome.rejections {
             self.ingest_rejected
                 .with([protocol, rejection.reason.as_str()])

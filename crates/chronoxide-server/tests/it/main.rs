@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod active_queries;
+mod activity;
 mod admin;
 mod deltas;
 mod federate;

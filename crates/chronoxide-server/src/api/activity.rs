@@ -1,0 +1,112 @@
+//! What the server's own page shows and Prometheus has no endpoints for: partitions, refused samples, slow queries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use chronoxide_storage::PartitionStats;
+
+use super::json::{Notes, success, write_list, write_object, write_string};
+use super::number::{write_timestamp, write_unsigned};
+use super::request::{look_up, success_response};
+use crate::error::ApiError;
+use crate::lately::{RecentRejection, SlowQuery};
+use crate::state::ServerState;
+
+/// `/status/partitions`: what lies on disk, the oldest partition first. Times are in seconds, both ends included.
+pub(crate) async fn partitions(
+    State(state): State<Arc<ServerState>>,
+) -> Result<Response, ApiError> {
+    look_up(&state, |database| {
+        let partitions = database.partitions();
+        Ok(success(&Notes::default(), |out| {
+            write_list(out, &partitions, write_partition);
+        }))
+    })
+    .await
+}
+
+fn write_partition(out: &mut Vec<u8>, partition: &PartitionStats) {
+    let PartitionStats {
+        range,
+        parts,
+        bytes,
+        samples,
+        ..
+    } = *partition;
+    let members = [
+        ("start", Member::Time(range.min_ms())),
+        ("end", Member::Time(range.max_ms())),
+        ("parts", Member::Number(parts)),
+        ("bytes", Member::Number(bytes)),
+        ("samples", Member::Number(samples)),
+    ];
+    write_object(out, members, write_member);
+}
+
+/// `/status/rejections`: samples that were refused lately, by series and reason, the newest first.
+pub(crate) async fn rejections(State(state): State<Arc<ServerState>>) -> Response {
+    let rejections = state.metrics.recent_rejections.list();
+    success_response(|out| write_list(out, &rejections, write_rejection))
+}
+
+fn write_rejection(out: &mut Vec<u8>, rejection: &RecentRejection) {
+    let members = [
+        ("time", Member::Time(rejection.time_ms)),
+        ("protocol", Member::Text(&rejection.protocol)),
+        ("series", Member::Text(&rejection.series)),
+        ("reason", Member::Text(rejection.reason.as_str())),
+        ("detail", Member::Text(&rejection.detail)),
+        ("samples", Member::Number(rejection.samples)),
+    ];
+    write_object(out, members, write_member);
+}
+
+/// `/status/slow_queries`: the slowest queries of the last hour, each text once, the slowest first.
+pub(crate) async fn slow_queries(State(state): State<Arc<ServerState>>) -> Response {
+    let queries = state.slowest_queries.list(state.now_ms());
+    success_response(|out| write_list(out, &queries, write_slow_query))
+}
+
+fn write_slow_query(out: &mut Vec<u8>, query: &SlowQuery) {
+    let times = query.times.range();
+    let mut members = vec![
+        ("query", Member::Text(&query.text)),
+        ("kind", Member::Text(query.times.kind())),
+        ("time", Member::Time(query.ended_ms)),
+        ("durationMs", Member::milliseconds(query.duration)),
+        ("queueMs", Member::milliseconds(query.queue)),
+        ("start", Member::Time(times.start_ms)),
+        ("end", Member::Time(times.end_ms)),
+        ("step", Member::Time(times.step_ms)),
+        ("series", Member::Number(query.stats.series)),
+        ("samples", Member::Number(query.stats.samples)),
+    ];
+    if let Some(reason) = &query.failure {
+        members.push(("error", Member::Text(reason)));
+    }
+    write_object(out, members, write_member);
+}
+
+/// A value of an object.
+enum Member<'a> {
+    Text(&'a str),
+    Number(u64),
+    /// In milliseconds, written in seconds.
+    Time(i64),
+}
+
+impl Member<'_> {
+    fn milliseconds(duration: Duration) -> Self {
+        Self::Number(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+fn write_member(out: &mut Vec<u8>, member: Member<'_>) {
+    match member {
+        Member::Text(text) => write_string(out, text),
+        Member::Number(number) => write_unsigned(out, number),
+        Member::Time(time_ms) => write_timestamp(out, time_ms),
+    }
+}
