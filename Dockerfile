@@ -1,9 +1,12 @@
 # A static binary in an empty image: a few MiB, no shell, no package to patch.
 FROM rust:1.95-alpine AS build
-RUN apk add --no-cache musl-dev
+RUN apk add --no-cache musl-dev nodejs npm
 WORKDIR /src
 COPY . .
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+# The web page belongs into the image: without it there is none.
+ENV WEB_UI=require
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/root/.npm \
+    --mount=type=cache,target=/src/target \
     cargo build --release --locked --package chronoxide-cli \
     && install -D target/release/chronoxide /out/chronoxide \
     && install -d -m 0700 -o 65532 -g 65532 /out/data

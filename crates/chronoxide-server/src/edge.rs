@@ -187,6 +187,11 @@ pub(crate) async fn catch_panic(
     caught
 }
 
+/// Whether an answer that is compressed already may be sent as it is.
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    Encoding::accepted(headers) == Some(Encoding::Gzip)
+}
+
 /// How an answer may be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -253,6 +258,9 @@ async fn compress(response: Response, encoding: Option<Encoding>) -> Response {
     parts
         .headers
         .append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        return Response::from_parts(parts, body);
+    }
     // Answers are made whole in memory, so collecting one costs nothing.
     let Ok(body) = body
         .collect()

@@ -36,7 +36,8 @@ pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -
     let router = endpoints
         .clone()
         .nest("/prometheus", endpoints)
-        .merge(page::routes())
+        .merge(page::routes(""))
+        .merge(page::routes("/prometheus"))
         .merge(otlp_routes());
     let prefix = state.config.route_prefix.clone();
     let router = finish(router, state, stopped);

@@ -13,6 +13,7 @@ mod lookups;
 mod otlp;
 mod own_metrics;
 mod prefix;
+mod page;
 mod query;
 mod remote_read;
 mod remote_write;
