@@ -10,5 +10,6 @@ mod agent;
 mod clients;
 mod dashboards;
 mod kill;
+mod page;
 mod rust_sdk;
 mod sdks;

@@ -1,0 +1,454 @@
+/**
+ * The page in a real browser, against a real server with data that is known.
+ *
+ * Arguments: the server's address, a directory for screenshots, the path of a Chromium. The data are those of
+ * `tests/system/page.rs`.
+ */
+
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+
+const [base = "", shots = "", executablePath = ""] = process.argv.slice(2);
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** What the browser complained of, and what it asked of others than the server. */
+const complaints: string[] = [];
+
+/** Answers with these codes are what a step wants; browsers complain of them all the same. */
+let expectedFailures = 0;
+
+const profiles: string[] = [];
+
+async function open(look: { dark?: boolean; width?: number; height?: number } = {}): Promise<{ context: BrowserContext; page: Page }> {
+  const profile = mkdtempSync(join(tmpdir(), "chronoxide-browser-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    args: FLAGS,
+    viewport: { width: look.width ?? 1280, height: look.height ?? 860 },
+    colorScheme: look.dark === true ? "dark" : "light",
+  });
+  context.setDefaultTimeout(20_000);
+  profiles.push(profile);
+  await context.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`);
+    });
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() !== "error" && message.type() !== "warning") return;
+    // The tests read the canvas; the page does not.
+    if (message.text().startsWith("Canvas2D: Multiple readback")) return;
+    if (message.text().includes("status of 4") && expectedFailures > 0) expectedFailures -= 1;
+    else complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(`${base}/`) && !url.startsWith("data:")) complaints.push(`asked elsewhere: ${url}`);
+  });
+  return { context, page };
+}
+
+const link = (expressions: string[], more = ""): string =>
+  `${base}/#/query?${expressions.map((text) => `expr=${encodeURIComponent(text)}`).join("&")}${more}`;
+
+async function goto(page: Page, url: string): Promise<void> {
+  // A change of nothing but what follows # loads nothing; a fresh load is wanted.
+  await page.goto("about:blank");
+  await page.goto(url);
+}
+
+/** Names and values of the legend, as shown. */
+async function legend(page: Page): Promise<string[][]> {
+  await page.locator(".legend tbody tr").first().waitFor();
+  return page.locator(".legend tbody tr").evaluateAll((rows) =>
+    rows.map((row) => [...(row as HTMLTableRowElement).cells].map((cell) => cell.textContent ?? "")),
+  );
+}
+
+/** How many points of the graph's canvas have a colour that is no grey: lines and cells, not axes and grid. */
+function colouredPixels(page: Page): Promise<number> {
+  return page.locator(".plot canvas").evaluate((canvas) => {
+    const { width, height } = canvas as HTMLCanvasElement;
+    const pixels = (canvas as HTMLCanvasElement).getContext("2d")?.getImageData(0, 0, width, height).data ?? [];
+    let coloured = 0;
+    for (let at = 0; at + 3 < pixels.length; at += 4) {
+      const [red = 0, green = 0, blue = 0, alpha = 0] = pixels.slice(at, at + 4);
+      if (alpha > 100 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60) coloured += 1;
+    }
+    return coloured;
+  });
+}
+
+const overflow = (page: Page): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+const shot = (page: Page, name: string): Promise<Buffer> => page.screenshot({ path: join(shots, `${name}.png`) });
+
+const TEMPERATURES: readonly (readonly [string, string])[] = [["attic", "21.5"], ["cellar", "12.25"], ["kitchen", "19"]];
+
+async function firstStart(page: Page): Promise<void> {
+  await page.goto(base);
+  const card = page.getByRole("button", { name: "Memory of the server" });
+  await card.waitFor();
+  await shot(page, "start");
+  await card.click();
+  const rows = await legend(page);
+  assert.equal(rows.length, 1);
+  assert.match(rows[0]?.[1] ?? "", /^\d+(\.\d+)?M$/, "resident memory is some megabytes");
+  assert.match(page.url(), /expr=process_resident_memory_bytes/);
+}
+
+async function typing(page: Page): Promise<void> {
+  await goto(page, base);
+  const editor = page.getByRole("textbox", { name: "Expression A" });
+  await editor.click();
+  await page.keyboard.type("fleet_temp", { delay: 30 });
+  const option = page.locator(".cm-tooltip-autocomplete li", { hasText: "fleet_temperature_celsius" });
+  await option.waitFor();
+  await page.waitForTimeout(200);
+  await shot(page, "completion");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-content")?.textContent === "fleet_temperature_celsius");
+  await page.keyboard.type("{ro", { delay: 30 });
+  await page.locator(".cm-tooltip-autocomplete li", { hasText: "room" }).first().waitFor();
+  // For a moment after the list appears keys are still meant for the text.
+  await page.waitForTimeout(200);
+  await page.keyboard.press("Enter");
+  await page.keyboard.type('!=""', { delay: 30 });
+  await page.keyboard.press("Shift+Enter");
+  const rows = await legend(page);
+  assert.deepEqual(rows.map(([name, last]) => [/room="(\w+)"/.exec(name ?? "")?.[1], last]), TEMPERATURES);
+  for (const [, last, min, mean, max] of rows) assert.deepEqual([min, mean, max], [last, last, last], "the temperatures are constant");
+  assert.equal(await page.locator(".plot").getAttribute("data-series"), "3");
+  assert.ok((await colouredPixels(page)) > 1000, "lines are drawn");
+  // Highlighting has given the name and the text their own colours.
+  const colours = await page.locator(".editor .cm-line span").evaluateAll((spans) => new Set(spans.map((span) => getComputedStyle(span).color)).size);
+  assert.ok(colours >= 2, `${colours} colours`);
+}
+
+async function cursorAndLegend(page: Page): Promise<void> {
+  await goto(page, link(["fleet_temperature_celsius"], "&last=30m"));
+  await legend(page);
+  const box = await page.locator(".plot .u-over").boundingBox();
+  assert.ok(box !== null);
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  const head = page.locator(".legend th").nth(1);
+  assert.match((await head.textContent()) ?? "", /^\d\d:\d\d:\d\d$/, "the legend tells the time under the cursor");
+  assert.equal((await legend(page))[0]?.[1], "21.5");
+  await shot(page, "graph");
+  await page.mouse.move(box.x + 20, box.y + box.height + 200);
+
+  const attic = page.locator(".legend-name", { hasText: "attic" });
+  const all = await colouredPixels(page);
+  await attic.click();
+  assert.deepEqual(await page.locator(".legend-name").evaluateAll((names) => names.map((name) => name.getAttribute("aria-pressed"))), ["true", "false", "false"]);
+  await page.waitForTimeout(100);
+  assert.ok((await colouredPixels(page)) < all, "two of three lines are gone");
+  await attic.click();
+  assert.equal(await page.locator(".legend-name[aria-pressed=true]").count(), 3);
+  await page.getByRole("button", { name: "Stacked" }).click();
+  await page.waitForTimeout(100);
+  assert.ok((await colouredPixels(page)) > all, "areas are filled");
+  await shot(page, "stacked");
+}
+
+async function ranges(page: Page): Promise<void> {
+  await goto(page, link(["fleet_temperature_celsius"]));
+  await legend(page);
+  await page.getByRole("button", { name: /Time range/ }).click();
+  await shot(page, "range");
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator(".panel").count(), 0, "Escape closes the panel");
+  await page.getByRole("button", { name: /Time range/ }).click();
+  await page.getByRole("button", { name: "Last 1h", exact: true }).click();
+  await page.waitForURL(/last=1h/);
+  await page.getByText("step 10s").waitFor();
+
+  const box = await page.locator(".plot .u-over").boundingBox();
+  assert.ok(box !== null);
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 50);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.75, box.y + 60, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/from=\d+&to=\d+/);
+  const form = new URLSearchParams(page.url().split("?")[1]);
+  const length = Number(form.get("to")) - Number(form.get("from"));
+  assert.ok(Math.abs(length - 900) < 60, `a quarter of an hour was chosen: ${length} s`);
+  await page.goBack();
+  await page.waitForURL(/last=1h/);
+  const step = page.getByLabel("Step");
+  await step.fill("1m");
+  await step.press("Enter");
+  await page.getByText("step 1m").waitFor();
+  assert.match(page.url(), /step=1m/);
+}
+
+async function tables(page: Page): Promise<void> {
+  await goto(page, link(["fleet_temperature_celsius", "count(fleet_temperature_celsius)"]));
+  await legend(page);
+  assert.equal(await page.locator(".legend tbody tr").count(), 4);
+  await page.getByRole("button", { name: "Table" }).click();
+  const value = page.locator(".table-result").nth(1).locator(".value");
+  await value.waitFor();
+  assert.equal(await value.textContent(), "3");
+  await page.locator(".table-result").first().getByRole("button", { name: /Value/ }).click();
+  const values = await page.locator(".table-result").first().locator("tbody .value").allTextContents();
+  assert.deepEqual(values, ["21.5", "19", "12.25"], "sorted by value");
+  await shot(page, "table");
+}
+
+async function troubles(page: Page): Promise<void> {
+  expectedFailures = 1;
+  await goto(page, link(["sum(", "rate(fleet_temperature_celsius[5m])"]));
+  const error = page.getByRole("alert");
+  await error.waitFor();
+  assert.match((await error.textContent()) ?? "", /bad_data.*parse error/);
+  await page.getByText(/might not be a counter/).waitFor();
+  await shot(page, "errors");
+  await page.getByRole("button", { name: "Remove expression A" }).click();
+  await error.waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("textbox").count(), 2, "one editor and the step");
+  await goto(page, link(["rate(there_is_none[1m])"]));
+  await page.getByText("No series in this range").waitFor();
+}
+
+async function heatmaps(page: Page): Promise<void> {
+  await goto(page, link(["sum by (le) (rate(answer_seconds_bucket[2m]))"], "&last=30m"));
+  const cells = async (): Promise<number> => Number(await page.locator(".plot").getAttribute("data-cells"));
+  await page.locator(".plot[data-cells]").waitFor();
+  assert.ok((await cells()) > 300, "three buckets at more than a hundred steps");
+  assert.ok((await colouredPixels(page)) > 10_000, "cells are drawn");
+  const box = await page.locator(".plot .u-over").boundingBox();
+  assert.ok(box !== null);
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height * 0.9);
+  const tooltip = page.locator(".tooltip");
+  await tooltip.waitFor();
+  // Of 10 answers in 15 s, 5 take up to 0.1 s, 3 up to 0.5 s and 2 longer.
+  assert.match((await tooltip.textContent()) ?? "", /0 – 0\.1: 0\.3333 \(50/);
+  await shot(page, "heatmap_classic");
+  await goto(page, link(["rate(payload_size_bytes[2m])"], "&last=15m"));
+  await page.locator(".plot[data-cells]").waitFor();
+  assert.ok((await cells()) > 100);
+  await shot(page, "heatmap_native");
+  await goto(page, link(["payload_size_bytes"], "&tab=table"));
+  await page.locator(".bar-row").first().waitFor();
+  assert.deepEqual(await page.locator(".bar-row span:first-child.number").allTextContents(), ["32 – 64", "64 – 128", "128 – 256"]);
+  await shot(page, "histogram_table");
+}
+
+/** The answer is made up, so that its marks are at known places: exemplars of the server's own come and go. */
+async function exemplarMarks(page: Page): Promise<void> {
+  await page.route("**/api/v1/query_exemplars", (route) => {
+    const form = new URLSearchParams(route.request().postData() ?? "");
+    const middle = (Number(form.get("start")) + Number(form.get("end"))) / 2;
+    const exemplar = { labels: { trace_id: "4bf92f3577b34da6" }, value: "16.5", timestamp: middle };
+    const data = [{ seriesLabels: { __name__: "fleet_temperature_celsius", room: "attic" }, exemplars: [exemplar] }];
+    return route.fulfill({ json: { status: "success", data } });
+  });
+  await goto(page, link(["fleet_temperature_celsius"], "&exemplars=1"));
+  await page.getByText("1 exemplar").waitFor();
+  const box = await page.locator(".plot .u-over").boundingBox();
+  assert.ok(box !== null);
+  const tooltip = page.locator(".tooltip");
+  // The mark is in the middle, at a height between those of the lines: look for it from above.
+  for (let y = 0; y < box.height && !(await tooltip.textContent())?.includes("trace_id"); y += 6) {
+    await page.mouse.move(box.x + box.width / 2, box.y + y);
+  }
+  assert.match((await tooltip.textContent()) ?? "", /Exemplar 16\.5.*trace_id: 4bf92f3577b34da6/);
+  await shot(page, "exemplars");
+  await page.unroute("**/api/v1/query_exemplars");
+  await page.getByLabel("Exemplars").uncheck();
+  await page.getByText("1 exemplar").waitFor({ state: "detached" });
+}
+
+async function links(page: Page): Promise<void> {
+  await goto(page, link(["fleet_temperature_celsius", "up"], "&hide=1&last=2h&draw=stacked&refresh=1m&step=30s"));
+  assert.equal((await legend(page)).length, 3, "a hidden expression is not asked");
+  assert.equal(await page.getByRole("button", { name: "Stacked" }).getAttribute("aria-pressed"), "true");
+  assert.equal(await page.getByLabel("Step").inputValue(), "30s");
+  assert.equal(await page.getByLabel("Refresh").inputValue(), "60");
+  await page.getByRole("button", { name: /Last 2h/ }).waitFor();
+}
+
+async function refreshes(page: Page): Promise<void> {
+  await goto(page, link(["chronoxide_head_samples"], "&last=5m"));
+  await legend(page);
+  const again = page.waitForRequest(/query_range/);
+  await page.getByLabel("Refresh").selectOption({ label: "5s" });
+  await again;
+  await page.waitForRequest(/query_range/);
+  assert.match(page.url(), /refresh=5s/);
+}
+
+async function metricsPage(page: Page): Promise<void> {
+  await goto(page, `${base}/#/metrics`);
+  await page.getByLabel("Search metrics").fill("request duration");
+  await page.getByRole("button", { name: /chronoxide_http_request_duration_seconds_bucket/ }).click();
+  await page.getByRole("heading", { name: "chronoxide_http_request_duration_seconds_bucket" }).waitFor();
+  await page.locator(".chip", { hasText: "/api/v1/query_range" }).first().click();
+  await page.getByText(/"\/api\/v1\/query_range"/).first().waitFor();
+  await shot(page, "metrics");
+  await page.getByRole("link", { name: /95th percentile/ }).click();
+  await page.waitForURL(/#\/query/);
+  const rows = await legend(page);
+  assert.equal(rows.length, 1);
+  assert.ok(Number(rows[0]?.[4]) > 0, `a latency: ${rows[0]?.[4]}`);
+}
+
+async function cardinalityPage(page: Page): Promise<void> {
+  await page.getByRole("link", { name: "Cardinality" }).click();
+  const rows = page.locator(".count-table").first().locator("tbody tr");
+  await rows.first().waitFor();
+  const counts = await rows.locator("td.number").allTextContents();
+  const numbers = counts.map((text) => Number(text.replace(/\s/g, "")));
+  assert.ok(numbers.length === 10 && numbers.every((number, index) => number <= (numbers[index - 1] ?? Infinity)), counts.join());
+  await page.getByText("New in the last hour").waitFor();
+  await shot(page, "cardinality");
+  await page.getByRole("link", { name: "room", exact: true }).or(page.getByRole("link", { name: "le", exact: true })).first().click();
+  await page.locator(".data tbody tr").first().waitFor();
+}
+
+async function statusPage(page: Page): Promise<void> {
+  await page.getByRole("link", { name: "Status" }).click();
+  const tile = (title: string) => page.locator(".tile", { has: page.getByText(title, { exact: true }) }).locator(".tile-value");
+  await page.getByText(/of .* budget/).waitFor();
+  assert.match((await tile("Memory").textContent()) ?? "", /MiB|GiB/);
+  await page.waitForFunction(() => [...document.querySelectorAll(".tile")].some((one) => /Samples taken in\d/.test(one.textContent ?? "")));
+  const refused = page.locator(".status-section", { hasText: "Samples refused lately" });
+  await refused.getByText("too_old").first().waitFor();
+  await refused.getByText(/refused_metric/).waitFor();
+  const partitions = page.locator(".status-section", { hasText: "Disk by partition" }).locator("tbody tr");
+  await partitions.first().waitFor();
+  await page.locator(".status-section", { hasText: "Slowest queries" }).getByText(/fleet_temperature_celsius/).first().waitFor();
+  await page.screenshot({ path: join(shots, "status.png"), fullPage: true });
+}
+
+async function themes(page: Page): Promise<void> {
+  await goto(page, link(["fleet_temperature_celsius"]));
+  await legend(page);
+  const background = (): Promise<string> => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const light = await background();
+  const button = page.getByRole("button", { name: /^Colours/ });
+  await button.click();
+  assert.equal(await background(), light, "light was chosen while the system is light");
+  await button.click();
+  assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+  assert.notEqual(await background(), light);
+  await page.reload();
+  await legend(page);
+  assert.notEqual(await background(), light, "the choice is kept");
+  await shot(page, "dark");
+  await button.click();
+  assert.equal(await background(), light);
+}
+
+async function prefix(page: Page): Promise<void> {
+  const paths: string[] = [];
+  page.on("request", (request) => paths.push(new URL(request.url()).pathname));
+  await page.goto("about:blank");
+  paths.length = 0;
+  await page.goto(`${base}/prometheus#/query?expr=fleet_temperature_celsius`);
+  assert.equal((await legend(page)).length, 3);
+  const strays = paths.filter((path) => path.startsWith("/") && !path.startsWith("/prometheus"));
+  assert.deepEqual(strays, [], "everything is asked for below the prefix");
+}
+
+async function darkSystem(): Promise<void> {
+  const { context, page } = await open({ dark: true });
+  await page.goto(link(["sum by (le) (rate(answer_seconds_bucket[2m]))"], "&last=30m"));
+  await page.locator(".plot[data-cells]").waitFor();
+  assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+  await shot(page, "dark_heatmap");
+  for (const name of ["metrics", "cardinality", "status"]) {
+    await page.goto(`${base}/#/${name}`);
+    await page.locator("main h1").waitFor();
+    await page.waitForTimeout(700);
+    await shot(page, `dark_${name}`);
+  }
+  await context.close();
+}
+
+async function phone(): Promise<void> {
+  const { context, page } = await open({ width: 375, height: 740 });
+  const pages: readonly (readonly [string, string])[] = [
+    ["start", base],
+    ["graph", link(["fleet_temperature_celsius", "rate(answer_seconds_count[5m])"])],
+    ["heatmap", link(["sum by (le) (rate(answer_seconds_bucket[2m]))"], "&last=30m")],
+    ["table", link(["payload_size_bytes"], "&tab=table")],
+    ["metrics", `${base}/#/metrics`],
+    ["metric", `${base}/#/metrics?metric=chronoxide_http_requests_total`],
+    ["cardinality", `${base}/#/cardinality`],
+    ["status", `${base}/#/status`],
+  ];
+  for (const [name, url] of pages) {
+    await goto(page, url);
+    await page.locator("main").waitFor();
+    await page.waitForTimeout(900);
+    await page.screenshot({ path: join(shots, `phone_${name}.png`), fullPage: name !== "metrics" });
+    assert.ok((await overflow(page)) <= 0, `${name} is ${await overflow(page)} px too wide for a phone`);
+  }
+  await goto(page, link(["fleet_temperature_celsius"]));
+  await page.getByRole("button", { name: /Time range/ }).click();
+  assert.ok((await overflow(page)) <= 0, "the panel of the range fits");
+  await shot(page, "phone_range");
+  await context.close();
+}
+
+mkdirSync(shots, { recursive: true });
+const { context, page } = await open();
+const steps: readonly (readonly [string, () => Promise<void>])[] = [
+  ["a first start shows a graph after one click", () => firstStart(page)],
+  ["a query is typed with completion and drawn", () => typing(page)],
+  ["the legend follows the cursor, hides and shows", () => cursorAndLegend(page)],
+  ["the range is chosen, dragged and restored", () => ranges(page)],
+  ["tables show values and sort them", () => tables(page)],
+  ["errors, remarks and empty answers are told", () => troubles(page)],
+  ["histograms are heatmaps and bars", () => heatmaps(page)],
+  ["exemplars are marks that tell their labels", () => exemplarMarks(page)],
+  ["a link restores the view", () => links(page)],
+  ["a graph refreshes itself", () => refreshes(page)],
+  ["the metrics page leads to queries", () => metricsPage(page)],
+  ["the cardinality page shows where series come from", () => cardinalityPage(page)],
+  ["the status page shows how the server is", () => statusPage(page)],
+  ["light and dark are chosen and kept", () => themes(page)],
+  ["everything works below a prefix", () => prefix(page)],
+  ["a dark system gets dark pages", darkSystem],
+  ["a phone shows every page", phone],
+];
+let failed = 0;
+for (const [name, run] of steps) {
+  try {
+    await run();
+    assert.deepEqual(complaints.splice(0), [], "the browser complained");
+    console.log(`ok: ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED: ${name}\n${error instanceof Error ? error.stack : String(error)}`);
+    await shot(page, `failed_${failed}`).catch(() => undefined);
+    complaints.length = 0;
+  }
+}
+await context.close();
+for (const profile of profiles) {
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  } catch {
+    // A process of the browser may still write while it ends; the directory is one for temporary files.
+  }
+}
+console.log(`${steps.length - failed} of ${steps.length} steps passed`);
+process.exitCode = failed === 0 ? 0 : 1;
