@@ -45,6 +45,7 @@ export function StatusPage() {
         <div>
           <Partitions tick={tick} retention={runtime.data?.data.storageRetention} />
           <Rejections tick={tick} now={now} />
+          <Settings />
         </div>
         <div>
           <ActiveQueries tick={tick} />
@@ -254,6 +255,32 @@ function Rejections({ tick, now }: { readonly tick: number; readonly now: OwnMet
         </>
       )}
     </Section>
+  );
+}
+
+function Settings() {
+  const flags = useLoaded((signal) => status<Readonly<Record<string, string>>>("flags", signal), []);
+  return (
+    <section class="surface status-section">
+      <details>
+        <summary>Settings</summary>
+        {flags.error !== undefined && <Notice kind="error">{flags.error}</Notice>}
+        <table class="data">
+          <tbody>
+            {Object.entries(flags.data?.data ?? {}).map(([name, value]) => (
+              <tr key={name}>
+                <td>
+                  <code>{name}</code>
+                </td>
+                <td>
+                  <code>{value}</code>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </details>
+    </section>
   );
 }
 
