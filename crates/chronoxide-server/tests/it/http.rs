@@ -152,12 +152,12 @@ fn long_answers_are_compressed_when_asked() {
     let server = Running::start();
     let plain = server.get("/metrics").body;
     assert!(plain.len() > 1024);
-    let request = "GET /api/v1/status/flags HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, deflate\r\nConnection: close\r\n\r\n";
+    let request = "GET /api/v1/status/buildinfo HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, deflate\r\nConnection: close\r\n\r\n";
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream
         .write_all(
             request
-                .replace("/api/v1/status/flags", "/metrics")
+                .replace("/api/v1/status/buildinfo", "/metrics")
                 .as_bytes(),
         )
         .unwrap();
