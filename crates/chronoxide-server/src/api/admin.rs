@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use chronoxide_storage::Database;
 
 use super::form::Form;
-use super::request::{blocking, storage_failed};
+use super::json::write_string;
+use super::request::{blocking, storage_failed, success_response};
 use crate::error::ApiError;
 use crate::state::ServerState;
 
@@ -40,6 +41,26 @@ pub(crate) async fn clean_tombstones(
     check_allowed(&state, &headers)?;
     change(&state, Database::clean_tombstones).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `/admin/tsdb/snapshot`: what is stored now, under a name below `snapshots/` of the data directory.
+pub(crate) async fn snapshot(
+    State(state): State<Arc<ServerState>>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, ApiError> {
+    check_allowed(&state, &headers)?;
+    let skip_head = form.flag("skip_head")?;
+    let path = change(&state, move |database| database.snapshot(skip_head)).await?;
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    tracing::info!(name, "a snapshot was made");
+    Ok(success_response(|out| {
+        out.extend_from_slice(br#"{"name":"#);
+        write_string(out, &name);
+        out.push(b'}');
+    }))
 }
 
 /// Refuses what the operator has not allowed, and pages that a person happens to visit.

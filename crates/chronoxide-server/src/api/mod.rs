@@ -70,6 +70,10 @@ fn data_routes() -> Router<Arc<ServerState>> {
             "/admin/tsdb/clean_tombstones",
             post(admin::clean_tombstones).put(admin::clean_tombstones),
         )
+        .route(
+            "/admin/tsdb/snapshot",
+            post(admin::snapshot).put(admin::snapshot),
+        )
         .route("/read", post(remote_read::read))
         .route("/export", get(export::export).post(export::export))
         .route("/rules", get(rules::rules))

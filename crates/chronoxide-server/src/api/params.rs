@@ -181,6 +181,18 @@ impl Form {
         Ok((lookback.as_millis() > 0).then_some(lookback))
     }
 
+    /// A truth value in the words of Go; absent ones are false.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
+            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
+            Some(text) => Err(invalid(
+                name,
+                format_args!("cannot parse {text:?} as true or false"),
+            )),
+        }
+    }
+
     /// A whole number, for the endpoints that say `<name> must be a number`.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.get(name)

@@ -142,7 +142,7 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Path below which everything is served, without a final slash; empty: the root.
     pub route_prefix: String,
-    /// Whether deletion is served.
+    /// Whether deletion and snapshots are served.
     pub admin_api: bool,
     /// Origins whose pages may read answers.
     pub cors_origins: Origins,

@@ -232,7 +232,7 @@ impl Setting {
             "http.admin-api",
             "MODE",
             "off",
-            "`on` serves deletion below /api/v1/admin/tsdb",
+            "`on` serves deletion and snapshots below /api/v1/admin/tsdb",
         ),
         Self::new("log.format", "FORMAT", "text", "`text` or `json`"),
     ];

@@ -6,8 +6,9 @@ use crate::running::{Running, now_ms};
 use crate::wire::series;
 
 const T: i64 = 1_700_000_000_000;
-const ENDPOINTS: [&str; 2] = [
+const ENDPOINTS: [&str; 3] = [
     "/api/v1/admin/tsdb/delete_series",
+    "/api/v1/admin/tsdb/snapshot",
     "/api/v1/admin/tsdb/clean_tombstones",
 ];
 
@@ -96,8 +97,33 @@ fn deleted_samples_are_gone_at_once() {
     let answer = server.put_form(path, "match[]=x&match[]=none");
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
     assert_eq!(counts(&server), json!(["3"]));
-    assert_eq!(server.post_form(ENDPOINTS[1], "").status, 204);
+    assert_eq!(server.post_form(ENDPOINTS[2], "").status, 204);
     assert_eq!(counts(&server), json!(["3"]));
+}
+
+#[test]
+fn a_snapshot_has_a_generated_name() {
+    let server = server();
+    let mut names = Vec::new();
+    for form in ["", "skip_head=true", "skip_head=0"] {
+        let data = server.post_form(ENDPOINTS[1], form).data();
+        names.push(data["name"].as_str().unwrap().to_owned());
+    }
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 3);
+    for name in &names {
+        assert!(
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "{name}"
+        );
+    }
+    let answer = server.post_form(ENDPOINTS[1], "skip_head=perhaps");
+    assert_eq!(
+        (answer.status, answer.error().0.as_str()),
+        (400, "bad_data")
+    );
 }
 
 #[test]
