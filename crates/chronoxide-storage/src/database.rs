@@ -278,7 +278,7 @@ impl Database {
     /// # Errors
     /// When a part cannot be read or written. What was there before stays.
     pub fn compact(&self) -> Result<()> {
-        self.engine.compact(|| false)
+        self.engine.compact()
     }
 
     /// Flushes and ends the database's threads.

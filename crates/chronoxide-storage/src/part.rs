@@ -7,6 +7,7 @@
 mod column_cache;
 mod column_table;
 mod cut;
+mod damage;
 mod data_writer;
 mod labels;
 mod packing;

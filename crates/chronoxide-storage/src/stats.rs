@@ -39,6 +39,10 @@ pub struct Stats {
     pub parts_bytes: u64,
     /// Samples of either kind in these files; a sample written twice may count twice until a compaction.
     pub parts_samples: u64,
+    /// Files among them in which damage was found; queries that need what is damaged fail.
+    pub parts_damaged: u64,
+    /// Pages of these files that were found damaged.
+    pub pages_damaged: u64,
     /// UTC days that have parts.
     pub partitions: u64,
     /// Bytes left on the file system, as last seen.

@@ -55,7 +55,7 @@ pub(crate) fn merge_without(
     tombstones: &[Arc<Tombstone>],
 ) -> Result<Option<PartSummary>> {
     let mut parts: Vec<&Part> = parts.iter().map(AsRef::as_ref).collect();
-    parts.sort_by_key(|part| sequence(part));
+    parts.sort_by_key(|part| part.summary().header.sequence());
     let (Some(oldest), Some(newest)) = (parts.first(), parts.last()) else {
         return Err(Error::InvalidArgument {
             what: "merge",
@@ -80,11 +80,6 @@ pub(crate) fn merge_without(
     let mut series = SeriesJoin::new(writer, range, options.packing);
     join(&mut inputs, &mut series)?;
     series.finish()
-}
-
-fn sequence(part: &Part) -> (u64, u64) {
-    let header = part.summary().header;
-    (header.wal_seq_max, header.wal_seq_min)
 }
 
 /// A part being merged, at one of its series.

@@ -48,7 +48,7 @@ pub fn plan_closed(parts: &[PartSummary]) -> Option<MergeTask> {
 
 fn in_sequence(parts: &[PartSummary]) -> Vec<&PartSummary> {
     let mut sorted: Vec<&PartSummary> = parts.iter().collect();
-    sorted.sort_by_key(|part| (part.header.wal_seq_max, part.header.wal_seq_min));
+    sorted.sort_by_key(|part| part.header.sequence());
     sorted
 }
 

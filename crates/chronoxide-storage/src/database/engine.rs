@@ -298,6 +298,8 @@ impl Engine {
             stats.parts += 1;
             stats.parts_bytes += part.summary().bytes;
             stats.parts_samples += part.summary().samples;
+            stats.parts_damaged += u64::from(part.damage().is_damaged());
+            stats.pages_damaged += part.damage().pages() as u64;
         }
     }
 

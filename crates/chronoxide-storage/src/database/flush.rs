@@ -1,6 +1,6 @@
 //! From the head to parts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -19,6 +19,8 @@ pub(super) struct Files {
     written: BTreeSet<Partition>,
     /// By series id: when a flush saw the series last, in Unix milliseconds.
     seen_ms: Vec<i64>,
+    /// When a flush added to a partition last, Unix milliseconds; those that none has since the start are quiet.
+    flushed_ms: BTreeMap<Partition, i64>,
     /// Ids that no series has any more, and the log record from which on they are not mentioned.
     pub(super) retired: Vec<(u64, Vec<u32>)>,
     /// Batches that are in parts and that a snapshot may still read.
@@ -31,6 +33,7 @@ impl Files {
             partitions,
             written: BTreeSet::new(),
             seen_ms: vec![now_ms; series],
+            flushed_ms: BTreeMap::new(),
             retired: Vec::new(),
             flushed: Vec::new(),
         }
@@ -44,6 +47,12 @@ impl Files {
     /// When a flush saw the series last; never for one too new to have been flushed.
     pub(super) fn seen_ms(&self, sid: u32) -> Option<i64> {
         self.seen_ms.get(sid as usize).copied()
+    }
+
+    /// Whether no flush has added to `partition` since `since_ms`.
+    pub(super) fn is_quiet(&self, partition: Partition, since_ms: i64) -> bool {
+        let flushed_ms = self.flushed_ms.get(&partition);
+        flushed_ms.is_none_or(|flushed_ms| *flushed_ms < since_ms)
     }
 
     fn saw(&mut self, sids: impl Iterator<Item = u32>, now_ms: i64) {
@@ -114,6 +123,7 @@ impl Engine {
                     .catalog
                     .edit(|snapshot| snapshot.add_part(partition, part));
             }
+            files.flushed_ms.insert(partition, now_ms);
             files.written.insert(partition);
         }
         Ok(())

@@ -19,22 +19,37 @@ use crate::retention::{self, RetentionPlan, RetentionState};
 /// A day that ended this long ago is hardly written to any more.
 const CLOSED_AFTER_MS: i64 = 3600 * 1000;
 
+/// A partition that no flush has added to for this long gets its final part.
+const QUIET_FOR_MS: i64 = 10 * 60 * 1000;
+
 /// Idle series wait until they are this part of all: rebuilding the table costs the same for one as for many.
 const EVICTED_SHARE_MIN: usize = 16;
 
 impl Engine {
-    /// Merges parts until nothing is left to merge, or `stop` says so.
-    pub(super) fn compact(&self, stop: impl Fn() -> bool) -> Result<()> {
-        while !stop() && self.compact_once()? {}
+    /// Merges parts until nothing is left to merge.
+    pub(super) fn compact(&self) -> Result<()> {
+        while self.compact_once(|_| true)? {}
+        Ok(())
+    }
+
+    /// Merges parts until nothing is left to merge, or `stop` says so; the parts of a day that has ended become one only
+    /// once it has been quiet for a while, because what is filled in later comes in many parts.
+    pub(super) fn compact_in_background(&self, stop: impl Fn() -> bool) -> Result<()> {
+        let is_quiet = |partition| {
+            let since_ms = self.clock.now_ms().saturating_sub(QUIET_FOR_MS);
+            self.files.lock().is_quiet(partition, since_ms)
+        };
+        while !stop() && self.compact_once(is_quiet)? {}
         Ok(())
     }
 
     /// Does the first merge that is due, newest partition first; `false` when there is none.
-    fn compact_once(&self) -> Result<bool> {
+    fn compact_once(&self, is_quiet: impl Fn(Partition) -> bool) -> Result<bool> {
         let _maintenance = self.maintenance.lock();
         let snapshot = self.sink.catalog.snapshot();
         for (partition, parts) in snapshot.partitions.iter().rev() {
-            let Some(task) = self.merge_due(*partition, parts) else {
+            let is_final = self.has_ended(*partition) && is_quiet(*partition);
+            let Some(task) = merge_due(parts, is_final) else {
                 continue;
             };
             let started = Instant::now();
@@ -48,14 +63,9 @@ impl Engine {
         Ok(false)
     }
 
-    fn merge_due(&self, partition: Partition, parts: &[Arc<Part>]) -> Option<MergeTask> {
-        let summaries: Vec<_> = parts.iter().map(|part| part.summary().clone()).collect();
+    fn has_ended(&self, partition: Partition) -> bool {
         let closed_ms = partition.range().max_ms().saturating_add(CLOSED_AFTER_MS);
-        if self.clock.now_ms() > closed_ms {
-            compaction::plan_closed(&summaries)
-        } else {
-            compaction::plan(&summaries)
-        }
+        self.clock.now_ms() > closed_ms
     }
 
     fn merge(&self, partition: Partition, parts: &[Arc<Part>], task: &MergeTask) -> Result<()> {
@@ -219,6 +229,24 @@ impl Engine {
             registry.free(&sids);
         }
     }
+}
+
+/// The next merge of a partition with these `parts`. Damaged ones stay as they are, and since only neighbours in WAL
+/// sequence may be joined, so that what is newer stays newer, they part the others.
+fn merge_due(parts: &[Arc<Part>], is_final: bool) -> Option<MergeTask> {
+    let mut sorted: Vec<&Arc<Part>> = parts.iter().collect();
+    sorted.sort_by_key(|part| part.summary().header.sequence());
+    let whole = sorted.split(|part| part.damage().is_damaged());
+    whole
+        .map(|parts| parts.iter().map(|part| part.summary().clone()))
+        .find_map(|summaries| {
+            let summaries: Vec<_> = summaries.collect();
+            if is_final {
+                compaction::plan_closed(&summaries)
+            } else {
+                compaction::plan(&summaries)
+            }
+        })
 }
 
 /// Ids and canonical keys of all series.

@@ -9,6 +9,7 @@ mod damage;
 mod deletes;
 mod exemplars;
 mod model;
+mod month;
 mod retention;
 mod snapshot_dirs;
 mod snapshots;

@@ -130,7 +130,13 @@ fn run_flushes(engine: &Engine) {
     }
 }
 
+/// How much this process' merges give way to everything else; on Linux priorities are those of threads.
+const MERGE_NICENESS: i32 = 10;
+
 fn run_maintenance(engine: &Engine) {
+    if let Err(error) = rustix::process::setpriority_process(None, MERGE_NICENESS) {
+        tracing::debug!(error = %error, "could not lower the priority of merges");
+    }
     let mut retention_due = Instant::now();
     let mut eviction_due = Instant::now() + EVICTION_INTERVAL;
     let mut cleaning_due = Instant::now() + CLEANING_PAUSE;
@@ -153,7 +159,7 @@ fn run_maintenance(engine: &Engine) {
             outcome = outcome.and(engine.evict_idle_series().map(drop));
             eviction_due = now + EVICTION_INTERVAL;
         }
-        outcome = outcome.and(engine.compact(|| engine.maintenance_bell.is_over()));
+        outcome = outcome.and(engine.compact_in_background(|| engine.maintenance_bell.is_over()));
         outcome = outcome.and(engine.forget_tombstones());
         if !engine.has_tombstones() {
             cleaning_due = now + CLEANING_PAUSE;

@@ -9,6 +9,9 @@ use crate::{Fs, FsFile, Result};
 /// Whole pages are written once this many bytes have gathered.
 const BUFFER_BYTES: usize = 8 * PAGE_BYTES;
 
+/// A sync after this many bytes keeps a large file from holding up the log's syncs behind it at its end.
+const SYNC_BYTES: u64 = 8 << 20;
+
 /// Appends to a temporary file, which is removed again unless it is [finished](Self::finish).
 #[derive(Debug)]
 pub(super) struct DataWriter<'a> {
@@ -18,6 +21,7 @@ pub(super) struct DataWriter<'a> {
     /// Bytes not written yet; in the data region it starts at a page boundary.
     buffer: Vec<u8>,
     written: u64,
+    synced: u64,
     checksums: Vec<u8>,
     pages: u32,
     finished: bool,
@@ -36,6 +40,7 @@ impl<'a> DataWriter<'a> {
             file,
             buffer: Vec::with_capacity(BUFFER_BYTES + PAGE_BYTES),
             written: HEADER_BYTES as u64,
+            synced: 0,
             checksums: Vec::new(),
             pages: 0,
             finished: false,
@@ -80,6 +85,10 @@ impl<'a> DataWriter<'a> {
         self.file.append(&self.buffer[..end])?;
         self.written += end as u64;
         self.buffer.drain(..end);
+        if self.written - self.synced >= SYNC_BYTES {
+            self.file.sync_data()?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 

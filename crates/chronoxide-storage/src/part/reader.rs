@@ -16,6 +16,7 @@ use chronoxide_format::{Error as FormatError, section};
 use chronoxide_model::{SampleColumns, TimeRange};
 
 use super::column_cache::{ColumnCache, PartId};
+use super::damage::Damage;
 use super::samples::pad_starts;
 use super::summary::PartSummary;
 use crate::{Error, Fs, Map, Result};
@@ -38,6 +39,7 @@ pub struct Part {
     /// One bit for each page whose checksum was found right.
     checked_pages: Box<[AtomicU64]>,
     columns: Arc<ColumnCache>,
+    damage: Damage,
 }
 
 impl fmt::Debug for Part {
@@ -84,6 +86,7 @@ impl Part {
             symbols,
             checked_pages: (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             columns,
+            damage: Damage::default(),
         };
         part.column_directory()?;
         part.chunk_directory()?;
@@ -299,10 +302,23 @@ impl Part {
             let bytes = &data[start..data.len().min(start + PAGE_BYTES)];
             let index = u32::try_from(page).map_err(|_| disorder("there are too many pages"))?;
             Pages::new(self.section(SectionKind::Pages), self.footer.data_len)?
-                .check(index, bytes)?;
+                .check(index, bytes)
+                .map_err(|_| self.damaged_page(index))?;
             word.fetch_or(bit, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// The error of a page whose checksum is wrong, which says where it lies in the file.
+    fn damaged_page(&self, page: u32) -> FormatError {
+        let offset = HEADER_BYTES + page as usize * PAGE_BYTES;
+        self.damage
+            .note_page(&self.summary.path, page, offset as u64);
+        FormatError::Corrupt {
+            what: "data page of the part",
+            offset,
+            reason: "its checksum is wrong",
+        }
     }
 
     fn section(&self, kind: SectionKind) -> &[u8] {
@@ -311,6 +327,11 @@ impl Part {
             .position(|listed| *listed == kind)
             .expect("only listed sections are asked for");
         &self.map[self.sections[at].clone()]
+    }
+
+    /// What was found damaged so far.
+    pub(crate) const fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     pub(super) const fn footer(&self) -> &Footer {
@@ -343,6 +364,7 @@ impl Part {
 
     /// The error of this file for `source`.
     pub(crate) fn damaged(&self, source: FormatError) -> Error {
+        self.damage.note(&self.summary.path, &source);
         Error::format(&self.summary.path, source)
     }
 }

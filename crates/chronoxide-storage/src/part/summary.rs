@@ -16,6 +16,13 @@ pub struct PartHeader {
     pub wal_seq_max: u64,
 }
 
+impl PartHeader {
+    /// Orders parts from the oldest samples to the newest.
+    pub(crate) const fn sequence(&self) -> (u64, u64) {
+        (self.wal_seq_max, self.wal_seq_min)
+    }
+}
+
 /// What a part has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartSummary {

@@ -144,6 +144,84 @@ fn log_records_of_lost_series_are_set_aside_and_not_removed() {
     assert!(lost_first > 0, "no byte of {len} loses the first series");
 }
 
+/// A part with one long series on its first page and a short one on its last; the first page is damaged.
+fn with_a_damaged_page() -> (Place, PathBuf) {
+    let place = Place::with_seed(5);
+    let db = place.open(Options::default());
+    let mut batch = WriteBatch::new();
+    let mut noise = 1_u64;
+    for n in 0..6000 {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let value = f64::from_bits(noise >> 2);
+        batch.push(series("long"), START_MS - n * 1000, value);
+    }
+    for n in 0..10 {
+        batch.push(series("short"), START_MS - 500 - n * 1000, n as f64);
+    }
+    db.write(&batch).expect("the disk works");
+    db.flush().expect("the disk works");
+    db.abandon();
+    let part = place.files(|path| path.ends_with(".part")).remove(0);
+    place
+        .disk
+        .damage(&part, |bytes| bytes[1000] ^= 1)
+        .expect("it is there");
+    (place, part)
+}
+
+#[test]
+fn a_damaged_page_fails_the_queries_that_need_it_and_no_others() {
+    let (place, part) = with_a_damaged_page();
+    let db = place.open(Options::default());
+    let read = |name: &str| {
+        let matcher = Matcher::equal("__name__", name);
+        let selection = Database::select(&db, &[matcher], TimeRange::ALL)?;
+        selection
+            .into_iter()
+            .map(|series| Ok(series?.samples().len()))
+            .sum::<Result<usize>>()
+    };
+    assert_eq!(read("short").expect("its page is whole"), 10);
+    assert_eq!(db.stats().parts_damaged, 0);
+    let error = read("long").expect_err("its page is damaged");
+    assert!(error.to_string().contains(&*part.to_string_lossy()));
+    let cause = std::error::Error::source(&error).expect("there is a cause");
+    assert!(
+        cause.to_string().contains("byte 16: its checksum"),
+        "{cause}"
+    );
+    assert_eq!((db.stats().parts_damaged, db.stats().pages_damaged), (1, 1));
+    assert_eq!(read("short").expect("its page is whole"), 10);
+}
+
+#[test]
+fn merges_go_on_around_a_damaged_part() {
+    let (place, part) = with_a_damaged_page();
+    let db = place.open(Options::default());
+    let rounds = 3 * crate::compaction::FAN_IN as i64;
+    let mut failures = 0;
+    for n in 0..rounds {
+        write_one(&db, &series("new"), START_MS - n, n as f64);
+        db.flush().expect("the disk works");
+        failures += usize::from(db.compact().is_err());
+    }
+    assert_eq!(failures, 1, "the merge that finds the damage fails");
+    let parts = place.files(|path| path.ends_with(".part"));
+    assert!(parts.contains(&part) && parts.len() < 12, "{parts:?}");
+    for name in ["new", "short"] {
+        let matcher = Matcher::equal("__name__", name);
+        let selection = Database::select(&db, &[matcher], TimeRange::ALL).expect("it is found");
+        let counts: Vec<usize> = selection
+            .into_iter()
+            .map(|series| series.expect("it is whole").samples().len())
+            .collect();
+        let expected = if name == "new" { rounds as usize } else { 10 };
+        assert_eq!(counts, [expected], "{name}");
+    }
+}
+
 #[test]
 fn no_damaged_byte_shows_as_other_data() {
     let files: Vec<PathBuf> = fill().files(|path| !path.ends_with("LOCK"));
