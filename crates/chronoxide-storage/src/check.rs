@@ -1,6 +1,6 @@
 //! Reads everything in a data directory, verifies it, and changes nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::lock::{DirLock, LOCK_FILE};
 use crate::log::ReplayReport;
 use crate::manifest::Manifest;
 use crate::metadata::MetadataStore;
-use crate::part::Part;
+use crate::part::{CodingShare, Part};
 use crate::partition::Partition;
 use crate::partitions::{EXTENSION, ROOT};
 use crate::quarantine::Quarantine;
@@ -41,6 +41,10 @@ pub struct CheckReport {
     pub parts_bytes: u64,
     /// Samples of either kind in these parts; one written twice may count twice.
     pub parts_samples: u64,
+    /// Each of these parts.
+    pub checked_parts: Vec<CheckedPart>,
+    /// The chunks of these parts by the name of their coding.
+    pub codings: BTreeMap<&'static str, CodingShare>,
     /// Distinct label sets in these parts.
     pub series: u64,
     /// Series in the registry log: those active when the database was used last.
@@ -55,6 +59,36 @@ pub struct CheckReport {
     pub exemplars: u64,
     /// Files set aside as damaged some time before.
     pub files_set_aside: u64,
+}
+
+/// A part that could be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckedPart {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// Its series.
+    pub series: u64,
+    /// Its samples of either kind.
+    pub samples: u64,
+    /// How many of the findings are about it.
+    pub findings: usize,
+}
+
+/// How far a check has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckProgress {
+    /// Parts verified.
+    pub parts: u64,
+    /// Parts in all.
+    pub parts_total: u64,
+    /// Bytes of the parts verified.
+    pub bytes: u64,
+    /// Bytes of all parts.
+    pub bytes_total: u64,
 }
 
 /// Something that is wrong in a data directory.
@@ -116,6 +150,18 @@ impl CheckReport {
 /// # Errors
 /// When the directory is in use, is no data directory, or belongs to a newer version.
 pub fn check(dir: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<CheckReport> {
+    check_with(dir, fs, |_| ())
+}
+
+/// As [`check`], and tells `progress` how far it has come, each time a part is done.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(
+    dir: impl AsRef<Path>,
+    fs: Arc<dyn Fs>,
+    mut progress: impl FnMut(CheckProgress),
+) -> Result<CheckReport> {
     let dir = dir.as_ref();
     let header = data_dir::inspect(fs.as_ref(), dir)?;
     let _lock = if fs.exists(&dir.join(LOCK_FILE))? {
@@ -129,6 +175,8 @@ pub fn check(dir: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<CheckReport> {
         salt: header.log_salt,
         report: CheckReport::default(),
         label_sets: HashSet::new(),
+        done: CheckProgress::default(),
+        progress: &mut progress,
     };
     check.partitions(&dir.join(ROOT))?;
     check.registry(&dir.join(REGISTRY_DIR))?;
@@ -150,47 +198,69 @@ pub fn check(dir: impl AsRef<Path>, fs: Arc<dyn Fs>) -> Result<CheckReport> {
     Ok(check.report)
 }
 
-struct Check {
+struct Check<'a> {
     fs: Arc<dyn Fs>,
     quarantine: Arc<Quarantine>,
     salt: u64,
     report: CheckReport,
     label_sets: HashSet<KeyHash>,
+    done: CheckProgress,
+    progress: &'a mut dyn FnMut(CheckProgress),
 }
 
-impl Check {
+impl Check<'_> {
     fn partitions(&mut self, root: &Path) -> Result<()> {
         if !self.fs.exists(root)? {
             return Ok(());
         }
+        let mut found = Vec::new();
         for entry in self.fs.list(root)? {
             let dir = root.join(&entry.name);
             match Partition::from_name(&entry.name) {
-                Some(partition) if entry.is_dir => self.partition(partition, &dir)?,
+                Some(partition) if entry.is_dir => {
+                    let listed = self.manifest(&dir);
+                    found.push((partition, dir, listed));
+                }
                 // What is left of a partition that was being dropped is removed at the next start.
                 _ if entry.name.ends_with(".dropped") => {}
                 _ => self.report.note(&dir, "this is not a partition"),
             }
         }
+        for entry in found.iter().flat_map(|(_, _, listed)| listed).flatten() {
+            self.done.parts_total += 1;
+            self.done.bytes_total += entry.bytes;
+        }
+        for (partition, dir, listed) in found {
+            self.report.partitions += 1;
+            if let Some(listed) = listed {
+                self.partition(partition, &dir, &listed)?;
+            }
+        }
         Ok(())
     }
 
-    fn partition(&mut self, partition: Partition, dir: &Path) -> Result<()> {
-        self.report.partitions += 1;
-        let listed = match Manifest::inspect(Arc::clone(&self.fs), dir, self.salt) {
+    /// The parts that the manifest lists, unless it cannot be read.
+    fn manifest(&mut self, dir: &Path) -> Option<Vec<PartEntry>> {
+        match Manifest::inspect(Arc::clone(&self.fs), dir, self.salt) {
             Ok((listed, report)) => {
                 if report.damaged {
                     self.report.note(dir, "the manifest is damaged");
                 }
-                listed
+                Some(listed)
             }
             Err(error) => {
                 self.report.note_error(dir, &error);
-                return Ok(());
+                None
             }
-        };
-        for entry in &listed {
+        }
+    }
+
+    fn partition(&mut self, partition: Partition, dir: &Path, listed: &[PartEntry]) -> Result<()> {
+        for entry in listed {
             self.part(partition, &dir.join(&entry.name), entry);
+            self.done.parts += 1;
+            self.done.bytes += entry.bytes;
+            (self.progress)(self.done);
         }
         for file in self.fs.list(dir)? {
             if file.name.ends_with(EXTENSION) && listed.iter().all(|part| part.name != file.name) {
@@ -208,6 +278,7 @@ impl Check {
             Ok(part) => part,
             Err(error) => return self.report.note_error(path, &error),
         };
+        let findings_before = self.report.findings.len();
         let summary = part.summary();
         let (header, range) = (summary.header, partition.range());
         if summary.bytes != entry.bytes {
@@ -233,6 +304,14 @@ impl Check {
         self.report.parts += 1;
         self.report.parts_bytes += summary.bytes;
         self.report.parts_samples += summary.samples;
+        part.add_codings(&mut self.report.codings);
+        self.report.checked_parts.push(CheckedPart {
+            path: path.to_owned(),
+            bytes: summary.bytes,
+            series: summary.series.into(),
+            samples: summary.samples,
+            findings: self.report.findings.len() - findings_before,
+        });
         let mut labels = part.label_reader();
         for rank in 0..summary.series {
             // Labels that cannot be read are among the findings already.

@@ -58,7 +58,7 @@ mod stats;
 mod tombstones;
 mod wal;
 
-pub use check::{CheckFinding, CheckReport, check};
+pub use check::{CheckFinding, CheckProgress, CheckReport, CheckedPart, check, check_with};
 pub use chronoxide_model::{
     Exemplar, Histogram, Labels, LabelsError, Matcher, MatcherError, Metadata, MetricType,
     RejectReason, Rejection, Sample, SampleColumns, SeriesSet, SeriesSource, TimeRange, WriteBatch,
@@ -71,7 +71,8 @@ pub use exemplars::SeriesExemplars;
 pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};
 pub use options::{Durability, Options};
 pub use part::{
-    ColumnCache, Finding, LabelReader, Part, PartHeader, PartSummary, PartWriter, Samples,
+    CodingShare, ColumnCache, Finding, LabelReader, Part, PartHeader, PartSummary, PartWriter,
+    Samples,
 };
 pub use select::{Selection, SelectionIter, Series};
 pub use sim_fs::{SimFault, SimFs, SimLoss};

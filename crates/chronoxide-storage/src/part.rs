@@ -26,7 +26,7 @@ pub(crate) use reader::ChunkSpan;
 pub use reader::Part;
 pub use samples::Samples;
 pub use summary::{PartHeader, PartSummary};
-pub use verify::Finding;
+pub use verify::{CodingShare, Finding};
 pub(crate) use writer::EncodedChunk;
 pub use writer::PartWriter;
 

@@ -257,6 +257,18 @@ impl Stream<'_> {
     }
 }
 
+/// The coder of the residuals of the stream that `bytes` begin with: `Some(None)` for one without residuals, `None` for
+/// what is no stream.
+pub(super) fn coder_of(bytes: &[u8]) -> Option<Option<Coder>> {
+    let head = *bytes.first()?;
+    let coder = Coder::of_number(head >> CODER_SHIFT)?;
+    match head & SHAPE_MASK {
+        CONSTANT | LINEAR => Some(None),
+        ORDER_0 | ORDER_1 | ORDER_2 => Some(Some(coder)),
+        _ => None,
+    }
+}
+
 /// Reads `count` values and hands them to `f` in order, at most 128 at a time.
 pub(super) fn decode(
     reader: &mut Reader<'_>,

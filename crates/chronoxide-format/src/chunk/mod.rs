@@ -20,6 +20,7 @@
 
 mod bits;
 mod block;
+mod coding;
 mod decimal;
 mod exceptions;
 mod histograms;
@@ -29,6 +30,7 @@ mod residuals;
 mod timestamps;
 mod values;
 
+pub use coding::coding_of;
 pub use histograms::{decode_histograms, encode_histograms};
 pub use timestamps::{decode_timestamps, encode_timestamps};
 pub use values::{ValueEncoder, decode_values, encode_values};

@@ -21,6 +21,28 @@ const CORRECTED: u8 = 4;
 const ORDERED_BITS: u8 = 5;
 const WITH_EXCEPTIONS: u8 = 6;
 
+/// What the first byte of a chunk says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Constant,
+    Decimals,
+    Corrected,
+    Bits,
+    WithExceptions,
+}
+
+/// The shape of a chunk with this first byte, `None` for one that decoders refuse.
+pub(super) const fn shape_of(head: u8) -> Option<Shape> {
+    match (head & CODEC_MASK, head >> SCALE_SHIFT) {
+        (CONSTANT_BITS, 0) | (CONSTANT_DECIMAL, _) => Some(Shape::Constant),
+        (QUOTIENTS | PRODUCTS, _) => Some(Shape::Decimals),
+        (CORRECTED, _) => Some(Shape::Corrected),
+        (ORDERED_BITS, 0) => Some(Shape::Bits),
+        (WITH_EXCEPTIONS, 0) => Some(Shape::WithExceptions),
+        _ => None,
+    }
+}
+
 /// Appends a chunk of `values`, at most [`SAMPLES_MAX`](super::SAMPLES_MAX). For many chunks, keep a [`ValueEncoder`].
 pub fn encode_values(values: &[f64], out: &mut Vec<u8>) {
     ValueEncoder::new().encode(values, out);

@@ -297,6 +297,13 @@ fn a_part_of_version_1_is_read() {
 #[test]
 fn a_part_of_version_2_is_read() {
     is_read("part-v2.part", &golden_series_2());
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/part-v2.part");
+    let mut codings = std::collections::BTreeMap::new();
+    let part = open(&std::fs::read(fixture).unwrap()).unwrap();
+    part.add_codings(&mut codings);
+    for coding in ["decimals in pco", "decimals in zstd", "decimals on a line"] {
+        assert!(codings.contains_key(coding), "{codings:?}");
+    }
 }
 
 /// Writes a part on `disk`; whether it was acknowledged.

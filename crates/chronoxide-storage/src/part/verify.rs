@@ -1,7 +1,9 @@
 //! Reads everything in a part and reports what is wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use chronoxide_format::chunk::coding_of;
 use chronoxide_format::part::{PostingsBuilder, PostingsDirectory, PostingsSection};
 use chronoxide_model::{SampleColumns, TimeRange};
 
@@ -20,6 +22,35 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+/// How many chunks have one coding, and the bytes they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodingShare {
+    /// Chunks.
+    pub chunks: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+}
+
+impl Part {
+    /// Adds the chunks of the part to `mix`, by the name of their coding. Damaged ones are left out.
+    pub(crate) fn add_codings(&self, mix: &mut BTreeMap<&'static str, CodingShare>) {
+        let Ok(directory) = self.chunk_directory() else {
+            return;
+        };
+        let mut cursor = directory.cursor();
+        for rank in 0..self.series_count() {
+            for chunk in cursor.series(rank).unwrap_or_default() {
+                let Ok(bytes) = self.values_of(chunk) else {
+                    continue;
+                };
+                let share = mix.entry(coding_of(chunk.kind, bytes)).or_default();
+                share.chunks += 1;
+                share.bytes += bytes.len() as u64;
+            }
+        }
     }
 }
 

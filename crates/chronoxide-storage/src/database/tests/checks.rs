@@ -58,6 +58,31 @@ fn a_good_directory_has_no_findings_and_is_not_changed() {
 }
 
 #[test]
+fn a_check_tells_of_each_part_of_codings_and_how_far_it_is() {
+    let place = filled();
+    let mut steps = Vec::new();
+    let report = crate::check_with(place.path(), Arc::new(place.disk.clone()), |progress| {
+        steps.push((progress.parts, progress.parts_total));
+        assert!(progress.bytes <= progress.bytes_total);
+    })
+    .expect("it can be checked");
+    assert_eq!(steps, [(1, 2), (2, 2)]);
+    let sum = |field: fn(&crate::CheckedPart) -> u64| -> u64 {
+        report.checked_parts.iter().map(field).sum()
+    };
+    assert_eq!(sum(|part| part.samples), report.parts_samples);
+    assert_eq!(sum(|part| part.bytes), report.parts_bytes);
+    assert!(report.checked_parts.iter().all(|part| part.findings == 0));
+    let chunks: u64 = report.codings.values().map(|share| share.chunks).sum();
+    assert_eq!(chunks, sum(|part| part.series), "one chunk for each series");
+    assert!(
+        !report.codings.contains_key("unknown"),
+        "{:?}",
+        report.codings
+    );
+}
+
+#[test]
 fn a_directory_in_use_or_of_something_else_is_not_checked() {
     let place = Place::new();
     place.disk.create_dir_all(place.path()).unwrap();
