@@ -67,9 +67,10 @@ fn read_job(cursor: &mut Cursor<'_>) -> Result<Job, String> {
     let times_ms = (0..scrapes)
         .map(|_| Ok(i64::from_le_bytes(cursor.array()?)))
         .collect::<Result<_, String>>()?;
-    let series = (0..count)
+    let described = (0..count)
         .map(|_| read_series(cursor, &job))
-        .collect::<Result<_, String>>()?;
+        .collect::<Result<Vec<(Labels, bool)>, String>>()?;
+    let (series, counters) = described.into_iter().unzip();
     let column = |cursor: &mut Cursor<'_>| -> Result<Vec<f64>, String> {
         (0..scrapes)
             .map(|_| Ok(f64::from_le_bytes(cursor.array()?)))
@@ -81,12 +82,14 @@ fn read_job(cursor: &mut Cursor<'_>) -> Result<Job, String> {
     Ok(Job {
         times_ms,
         series,
+        counters,
         values,
     })
 }
 
-fn read_series(cursor: &mut Cursor<'_>, job: &str) -> Result<Labels, String> {
-    let _type = cursor.take(1)?;
+/// Labels of a series, and whether it is a counter or a part of a histogram.
+fn read_series(cursor: &mut Cursor<'_>, job: &str) -> Result<(Labels, bool), String> {
+    let is_counter = matches!(cursor.take(1)?, [1 | 3]);
     let name = cursor.text()?;
     let count = cursor.take(1)?[0];
     let mut pairs = vec![("__name__", name)];
@@ -96,5 +99,6 @@ fn read_series(cursor: &mut Cursor<'_>, job: &str) -> Result<Labels, String> {
     if !pairs.iter().any(|(label, _)| *label == "job") {
         pairs.push(("job", job));
     }
-    Labels::from_pairs(pairs).map_err(|error| error.to_string())
+    let labels = Labels::from_pairs(pairs).map_err(|error| error.to_string())?;
+    Ok((labels, is_counter))
 }

@@ -38,6 +38,9 @@ fn job(target: usize, random: &mut StdRng) -> Job {
     Job {
         times_ms,
         series: series.collect(),
+        counters: (0..SERIES)
+            .map(|index| matches!(index % 10, 6 | 7))
+            .collect(),
         values: (0..SERIES).map(|index| values(index, random)).collect(),
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use chronoxide_model::{Labels, SampleColumns, WriteBatch, is_stale_marker};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::{capture, synthetic};
 
@@ -22,6 +24,8 @@ pub struct Job {
     pub times_ms: Vec<i64>,
     /// The series the target exposes.
     pub series: Vec<Labels>,
+    /// For each series, whether it only rises but for resets.
+    pub counters: Vec<bool>,
     /// For each series one value a scrape; the stale marker where the series was absent.
     pub values: Vec<Vec<f64>>,
 }
@@ -57,6 +61,7 @@ impl Workload {
         let thin = |job: &Job| Job {
             times_ms: job.times_ms.iter().copied().step_by(step).collect(),
             series: job.series.clone(),
+            counters: job.counters.clone(),
             values: job
                 .values
                 .iter()
@@ -69,6 +74,46 @@ impl Workload {
         }
     }
 
+    /// `scrapes` scrapes of `instances` copies of the targets, `step` seconds apart with a few milliseconds of jitter,
+    /// from `start_ms` on. Each copy begins at another place of the recording, and goes on at its beginning when it ends,
+    /// so that counters go on rising. Such data repeats itself: what looks for repetitions does better on it than it
+    /// would on a real fleet.
+    #[must_use]
+    pub fn fleet(&self, instances: usize, scrapes: usize, step: usize, start_ms: i64) -> Self {
+        let mut random = StdRng::seed_from_u64(synthetic::SEED);
+        let jobs = (0..instances).flat_map(|instance| {
+            let copies = self.jobs.iter().map(|job| {
+                let offset_ms = random.random_range(0..step as i64 * 1000);
+                let times = (0..scrapes as i64).map(|scrape| {
+                    let jitter_ms = random.random_range(-5..=5);
+                    start_ms + offset_ms + scrape * step as i64 * 1000 + jitter_ms
+                });
+                let times_ms = times.collect();
+                job.wrapped(
+                    instance,
+                    times_ms,
+                    random.random_range(0..job.times_ms.len()),
+                    step,
+                )
+            });
+            copies.collect::<Vec<_>>()
+        });
+        Self {
+            source: format!(
+                "{}, wrapped, {instances} copies every {step} s",
+                self.source
+            ),
+            jobs: jobs.collect(),
+        }
+    }
+
+    /// How many samples there are.
+    #[must_use]
+    pub fn sample_count(&self) -> usize {
+        let of_job = |job: &Job| job.times_ms.len() * job.series.len();
+        self.jobs.iter().map(of_job).sum()
+    }
+
     /// How many series there are.
     #[must_use]
     pub fn series_count(&self) -> usize {
@@ -78,6 +123,11 @@ impl Workload {
     /// One batch for each scrape, in time order, absent series left out.
     #[must_use]
     pub fn batches(&self) -> Vec<WriteBatch<'static>> {
+        self.scrapes().collect()
+    }
+
+    /// As [`batches`](Self::batches), one after the other: all of them may take much memory.
+    pub fn scrapes(&self) -> impl Iterator<Item = WriteBatch<'static>> + '_ {
         let mut scrapes: Vec<(i64, &Job, usize)> = Vec::new();
         for job in &self.jobs {
             scrapes.extend(
@@ -91,7 +141,6 @@ impl Workload {
         scrapes
             .into_iter()
             .map(|(time_ms, job, index)| scrape_batch(job, index, time_ms))
-            .collect()
     }
 
     /// The middle scrape of all targets as one remote-write 1.0 body, as an agent would send it.
@@ -130,6 +179,45 @@ impl Workload {
         }
         runs
     }
+}
+
+impl Job {
+    /// Instance number `instance`, whose values begin at scrape `offset` and are `step` scrapes apart.
+    fn wrapped(&self, instance: usize, times_ms: Vec<i64>, offset: usize, step: usize) -> Self {
+        // The places come round in another order each time when the length has no divisor in common with the step.
+        let is_coprime = |length: &usize| gcd(*length, step) == 1;
+        let length = (1..=self.times_ms.len()).rev().find(is_coprime);
+        let length = length.unwrap_or(1);
+        let values = |(values, is_counter): (&Vec<f64>, &bool)| {
+            let rise = values[length - 1] - values[0];
+            let round = if *is_counter && rise.is_finite() {
+                rise
+            } else {
+                0.0
+            };
+            let at = |scrape: usize| {
+                let place = offset % length + scrape * step;
+                values[place % length] + (place / length) as f64 * round
+            };
+            (0..times_ms.len()).map(at).collect()
+        };
+        let labels = |labels: &Labels| {
+            let pairs = labels.iter().filter(|(name, _)| *name != "instance");
+            let instance = format!("target-{instance}:9100");
+            Labels::from_pairs(pairs.chain([("instance", instance.as_str())]))
+                .expect("the names differ")
+        };
+        Self {
+            series: self.series.iter().map(labels).collect(),
+            counters: self.counters.clone(),
+            values: self.values.iter().zip(&self.counters).map(values).collect(),
+            times_ms,
+        }
+    }
+}
+
+const fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 fn scrape_batch(job: &Job, index: usize, time_ms: i64) -> WriteBatch<'static> {
