@@ -1,18 +1,23 @@
 //! Verifying a data directory.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use chronoxide_storage::{CheckReport, RealFs};
+use chronoxide_storage::{CheckProgress, CheckReport, RealFs};
 
 /// Verifies every file and checksum of `directory` and says on standard output what was found; code 1 when something
-/// is wrong.
+/// is wrong. On a terminal, standard error shows how far it has come.
 pub(crate) fn check(directory: &Path) -> Result<ExitCode, String> {
-    let report = chronoxide_storage::check(directory, Arc::new(RealFs))
-        .map_err(|error| with_sources(&error))?;
+    let mut meter = Meter::new();
+    let report = chronoxide_storage::check_with(directory, Arc::new(RealFs), |progress| {
+        meter.show(progress);
+    });
+    meter.clear();
+    let report = report.map_err(|error| with_sources(&error))?;
     let text = describe(directory, &report);
     std::io::stdout()
         .write_all(text.as_bytes())
@@ -24,6 +29,43 @@ pub(crate) fn check(directory: &Path) -> Result<ExitCode, String> {
     })
 }
 
+/// One line on a terminal that is written over and over.
+struct Meter {
+    shown: Option<Instant>,
+    is_terminal: bool,
+}
+
+impl Meter {
+    fn new() -> Self {
+        Self {
+            shown: None,
+            is_terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&mut self, progress: CheckProgress) {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let is_soon = self.shown.is_some_and(|shown| shown.elapsed() < PAUSE);
+        if !self.is_terminal || is_soon {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let share = 100 * progress.bytes / progress.bytes_total.max(1);
+        let text = format!(
+            "\r\x1b[K{share} %: {} of {} parts",
+            progress.parts, progress.parts_total
+        );
+        // Whoever looks at it sees no progress then, and the findings are not affected.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
+    fn clear(&mut self) {
+        if self.shown.take().is_some() {
+            let _ = std::io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
+}
+
 fn describe(directory: &Path, report: &CheckReport) -> String {
     let mut text = String::new();
     let mut line = |written: std::fmt::Arguments<'_>| {
@@ -31,6 +73,19 @@ fn describe(directory: &Path, report: &CheckReport) -> String {
     };
     for finding in &report.findings {
         line(format_args!("{finding}"));
+    }
+    for part in &report.checked_parts {
+        let verdict = match part.findings {
+            0 => "sound",
+            _ => "damaged",
+        };
+        line(format_args!(
+            "{}: {verdict}, {} bytes, {} samples of {} series",
+            part.path.display(),
+            part.bytes,
+            part.samples,
+            part.series,
+        ));
     }
     line(format_args!(
         "{} parts in {} days: {} bytes, {} samples of {} series, {:.3} bytes a sample",
@@ -41,6 +96,12 @@ fn describe(directory: &Path, report: &CheckReport) -> String {
         report.series,
         report.bytes_per_sample(),
     ));
+    for (coding, share) in &report.codings {
+        line(format_args!(
+            "  {} chunks of {coding}: {} bytes",
+            share.chunks, share.bytes
+        ));
+    }
     line(format_args!(
         "write-ahead log: {} records with {} samples that no part holds yet; {} series registered",
         report.wal_records, report.wal_samples, report.registered_series,

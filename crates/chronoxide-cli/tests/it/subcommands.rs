@@ -65,6 +65,13 @@ fn check_finds_a_sound_directory_sound() {
     let (stdout, stderr) = texts(&output);
     assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
     assert!(stdout.contains("sound"), "{stdout}");
+    let part_line = stdout.lines().find(|line| line.contains(".part: sound, "));
+    assert!(
+        part_line.is_some_and(|line| line.ends_with(" series")),
+        "{stdout}"
+    );
+    assert!(stdout.contains(" chunks of constants: "), "{stdout}");
+    assert_eq!(stderr, "", "progress is for terminals");
 }
 
 #[test]
@@ -92,6 +99,7 @@ fn check_names_a_damaged_file() {
         stdout.contains(part.file_name().unwrap().to_str().unwrap()),
         "{stdout}"
     );
+    assert!(stdout.contains("wrong"), "{stdout}");
 }
 
 #[test]

@@ -300,6 +300,11 @@ fn collect_files(stats: &Stats, families: &mut Vec<Family>) {
             "Partitions removed by retention.",
             stats.partitions_dropped_total,
         ),
+        Family::gauge(
+            "chronoxide_parts_damaged",
+            "Parts in which damage was found; queries that need what is damaged fail.",
+            stats.parts_damaged as f64,
+        ),
         Family::counter(
             "chronoxide_files_quarantined_total",
             "Damaged or unlisted files set aside.",
