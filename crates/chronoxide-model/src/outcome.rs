@@ -1,5 +1,6 @@
 //! What became of a written batch.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::LabelsError;
@@ -30,6 +31,8 @@ pub enum RejectReason {
     LabelNameTooLong,
     /// A label value longer than the limit.
     LabelValueTooLong,
+    /// All labels of a series together are longer than the limit.
+    LabelsTooLong,
     /// The sample is older than retention.
     TooOld,
     /// The sample lies further in the future than allowed.
@@ -56,6 +59,7 @@ impl RejectReason {
             Self::TooManyLabels => "too_many_labels",
             Self::LabelNameTooLong => "label_name_too_long",
             Self::LabelValueTooLong => "label_value_too_long",
+            Self::LabelsTooLong => "labels_too_long",
             Self::TooOld => "too_old",
             Self::TooFarInFuture => "too_far_in_future",
             Self::InvalidHistogram => "invalid_histogram",
@@ -106,6 +110,8 @@ pub struct WriteOutcome {
     pub exemplars_accepted: u64,
     /// Samples of either kind not stored.
     pub samples_rejected: u64,
+    /// The same by reason.
+    pub samples_rejected_by_reason: BTreeMap<RejectReason, u64>,
     /// The first [`WriteOutcome::REJECTIONS_MAX`] rejections; `samples_rejected` counts all.
     pub rejections: Vec<Rejection>,
 }
@@ -116,9 +122,29 @@ impl WriteOutcome {
 
     /// Counts a rejection, and lists it while there is room.
     pub fn reject(&mut self, rejection: Rejection) {
-        self.samples_rejected += rejection.samples;
+        let Rejection {
+            reason, samples, ..
+        } = rejection;
+        self.reject_with(reason, samples, || (rejection.series, rejection.detail));
+    }
+
+    /// As [`WriteOutcome::reject`], with the series and the detail asked for only while there is room to list them.
+    pub fn reject_with(
+        &mut self,
+        reason: RejectReason,
+        samples: u64,
+        describe: impl FnOnce() -> (String, String),
+    ) {
+        self.samples_rejected += samples;
+        *self.samples_rejected_by_reason.entry(reason).or_default() += samples;
         if self.rejections.len() < Self::REJECTIONS_MAX {
-            self.rejections.push(rejection);
+            let (series, detail) = describe();
+            self.rejections.push(Rejection {
+                series,
+                reason,
+                detail,
+                samples,
+            });
         }
     }
 
@@ -128,6 +154,9 @@ impl WriteOutcome {
         self.histograms_accepted += other.histograms_accepted;
         self.exemplars_accepted += other.exemplars_accepted;
         self.samples_rejected += other.samples_rejected;
+        for (reason, samples) in other.samples_rejected_by_reason {
+            *self.samples_rejected_by_reason.entry(reason).or_default() += samples;
+        }
         let room = Self::REJECTIONS_MAX.saturating_sub(self.rejections.len());
         self.rejections
             .extend(other.rejections.into_iter().take(room));
@@ -137,5 +166,40 @@ impl WriteOutcome {
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.samples_rejected == 0 && self.rejections.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(reason: RejectReason, samples: u64) -> Rejection {
+        Rejection {
+            series: "x".to_owned(),
+            reason,
+            detail: "why".to_owned(),
+            samples,
+        }
+    }
+
+    #[test]
+    fn all_rejections_are_counted_by_reason_and_the_first_are_listed() {
+        let mut outcome = WriteOutcome::default();
+        for _ in 0..100 {
+            outcome.reject(rejection(RejectReason::TooOld, 2));
+        }
+        outcome.reject_with(RejectReason::InvalidUtf8, 1, || {
+            panic!("there is no room to list it")
+        });
+        let mut other = WriteOutcome::default();
+        other.reject(rejection(RejectReason::TooOld, 5));
+        outcome.merge(other);
+        assert_eq!(outcome.rejections.len(), WriteOutcome::REJECTIONS_MAX);
+        assert_eq!(outcome.samples_rejected, 206);
+        let by_reason: Vec<_> = outcome.samples_rejected_by_reason.into_iter().collect();
+        assert_eq!(
+            by_reason,
+            [(RejectReason::InvalidUtf8, 1), (RejectReason::TooOld, 205)]
+        );
     }
 }

@@ -51,6 +51,8 @@ pub struct Options {
     pub exemplar_bytes_max: usize,
     /// Exemplars kept of one series; its oldest go first. Default: 128.
     pub exemplars_per_series_max: usize,
+    /// Bytes of all names and values of a series together. Default: 16 KiB.
+    pub labels_bytes_max: usize,
     /// Bytes of samples in memory before they are written to a part, with few series. Default: 8 MiB.
     pub head_bytes_min: usize,
     /// The same with many series; the head may take three times this much while a flush cannot keep up, then
@@ -75,6 +77,7 @@ impl Default for Options {
             label_value_bytes_max: 8 << 10,
             exemplar_bytes_max: 16 << 20,
             exemplars_per_series_max: 128,
+            labels_bytes_max: 16 << 10,
             head_bytes_min: 8 << 20,
             head_bytes_max: 64 << 20,
             flush_idle: Duration::from_secs(120),
@@ -94,8 +97,13 @@ impl Options {
         if self.series_max == 0 {
             return Some("series_max is 0, so that no series could be stored".to_owned());
         }
-        if self.labels_max == 0 || self.label_name_bytes_max == 0 || self.label_value_bytes_max == 0
-        {
+        let limits = [
+            self.labels_max,
+            self.label_name_bytes_max,
+            self.label_value_bytes_max,
+            self.labels_bytes_max,
+        ];
+        if limits.contains(&0) {
             return Some("a label limit is 0, so that no series could be stored".to_owned());
         }
         if self.exemplars_per_series_max == 0 && self.exemplar_bytes_max > 0 {

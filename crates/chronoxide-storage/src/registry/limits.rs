@@ -10,6 +10,7 @@ pub(crate) struct LabelLimits {
     labels_max: usize,
     name_bytes_max: usize,
     value_bytes_max: usize,
+    bytes_max: usize,
 }
 
 impl LabelLimits {
@@ -18,6 +19,7 @@ impl LabelLimits {
             labels_max: options.labels_max,
             name_bytes_max: options.label_name_bytes_max,
             value_bytes_max: options.label_value_bytes_max,
+            bytes_max: options.labels_bytes_max,
         }
     }
 
@@ -35,9 +37,25 @@ impl LabelLimits {
             );
             return Some((RejectReason::TooManyLabels, detail));
         }
-        labels
+        let pair = labels
             .iter()
-            .find_map(|(name, value)| self.broken_pair(name, value))
+            .find_map(|(name, value)| self.broken_pair(name, value));
+        pair.or_else(|| self.broken_sum(labels))
+    }
+
+    fn broken_sum(&self, labels: &Labels) -> Option<(RejectReason, String)> {
+        let bytes: usize = labels
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let detail = || {
+            format!(
+                "names and values have {bytes} bytes together, the limit is {}: shorten or drop labels at the sender or \
+                 raise the limit",
+                self.bytes_max
+            )
+        };
+        (bytes > self.bytes_max).then(|| (RejectReason::LabelsTooLong, detail()))
     }
 
     fn broken_pair(&self, name: &str, value: &str) -> Option<(RejectReason, String)> {
@@ -85,6 +103,7 @@ mod tests {
             labels_max: 2,
             label_name_bytes_max: 4,
             label_value_bytes_max: 5,
+            labels_bytes_max: 8,
             ..Options::default()
         };
         let labels = Labels::from_pairs(pairs.iter().copied()).unwrap();
@@ -95,7 +114,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_named() {
-        assert_eq!(broken(&[("name", "value")]), None);
+        assert_eq!(broken(&[("nam", "value")]), None);
         assert_eq!(broken(&[]), Some(RejectReason::NoLabels));
         assert_eq!(broken(&[("a", "")]), Some(RejectReason::NoLabels));
         assert_eq!(
@@ -109,6 +128,10 @@ mod tests {
         assert_eq!(
             broken(&[("a", "values")]),
             Some(RejectReason::LabelValueTooLong)
+        );
+        assert_eq!(
+            broken(&[("name", "value")]),
+            Some(RejectReason::LabelsTooLong)
         );
     }
 
