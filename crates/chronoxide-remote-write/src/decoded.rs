@@ -1,6 +1,13 @@
 //! What a request came to.
 
-use chronoxide_model::{RejectReason, Rejection, WriteBatch, WriteOutcome};
+use chronoxide_model::{RejectReason, WriteBatch, WriteOutcome};
+
+/// Bytes that the labels of one series may take; whoever sends more has lost its way.
+pub(crate) const KEY_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes beyond which the labels of an exemplar, one more reckoned for each, cannot have 128 characters or fewer: the most
+/// that is ever kept.
+pub(crate) const EXEMPLAR_BYTES_MAX: usize = 4 * 128 + 128;
 
 /// The readable part of a request, and what had to be refused of it.
 #[derive(Debug, Default)]
@@ -9,11 +16,17 @@ pub struct Decoded<'a> {
     pub batch: WriteBatch<'a>,
     /// Series refused here; the caller merges it with storage's outcome.
     pub refused: WriteOutcome,
+    /// Exemplars in the request, those that are not in `batch` included.
+    pub exemplars: u64,
+    /// Pieces of metadata in the request, repetitions included.
+    pub metadata: u64,
+    /// Pieces of metadata without the name of a metric, which are left out.
+    pub metadata_nameless: u64,
 }
 
 impl Decoded<'_> {
     /// The series begun last, as people write it.
-    pub(crate) fn last_series(&self) -> String {
+    fn last_series(&self) -> String {
         let last = self.batch.last_series();
         last.map_or_else(String::new, |series| match series.key.decode() {
             Ok(labels) => labels.to_string(),
@@ -21,18 +34,10 @@ impl Decoded<'_> {
         })
     }
 
-    pub(crate) fn refuse(
-        &mut self,
-        series: String,
-        reason: RejectReason,
-        detail: String,
-        samples: usize,
-    ) {
-        self.refused.reject(Rejection {
-            series,
-            reason,
-            detail,
-            samples: samples as u64,
-        });
+    /// Refuses a piece of the series begun last.
+    pub(crate) fn refuse_in_last(&mut self, reason: RejectReason, samples: u64, detail: String) {
+        let mut refused = std::mem::take(&mut self.refused);
+        refused.reject_with(reason, samples, || (self.last_series(), detail));
+        self.refused = refused;
     }
 }

@@ -23,6 +23,9 @@ pub enum Error {
         /// Bytes allowed.
         limit: usize,
     },
+    /// The caller gave no more memory for what the request holds: it knows why.
+    #[error("the request holds more than there is memory for; send smaller requests")]
+    NoMemory,
     /// The message is no protobuf of the schema: answer 400.
     #[error("{message} is malformed at byte {offset}: {reason}")]
     Malformed {

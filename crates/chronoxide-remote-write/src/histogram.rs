@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chronoxide_model::{
     BucketCounts, BucketSpan, CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Histogram, HistogramCounts,
 };
-use chronoxide_protobuf::{Reader, Result, WireType, zigzag32, zigzag64};
+use chronoxide_protobuf::{NUMBERS_MAX, Reader, Result, WireType, zigzag32, zigzag64};
+
+use crate::memory::Memory;
 
 /// The finest schema that is stored; finer ones, up to [`SCHEMA_SENT_MAX`], are merged down to it.
 const SCHEMA_MAX: i64 = 8;
@@ -58,11 +60,15 @@ struct Side {
 ///
 /// # Errors
 /// When the bytes are no protobuf of the schema. A histogram that can be read but not used is no error here.
-pub(crate) fn decode(mut reader: Reader<'_>) -> Result<WireHistogram> {
+pub(crate) fn decode(
+    mut reader: Reader<'_>,
+    memory: &mut Memory<'_>,
+) -> crate::Result<WireHistogram> {
     let mut fields = Fields::default();
     while !reader.is_at_end() {
         read_field(&mut reader, &mut fields)?;
     }
+    memory.take(fields.bytes())?;
     Ok(WireHistogram {
         timestamp_ms: fields.timestamp_ms,
         start_timestamp_ms: fields.start_timestamp_ms,
@@ -89,7 +95,7 @@ fn read_field(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<()> {
         5 => fields.zero_threshold = reader.double()?,
         6 => fields.zero_count = Count::Integer(reader.varint()?),
         7 => fields.zero_count = Count::Float(reader.double()?),
-        8 => fields.negative.spans.push(decode_span(reader)?),
+        8 => push_span(reader, &mut fields.negative.spans)?,
         9 => reader.repeated(tag, WireType::Varint, &mut fields.negative.deltas, delta)?,
         10 => reader.repeated(
             tag,
@@ -97,7 +103,7 @@ fn read_field(reader: &mut Reader<'_>, fields: &mut Fields) -> Result<()> {
             &mut fields.negative.counts,
             Reader::double,
         )?,
-        11 => fields.positive.spans.push(decode_span(reader)?),
+        11 => push_span(reader, &mut fields.positive.spans)?,
         12 => reader.repeated(tag, WireType::Varint, &mut fields.positive.deltas, delta)?,
         13 => reader.repeated(
             tag,
@@ -123,6 +129,14 @@ fn delta(reader: &mut Reader<'_>) -> Result<i64> {
     reader.varint().map(zigzag64)
 }
 
+fn push_span(reader: &mut Reader<'_>, spans: &mut Vec<BucketSpan>) -> Result<()> {
+    spans.push(decode_span(reader)?);
+    if spans.len() > NUMBERS_MAX {
+        return Err(reader.malformed("a histogram has more than a million spans"));
+    }
+    Ok(())
+}
+
 fn decode_span(reader: &mut Reader<'_>) -> Result<BucketSpan> {
     let mut span = reader.message("BucketSpan")?;
     let mut decoded = BucketSpan {
@@ -146,9 +160,25 @@ fn decode_span(reader: &mut Reader<'_>) -> Result<BucketSpan> {
     Ok(decoded)
 }
 
-fn build(fields: Fields) -> std::result::Result<Histogram, String> {
+/// A start after the sample it starts means nothing, and is no reason to lose the sample.
+pub(crate) fn valid_start(start_timestamp_ms: i64, timestamp_ms: i64) -> i64 {
+    if start_timestamp_ms <= timestamp_ms {
+        start_timestamp_ms
+    } else {
+        0
+    }
+}
+
+fn build(mut fields: Fields) -> std::result::Result<Histogram, String> {
     let is_float =
         matches!(fields.count, Count::Float(_)) || matches!(fields.zero_count, Count::Float(_));
+    if chronoxide_model::is_stale_marker(fields.sum) {
+        // It ends the series, whatever else it holds.
+        fields = Fields {
+            sum: fields.sum,
+            ..Fields::default()
+        };
+    }
     let counts = if is_float {
         HistogramCounts::Float(BucketCounts {
             count: fields.count.float(),
@@ -190,6 +220,23 @@ fn build(fields: Fields) -> std::result::Result<Histogram, String> {
     }
 }
 
+impl Fields {
+    /// Bytes that the histogram takes while it is read and afterwards.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.custom_bounds.capacity() * size_of::<f64>()
+            + self.negative.bytes()
+            + self.positive.bytes()
+    }
+}
+
+impl Side {
+    fn bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<BucketSpan>()
+            + (self.deltas.capacity() + self.counts.capacity()) * size_of::<f64>()
+    }
+}
+
 impl Count {
     fn integer(self) -> u64 {
         match self {
@@ -209,7 +256,8 @@ impl Count {
 }
 
 fn reset_hint(number: u64) -> CounterResetHint {
-    match number {
+    // Of an enum the low 32 bits count.
+    match number as u32 {
         1 => CounterResetHint::Reset,
         2 => CounterResetHint::NotReset,
         3 => CounterResetHint::Gauge,

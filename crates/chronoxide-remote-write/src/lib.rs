@@ -25,6 +25,7 @@
 mod decoded;
 mod error;
 mod histogram;
+mod memory;
 mod metadata;
 mod snappy;
 pub mod v1;

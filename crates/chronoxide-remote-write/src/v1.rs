@@ -6,9 +6,11 @@
 use chronoxide_model::{
     Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason, Sample,
 };
-use chronoxide_protobuf::{Reader, Result, Tag, WireType};
+use chronoxide_protobuf::{Reader, Tag, WireType};
 
-use crate::{Decoded, histogram, metadata};
+use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
+use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_BYTES};
+use crate::{Decoded, Result, histogram, metadata};
 
 /// The encoding of version 1 keys: the `labels` fields of a `TimeSeries` as they stand on the wire, end to end.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ fn label_text(bytes: &[u8]) -> std::result::Result<&str, LabelsError> {
 }
 
 /// Name and value of the label message that comes next.
-fn label_bytes<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8])> {
+fn label_bytes<'a>(reader: &mut Reader<'a>) -> chronoxide_protobuf::Result<(&'a [u8], &'a [u8])> {
     let mut label = reader.message("Label")?;
     let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
     while !label.is_at_end() {
@@ -77,49 +79,177 @@ fn label_bytes<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8])> {
 ///
 /// # Errors
 /// When `body` is no `WriteRequest`. Nothing of such a request is kept.
-pub fn decode(body: &[u8]) -> crate::Result<Decoded<'_>> {
-    let mut decoded = Decoded::default();
+pub fn decode(body: &[u8]) -> Result<Decoded<'_>> {
+    decode_within(body, |_| true)
+}
+
+/// As [`decode`], for bodies of strangers: `hold` is told, piece by piece, how many bytes of memory the request takes
+/// beside its own, and answers whether it may have them.
+///
+/// # Errors
+/// As [`decode`], and [`Error::NoMemory`](crate::Error::NoMemory) when it may not.
+pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<Decoded<'_>> {
+    let mut walk = Walk {
+        decoded: Decoded::default(),
+        memory: Memory::new(&mut hold),
+    };
     let mut reader = Reader::new(body, "WriteRequest");
     while !reader.is_at_end() {
         let tag = reader.tag()?;
         match tag.field {
             1 => {
                 reader.expect(tag, WireType::Bytes)?;
-                decode_series(reader.message("TimeSeries")?, &mut decoded)?;
+                walk.series(reader.message("TimeSeries")?)?;
             }
             3 => {
                 reader.expect(tag, WireType::Bytes)?;
-                decode_metadata(reader.message("MetricMetadata")?, &mut decoded)?;
+                walk.metadata(reader.message("MetricMetadata")?)?;
             }
             _ => reader.skip(tag.wire)?,
         }
     }
-    Ok(decoded)
+    Ok(walk.decoded)
 }
 
 /// The tag byte of a label within a series.
 const LABEL_TAG: u8 = 0x0a;
 
-fn decode_series<'a>(mut reader: Reader<'a>, decoded: &mut Decoded<'a>) -> Result<()> {
-    let start = reader.position();
-    while reader.peek() == Some(LABEL_TAG) {
-        reader.tag()?;
-        reader.bytes()?;
+/// The way through a request.
+struct Walk<'a, 'h> {
+    decoded: Decoded<'a>,
+    memory: Memory<'h>,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn series(&mut self, mut reader: Reader<'a>) -> Result<()> {
+        let start = reader.position();
+        while reader.peek() == Some(LABEL_TAG) {
+            reader.tag()?;
+            reader.bytes()?;
+        }
+        let key = reader.since(start);
+        let late = late_labels(reader.clone())?;
+        if key.len() + late.len() > KEY_BYTES_MAX {
+            return self.refuse_labels(key, reader);
+        }
+        self.memory.take(SERIES_BYTES + late.len())?;
+        let batch = &mut self.decoded.batch;
+        if late.is_empty() {
+            batch.start_series_borrowed(key, &WireLabels);
+        } else {
+            batch.start_series_copied(&[key, &late].concat(), &WireLabels);
+        }
+        while !reader.is_at_end() {
+            let tag = reader.tag()?;
+            self.series_field(&mut reader, tag)?;
+        }
+        Ok(())
     }
-    let key = reader.since(start);
-    let late = late_labels(reader.clone())?;
-    if late.is_empty() {
-        decoded.batch.start_series_borrowed(key, &WireLabels);
-    } else {
-        decoded
-            .batch
-            .start_series_copied(&[key, &late].concat(), &WireLabels);
+
+    fn series_field(&mut self, reader: &mut Reader<'a>, tag: Tag) -> Result<()> {
+        if !matches!(tag.field, 1..=4) {
+            return Ok(reader.skip(tag.wire)?);
+        }
+        reader.expect(tag, WireType::Bytes)?;
+        match tag.field {
+            2 => {
+                self.memory.take(size_of::<Sample>())?;
+                let sample = decode_sample(reader.message("Sample")?)?;
+                self.decoded.batch.push_sample(sample);
+            }
+            3 => self.exemplar(reader.message("Exemplar")?)?,
+            4 => self.histogram(reader.message("Histogram")?)?,
+            _ => reader.skip(tag.wire)?,
+        }
+        Ok(())
     }
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        decode_series_field(&mut reader, tag, decoded)?;
+
+    /// Refuses a series with labels beyond all measure.
+    fn refuse_labels(&mut self, key: &[u8], mut rest: Reader<'_>) -> Result<()> {
+        let mut samples = 0;
+        while !rest.is_at_end() {
+            let tag = rest.tag()?;
+            rest.skip(tag.wire)?;
+            samples += u64::from(matches!(tag.field, 2 | 4));
+        }
+        let refused = &mut self.decoded.refused;
+        refused.reject_with(RejectReason::LabelsTooLong, samples, || {
+            let detail = format!("more than {KEY_BYTES_MAX} bytes of labels are not even read");
+            (first_labels(key), detail)
+        });
+        Ok(())
     }
-    Ok(())
+
+    fn histogram(&mut self, reader: Reader<'_>) -> Result<()> {
+        let read = histogram::decode(reader, &mut self.memory)?;
+        match read.histogram {
+            Ok(histogram) => {
+                let start_ms = histogram::valid_start(read.start_timestamp_ms, read.timestamp_ms);
+                let batch = &mut self.decoded.batch;
+                batch.push_histogram(read.timestamp_ms, start_ms, histogram);
+            }
+            Err(detail) => {
+                self.decoded
+                    .refuse_in_last(RejectReason::InvalidHistogram, 1, detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn exemplar(&mut self, reader: Reader<'_>) -> Result<()> {
+        self.decoded.exemplars += 1;
+        let read = decode_exemplar(reader)?;
+        // What is too long is left out without a word, as storage leaves out what it cannot keep.
+        let Some(pairs) = read.pairs else {
+            return Ok(());
+        };
+        self.memory.take(EXEMPLAR_BYTES)?;
+        match exemplar_labels(&pairs) {
+            Ok(labels) => self.decoded.batch.push_exemplar(Exemplar {
+                labels,
+                timestamp_ms: read.timestamp_ms,
+                value: read.value,
+            }),
+            Err(error) => {
+                let detail = format!("exemplar: {error}");
+                self.decoded.refuse_in_last((&error).into(), 0, detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, mut reader: Reader<'_>) -> Result<()> {
+        let mut name: &[u8] = &[];
+        let mut read = Metadata::default();
+        while !reader.is_at_end() {
+            let tag = reader.tag()?;
+            let expected = match tag.field {
+                1 => Some(WireType::Varint),
+                2 | 4 | 5 => Some(WireType::Bytes),
+                _ => None,
+            };
+            if let Some(wire) = expected {
+                reader.expect(tag, wire)?;
+            }
+            match tag.field {
+                1 => read.metric_type = metadata::metric_type(reader.varint()?),
+                2 => name = reader.bytes()?,
+                4 => read.help = metadata::text(reader.bytes()?),
+                5 => read.unit = metadata::text(reader.bytes()?),
+                _ => reader.skip(tag.wire)?,
+            }
+        }
+        self.memory
+            .take(metadata::BYTES + name.len() + read.help.len() + read.unit.len())?;
+        self.decoded.metadata += 1;
+        if name.is_empty() {
+            self.decoded.metadata_nameless += 1;
+        } else {
+            let name = metadata::text(name);
+            self.decoded.batch.push_metadata(name, read);
+        }
+        Ok(())
+    }
 }
 
 /// Labels that stand behind other fields: legal, and never sent by anyone known.
@@ -136,27 +266,22 @@ fn late_labels(mut reader: Reader<'_>) -> Result<Vec<u8>> {
     Ok(late)
 }
 
-fn decode_series_field<'a>(
-    reader: &mut Reader<'a>,
-    tag: Tag,
-    decoded: &mut Decoded<'a>,
-) -> Result<()> {
-    if !matches!(tag.field, 1..=4) {
-        return reader.skip(tag.wire);
+/// The first few labels of a key, for people.
+fn first_labels(key: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 256;
+    let mut reader = Reader::new(key, "TimeSeries");
+    let mut text = String::from("{");
+    while text.len() < SHOWN_BYTES {
+        let Ok((name, value)) = label_pair(&mut reader) else {
+            break;
+        };
+        let short = |text: &str| text[..text.floor_char_boundary(SHOWN_BYTES)].to_owned();
+        text.push_str(&format!("{}={:?}, ", short(name), short(value)));
     }
-    reader.expect(tag, WireType::Bytes)?;
-    match tag.field {
-        2 => decoded
-            .batch
-            .push_sample(decode_sample(reader.message("Sample")?)?),
-        3 => decode_exemplar(reader.message("Exemplar")?, decoded)?,
-        4 => decode_histogram(reader.message("Histogram")?, decoded)?,
-        _ => reader.skip(tag.wire)?,
-    }
-    Ok(())
+    text + "…}"
 }
 
-fn decode_sample(mut reader: Reader<'_>) -> Result<Sample> {
+fn decode_sample(mut reader: Reader<'_>) -> chronoxide_protobuf::Result<Sample> {
     let mut sample = Sample::new(0, 0.0);
     while !reader.is_at_end() {
         let tag = reader.tag()?;
@@ -175,24 +300,16 @@ fn decode_sample(mut reader: Reader<'_>) -> Result<Sample> {
     Ok(sample)
 }
 
-fn decode_histogram(reader: Reader<'_>, decoded: &mut Decoded<'_>) -> Result<()> {
-    let read = histogram::decode(reader)?;
-    match read.histogram {
-        Ok(histogram) => {
-            decoded
-                .batch
-                .push_histogram(read.timestamp_ms, read.start_timestamp_ms, histogram)
-        }
-        Err(detail) => {
-            let series = decoded.last_series();
-            decoded.refuse(series, RejectReason::InvalidHistogram, detail, 1);
-        }
-    }
-    Ok(())
+/// An exemplar as it was read.
+struct WireExemplar<'a> {
+    /// Absent when they are too long for any use.
+    pairs: Option<Vec<(&'a [u8], &'a [u8])>>,
+    timestamp_ms: i64,
+    value: f64,
 }
 
-fn decode_exemplar(mut reader: Reader<'_>, decoded: &mut Decoded<'_>) -> Result<()> {
-    let mut pairs: Vec<(String, String)> = Vec::new();
+fn decode_exemplar(mut reader: Reader<'_>) -> Result<WireExemplar<'_>> {
+    let (mut pairs, mut pairs_bytes) = (Vec::new(), 0);
     let (mut timestamp_ms, mut value) = (0, 0.0);
     while !reader.is_at_end() {
         let tag = reader.tag()?;
@@ -200,10 +317,11 @@ fn decode_exemplar(mut reader: Reader<'_>, decoded: &mut Decoded<'_>) -> Result<
             1 => {
                 reader.expect(tag, WireType::Bytes)?;
                 let (name, text) = label_bytes(&mut reader)?;
-                pairs.push((
-                    String::from_utf8_lossy(name).into_owned(),
-                    String::from_utf8_lossy(text).into_owned(),
-                ));
+                // A label without any bytes counts too, so that there cannot be many of them.
+                pairs_bytes += name.len() + text.len() + 1;
+                if pairs_bytes <= EXEMPLAR_BYTES_MAX {
+                    pairs.push((name, text));
+                }
             }
             2 => {
                 reader.expect(tag, WireType::Fixed64)?;
@@ -216,46 +334,18 @@ fn decode_exemplar(mut reader: Reader<'_>, decoded: &mut Decoded<'_>) -> Result<
             _ => reader.skip(tag.wire)?,
         }
     }
-    // An exemplar that cannot be kept never fails its request; what was kept is counted by storage.
-    if let Ok(labels) = Labels::from_pairs(pairs) {
-        decoded.batch.push_exemplar(Exemplar {
-            labels,
-            timestamp_ms,
-            value,
-        });
-    }
-    Ok(())
+    Ok(WireExemplar {
+        pairs: (pairs_bytes <= EXEMPLAR_BYTES_MAX).then_some(pairs),
+        timestamp_ms,
+        value,
+    })
 }
 
-fn decode_metadata(mut reader: Reader<'_>, decoded: &mut Decoded<'_>) -> Result<()> {
-    let mut name = "";
-    let mut read = Metadata::default();
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        match tag.field {
-            1 => {
-                reader.expect(tag, WireType::Varint)?;
-                read.metric_type = metadata::metric_type(reader.varint()?);
-            }
-            2 => {
-                reader.expect(tag, WireType::Bytes)?;
-                name = reader.text()?;
-            }
-            4 => {
-                reader.expect(tag, WireType::Bytes)?;
-                reader.text()?.clone_into(&mut read.help);
-            }
-            5 => {
-                reader.expect(tag, WireType::Bytes)?;
-                reader.text()?.clone_into(&mut read.unit);
-            }
-            _ => reader.skip(tag.wire)?,
-        }
-    }
-    if !name.is_empty() {
-        decoded.batch.push_metadata(name, read);
-    }
-    Ok(())
+fn exemplar_labels(pairs: &[(&[u8], &[u8])]) -> std::result::Result<Labels, LabelsError> {
+    let texts = pairs
+        .iter()
+        .map(|(name, value)| Ok((label_text(name)?, label_text(value)?)));
+    Labels::from_pairs(texts.collect::<std::result::Result<Vec<_>, LabelsError>>()?)
 }
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! Remote write 2.0: `io.prometheus.write.v2.Request`, whose strings stand once in a table.
 
+mod entry;
+
+use std::collections::HashSet;
+
 use chronoxide_model::{
     CanonicalKey, Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason,
-    Sample,
 };
-use chronoxide_protobuf::{Reader, Result, WireType};
+use chronoxide_protobuf::{Reader, WireType};
 
-use crate::histogram::WireHistogram;
-use crate::{Decoded, histogram, metadata};
+use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
+use crate::histogram::{WireHistogram, valid_start};
+use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_BYTES};
+use crate::{Decoded, Result, metadata};
+use entry::{Entry, EntryExemplar, EntryMetadata};
 
 /// The encoding of version 2 keys: names and values in the sender's order, written like a [`CanonicalKey`].
 #[derive(Clone, Copy, Debug)]
@@ -35,34 +41,46 @@ impl KeyEncoding for ResolvedLabels {
 ///
 /// # Errors
 /// When `body` is no `Request`. Nothing of such a request is kept.
-pub fn decode(body: &[u8]) -> crate::Result<Decoded<'static>> {
-    let symbols = read_symbols(body)?;
-    let mut decoded = Decoded::default();
+pub fn decode(body: &[u8]) -> Result<Decoded<'static>> {
+    decode_within(body, |_| true)
+}
+
+/// As [`decode`], for bodies of strangers: `hold` is told, piece by piece, how many bytes of memory the request takes
+/// beside its own, and answers whether it may have them.
+///
+/// # Errors
+/// As [`decode`], and [`Error::NoMemory`](crate::Error::NoMemory) when it may not.
+pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<Decoded<'static>> {
+    let mut memory = Memory::new(&mut hold);
+    let mut walk = Walk {
+        symbols: read_symbols(body, &mut memory)?,
+        ..Walk::default()
+    };
     let mut entry = Entry::default();
-    let mut key = Vec::new();
     let mut reader = Reader::new(body, "Request");
     while !reader.is_at_end() {
         let tag = reader.tag()?;
         if tag.field == 5 {
             reader.expect(tag, WireType::Bytes)?;
             entry.clear();
-            entry.read(reader.message("TimeSeries")?)?;
-            accept(&mut entry, &symbols, &mut key, &mut decoded);
+            entry.read(reader.message("TimeSeries")?, &mut memory)?;
+            walk.accept(&mut entry, &mut memory)?;
         } else {
             reader.skip(tag.wire)?;
         }
     }
-    Ok(decoded)
+    Ok(walk.decoded)
 }
 
 /// The symbol table; it may stand behind the series that use it.
-fn read_symbols(body: &[u8]) -> Result<Vec<&[u8]>> {
+fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<Vec<&'a [u8]>> {
     let mut symbols = Vec::new();
     let mut reader = Reader::new(body, "Request");
     while !reader.is_at_end() {
         let tag = reader.tag()?;
         if tag.field == 4 {
             reader.expect(tag, WireType::Bytes)?;
+            memory.take(2 * size_of::<&[u8]>())?;
             symbols.push(reader.bytes()?);
         } else {
             reader.skip(tag.wire)?;
@@ -71,288 +89,222 @@ fn read_symbols(body: &[u8]) -> Result<Vec<&[u8]>> {
     Ok(symbols)
 }
 
-/// One entry of the request, as it stands on the wire; reused from entry to entry.
-#[derive(Debug, Default)]
-struct Entry {
-    refs: Vec<u64>,
-    samples: Vec<(Sample, i64)>,
-    histograms: Vec<WireHistogram>,
-    exemplars: Vec<EntryExemplar>,
-    metadata: Option<EntryMetadata>,
+/// The way through a request.
+#[derive(Default)]
+struct Walk<'a> {
+    symbols: Vec<&'a [u8]>,
+    decoded: Decoded<'static>,
+    /// The key of the series at hand.
+    key: Vec<u8>,
+    /// Metadata that the batch has already, by the references of name, type, help and unit: senders repeat it with
+    /// every series.
+    known_metadata: HashSet<(u32, EntryMetadata)>,
 }
 
-#[derive(Debug, Default)]
-struct EntryExemplar {
-    refs: Vec<u64>,
-    value: f64,
-    timestamp_ms: i64,
-}
+/// Why an entry is refused.
+type Refusal = (RejectReason, String);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct EntryMetadata {
-    metric_type: u64,
-    help_ref: u64,
-    unit_ref: u64,
-}
-
-impl Entry {
-    fn clear(&mut self) {
-        self.refs.clear();
-        self.samples.clear();
-        self.histograms.clear();
-        self.exemplars.clear();
-        self.metadata = None;
-    }
-
-    fn read(&mut self, mut reader: Reader<'_>) -> Result<()> {
-        while !reader.is_at_end() {
-            let tag = reader.tag()?;
-            if matches!(tag.field, 2..=5) {
-                reader.expect(tag, WireType::Bytes)?;
-            }
-            match tag.field {
-                1 => reader.repeated(tag, WireType::Varint, &mut self.refs, Reader::varint)?,
-                2 => self.samples.push(read_sample(reader.message("Sample")?)?),
-                3 => self
-                    .histograms
-                    .push(histogram::decode(reader.message("Histogram")?)?),
-                4 => self
-                    .exemplars
-                    .push(read_exemplar(reader.message("Exemplar")?)?),
-                5 => self.metadata = Some(read_metadata(reader.message("Metadata")?)?),
-                _ => reader.skip(tag.wire)?,
-            }
+impl Walk<'_> {
+    /// Moves an entry into the batch, or refuses it.
+    fn accept(&mut self, entry: &mut Entry, memory: &mut Memory<'_>) -> Result<()> {
+        let samples = entry.sample_count();
+        self.decoded.exemplars += entry.exemplars.len() as u64;
+        self.decoded.metadata += u64::from(entry.metadata.is_some());
+        if let Err((reason, detail)) = self.check(entry) {
+            let series = || series_of(&entry.refs, &self.symbols);
+            let refused = &mut self.decoded.refused;
+            refused.reject_with(reason, samples as u64, || (series(), detail));
+            return Ok(());
+        }
+        memory.take(SERIES_BYTES + self.key.len())?;
+        let batch = &mut self.decoded.batch;
+        batch.start_series_copied(&self.key, &ResolvedLabels);
+        for (sample, start_ms) in entry.samples.drain(..) {
+            batch.push_sample_started(sample, valid_start(start_ms, sample.timestamp_ms));
+        }
+        for read in entry.histograms.drain(..) {
+            self.accept_histogram(read);
+        }
+        for exemplar in &entry.exemplars {
+            memory.take(EXEMPLAR_BYTES)?;
+            self.accept_exemplar(exemplar);
+        }
+        if let Some(read) = entry.metadata {
+            self.accept_metadata(read, &entry.refs, memory)?;
         }
         Ok(())
     }
 
-    fn sample_count(&self) -> usize {
-        self.samples.len() + self.histograms.len()
-    }
-}
-
-fn read_sample(mut reader: Reader<'_>) -> Result<(Sample, i64)> {
-    let (mut sample, mut start_timestamp_ms) = (Sample::new(0, 0.0), 0);
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        match tag.field {
-            1 => {
-                reader.expect(tag, WireType::Fixed64)?;
-                sample.value = reader.double()?;
-            }
-            2 | 3 => {
-                reader.expect(tag, WireType::Varint)?;
-                let time = reader.varint()? as i64;
-                if tag.field == 2 {
-                    sample.timestamp_ms = time
-                } else {
-                    start_timestamp_ms = time
+    /// Resolves the labels of an entry into `key`, and finds what is wrong with it as a whole.
+    fn check(&mut self, entry: &Entry) -> std::result::Result<(), Refusal> {
+        resolve(&entry.refs, &self.symbols, KEY_BYTES_MAX, &mut self.key)?;
+        if let Some(read) = entry.metadata {
+            for (field, reference) in [("help_ref", read.help_ref), ("unit_ref", read.unit_ref)] {
+                if metadata_text(reference, &self.symbols).is_none() {
+                    let detail = format!(
+                        "{field} {reference} is outside the table of {} symbols",
+                        self.symbols.len()
+                    );
+                    return Err((RejectReason::BadReference, detail));
                 }
             }
-            _ => reader.skip(tag.wire)?,
         }
+        if entry.sample_count() == 0 {
+            let detail = "the series brings neither a sample nor a histogram".to_owned();
+            return Err((RejectReason::NoSamples, detail));
+        }
+        Ok(())
     }
-    Ok((sample, start_timestamp_ms))
-}
 
-fn read_exemplar(mut reader: Reader<'_>) -> Result<EntryExemplar> {
-    let mut exemplar = EntryExemplar::default();
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        match tag.field {
-            1 => reader.repeated(tag, WireType::Varint, &mut exemplar.refs, Reader::varint)?,
-            2 => {
-                reader.expect(tag, WireType::Fixed64)?;
-                exemplar.value = reader.double()?;
+    fn accept_histogram(&mut self, read: WireHistogram) {
+        match read.histogram {
+            Ok(histogram) => {
+                let start_ms = valid_start(read.start_timestamp_ms, read.timestamp_ms);
+                let batch = &mut self.decoded.batch;
+                batch.push_histogram(read.timestamp_ms, start_ms, histogram);
             }
-            3 => {
-                reader.expect(tag, WireType::Varint)?;
-                exemplar.timestamp_ms = reader.varint()? as i64;
+            Err(detail) => {
+                let reason = RejectReason::InvalidHistogram;
+                self.decoded.refuse_in_last(reason, 1, detail);
             }
-            _ => reader.skip(tag.wire)?,
         }
     }
-    Ok(exemplar)
-}
 
-fn read_metadata(mut reader: Reader<'_>) -> Result<EntryMetadata> {
-    let mut read = EntryMetadata::default();
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        if matches!(tag.field, 1 | 3 | 4) {
-            reader.expect(tag, WireType::Varint)?;
-        }
-        match tag.field {
-            1 => read.metric_type = reader.varint()?,
-            3 => read.help_ref = reader.varint()?,
-            4 => read.unit_ref = reader.varint()?,
-            _ => reader.skip(tag.wire)?,
-        }
-    }
-    Ok(read)
-}
-
-/// Moves an entry into the batch, or refuses it.
-fn accept(entry: &mut Entry, symbols: &[&[u8]], key: &mut Vec<u8>, decoded: &mut Decoded<'static>) {
-    key.clear();
-    if let Err(detail) = resolve_labels(&entry.refs, symbols, key) {
-        decoded.refuse(
-            format!("(labels_refs {:?})", first(&entry.refs)),
-            RejectReason::BadReference,
-            detail,
-            entry.sample_count(),
-        );
-        return;
-    }
-    let metadata = match entry
-        .metadata
-        .map(|read| resolve_metadata(read, symbols))
-        .transpose()
-    {
-        Ok(metadata) => metadata,
-        Err(detail) => {
-            let series = series_of(key);
-            decoded.refuse(
-                series,
-                RejectReason::BadReference,
-                detail,
-                entry.sample_count(),
-            );
-            return;
-        }
-    };
-    if entry.sample_count() == 0 {
-        let detail = "the series brings neither a sample nor a histogram".to_owned();
-        decoded.refuse(series_of(key), RejectReason::NoSamples, detail, 0);
-        return;
-    }
-    decoded.batch.start_series_copied(key, &ResolvedLabels);
-    for (sample, start_timestamp_ms) in entry.samples.drain(..) {
-        decoded
-            .batch
-            .push_sample_started(sample, valid_start(start_timestamp_ms, sample.timestamp_ms));
-    }
-    for read in entry.histograms.drain(..) {
-        accept_histogram(read, decoded);
-    }
-    for exemplar in entry.exemplars.drain(..) {
-        // An exemplar that cannot be kept never fails its request; what was kept is counted by storage.
-        if let Some(labels) = exemplar_labels(&exemplar.refs, symbols) {
-            let EntryExemplar {
-                value,
-                timestamp_ms,
-                ..
-            } = exemplar;
-            decoded.batch.push_exemplar(Exemplar {
+    fn accept_exemplar(&mut self, exemplar: &EntryExemplar) {
+        match exemplar_labels(&exemplar.refs, &self.symbols) {
+            Ok(Some(labels)) => self.decoded.batch.push_exemplar(Exemplar {
                 labels,
-                timestamp_ms,
-                value,
-            });
+                timestamp_ms: exemplar.timestamp_ms,
+                value: exemplar.value,
+            }),
+            // What is too long is left out without a word, as storage leaves out what it cannot keep.
+            Ok(None) => {}
+            Err((reason, detail)) => {
+                let detail = format!("exemplar: {detail}");
+                self.decoded.refuse_in_last(reason, 0, detail);
+            }
         }
     }
-    if let Some(metadata) = metadata
-        && let Ok(labels) = ResolvedLabels.decode(key)
-        && let Some(name) = labels.metric_name()
-    {
-        decoded.batch.push_metadata(name, metadata);
-    }
-}
 
-fn accept_histogram(read: WireHistogram, decoded: &mut Decoded<'static>) {
-    match read.histogram {
-        Ok(histogram) => {
-            let start_timestamp_ms = valid_start(read.start_timestamp_ms, read.timestamp_ms);
-            decoded
-                .batch
-                .push_histogram(read.timestamp_ms, start_timestamp_ms, histogram);
+    fn accept_metadata(
+        &mut self,
+        read: EntryMetadata,
+        refs: &[u32],
+        memory: &mut Memory<'_>,
+    ) -> Result<()> {
+        let mut pairs = refs.chunks_exact(2);
+        let name_of = |reference| symbol(reference, &self.symbols);
+        let named = pairs.find(|pair| name_of(pair[0]) == Some(METRIC_NAME.as_bytes()));
+        // A series without a name is refused by storage.
+        let Some(name_ref) = named.map(|pair| pair[1]) else {
+            return Ok(());
+        };
+        if !self.known_metadata.insert((name_ref, read)) {
+            return Ok(());
         }
-        Err(detail) => {
-            let series = decoded.last_series();
-            decoded.refuse(series, RejectReason::InvalidHistogram, detail, 1);
-        }
-    }
-}
-
-/// A start after the sample it starts means nothing, and is no reason to lose the sample.
-fn valid_start(start_timestamp_ms: i64, timestamp_ms: i64) -> i64 {
-    if start_timestamp_ms <= timestamp_ms {
-        start_timestamp_ms
-    } else {
-        0
+        let text = |reference| {
+            let bytes = metadata_text(reference, &self.symbols).unwrap_or_default();
+            metadata::text(bytes)
+        };
+        let name = metadata::text(name_of(name_ref).unwrap_or_default());
+        let metadata = Metadata {
+            metric_type: metadata::metric_type(read.metric_type),
+            help: text(read.help_ref),
+            unit: text(read.unit_ref),
+        };
+        memory
+            .take(2 * metadata::BYTES + name.len() + metadata.help.len() + metadata.unit.len())?;
+        self.decoded.batch.push_metadata(name, metadata);
+        Ok(())
     }
 }
 
 /// Writes the key of the labels behind `refs`.
-fn resolve_labels(
-    refs: &[u64],
+fn resolve(
+    refs: &[u32],
     symbols: &[&[u8]],
+    bytes_max: usize,
     key: &mut Vec<u8>,
-) -> std::result::Result<(), String> {
+) -> std::result::Result<(), Refusal> {
+    key.clear();
     if !refs.len().is_multiple_of(2) {
-        return Err(format!(
+        let detail = format!(
             "labels_refs has {} elements, but names and values come in pairs",
             refs.len()
-        ));
+        );
+        return Err((RejectReason::BadReference, detail));
     }
     for reference in refs {
         let text = symbol(*reference, symbols).ok_or_else(|| {
-            format!(
+            let detail = format!(
                 "reference {reference} is outside the table of {} symbols",
                 symbols.len()
-            )
+            );
+            (RejectReason::BadReference, detail)
         })?;
+        if key.len() + text.len() >= bytes_max {
+            let detail = format!("more than {bytes_max} bytes of labels are not even read");
+            return Err((RejectReason::LabelsTooLong, detail));
+        }
         CanonicalKey::encode_text(text, key);
     }
     Ok(())
 }
 
-fn resolve_metadata(
-    read: EntryMetadata,
+/// The labels of an exemplar, unless they are too long for any use.
+fn exemplar_labels(
+    refs: &[u32],
     symbols: &[&[u8]],
-) -> std::result::Result<Metadata, String> {
-    let text = |reference: u64, field: &str| {
-        // Reference 0 is the empty text, even where a sender left the table empty.
-        let bytes = if reference == 0 {
-            symbols.first().copied().or(Some(&[]))
-        } else {
-            symbol(reference, symbols)
-        };
-        bytes
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            .ok_or_else(|| {
-                format!(
-                    "{field} {reference} is outside the table of {} symbols",
-                    symbols.len()
-                )
-            })
-    };
-    Ok(Metadata {
-        metric_type: metadata::metric_type(read.metric_type),
-        help: text(read.help_ref, "help_ref")?,
-        unit: text(read.unit_ref, "unit_ref")?,
-    })
-}
-
-fn exemplar_labels(refs: &[u64], symbols: &[&[u8]]) -> Option<Labels> {
+) -> std::result::Result<Option<Labels>, Refusal> {
     let mut key = Vec::new();
-    resolve_labels(refs, symbols, &mut key).ok()?;
-    CanonicalKey.decode(&key).ok()
-}
-
-fn symbol<'a>(reference: u64, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
-    symbols.get(usize::try_from(reference).ok()?).copied()
-}
-
-fn series_of(key: &[u8]) -> String {
-    match CanonicalKey.decode(key) {
-        Ok(labels) => labels.to_string(),
-        Err(error) => format!("(unreadable labels: {error})"),
+    match resolve(refs, symbols, EXEMPLAR_BYTES_MAX, &mut key) {
+        Ok(()) => match CanonicalKey.decode(&key) {
+            Ok(labels) => Ok(Some(labels)),
+            Err(error) => Err(((&error).into(), error.to_string())),
+        },
+        Err((RejectReason::LabelsTooLong, _)) => Ok(None),
+        Err(refusal) => Err(refusal),
     }
 }
 
-/// Enough references to recognise an entry by.
-fn first(refs: &[u64]) -> &[u64] {
-    &refs[..refs.len().min(8)]
+/// A text of metadata: reference 0 is the empty text, even where a sender left the table empty.
+fn metadata_text<'a>(reference: u32, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
+    if reference == 0 && symbols.is_empty() {
+        return Some(&[]);
+    }
+    symbol(reference, symbols)
+}
+
+#[inline]
+fn symbol<'a>(reference: u32, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
+    symbols.get(reference as usize).copied()
+}
+
+/// An entry as people recognise it: its labels as far as they can be read.
+fn series_of(refs: &[u32], symbols: &[&[u8]]) -> String {
+    const SHOWN_MAX: usize = 8;
+    const SHOWN_BYTES: usize = 64;
+    let mut key = Vec::new();
+    if resolve(refs, symbols, 1024, &mut key).is_ok()
+        && let Ok(labels) = CanonicalKey.decode(&key)
+    {
+        return labels.to_string();
+    }
+    let text = |reference: &u32| match symbol(*reference, symbols) {
+        Some(bytes) => String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]).into_owned(),
+        None => format!("?{reference}"),
+    };
+    let pairs = refs.chunks(2).take(SHOWN_MAX).map(|pair| match pair {
+        [name, value] => format!("{}={:?}", text(name), text(value)),
+        odd => odd.iter().map(text).collect(),
+    });
+    let shown: Vec<String> = pairs.collect();
+    let more = if refs.len() > 2 * SHOWN_MAX {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{{{}{more}}}", shown.join(", "))
 }
 
 #[cfg(test)]

@@ -16,14 +16,12 @@ use crate::{api, edge, ingest, page};
 
 /// Everything the main port answers; streams end once `stopped` says so.
 pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -> Router {
-    let endpoints = Router::new()
+    let mut endpoints = Router::new()
         .nest("/api/v1", api::routes(&state))
         .route("/federate", get(api::federate))
         .route("/version", get(api::version))
         .route("/-/reload", post(no_lifecycle).put(no_lifecycle))
         .route("/-/quit", post(no_lifecycle).put(no_lifecycle))
-        .route("/api/v1/write", post(ingest::write))
-        .route("/api/v1/push", post(ingest::write))
         .route("/api/v1/import", post(ingest::import_json))
         .route("/api/v1/import/prometheus", post(ingest::import_text))
         .route(
@@ -33,6 +31,9 @@ pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics));
+    for path in REMOTE_WRITE_PATHS {
+        endpoints = endpoints.route(path, post(ingest::write));
+    }
     let router = endpoints
         .clone()
         .nest("/prometheus", endpoints)
@@ -92,6 +93,20 @@ fn metrics_route() -> MethodRouter<Arc<ServerState>> {
     post(ingest::write_otlp).options(ingest::otlp_preflight)
 }
 
+/// Where remote write goes, in the habits of several products.
+const REMOTE_WRITE_PATHS: [&str; 5] = [
+    // Prometheus.
+    "/api/v1/write",
+    // Mimir and VictoriaMetrics.
+    "/api/v1/push",
+    // Cortex, Grafana Cloud.
+    "/api/prom/push",
+    // Thanos.
+    "/api/v1/receive",
+    // M3.
+    "/api/v1/prom/remote/write",
+];
+
 /// Where OTLP senders post metrics, in the habits of several products.
 const OTLP_PATHS: [&str; 6] = [
     "/v1/metrics",
@@ -146,7 +161,7 @@ async fn metrics(State(state): State<Arc<ServerState>>, headers: HeaderMap) -> R
     // Asking the disk for its free space may wait.
     let collected = tokio::task::spawn_blocking(move || {
         let stats = state.database().map(|database| database.stats());
-        exposition.write(&state.metrics.collect(stats.as_ref()))
+        exposition.write(&state.collect_metrics(stats.as_ref()))
     });
     let Ok(body) = collected.await else {
         return text(

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chronoxide_promql::{Cancellation, Engine, EngineOptions};
-use chronoxide_storage::Database;
+use chronoxide_storage::{Database, Stats};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::active_queries::ActiveQueries;
@@ -15,7 +15,7 @@ use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory};
 use crate::lately::SlowestQueries;
 use crate::log_limit::LogLimit;
 use crate::query_memory::SharedQueryMemory;
-use crate::self_metrics::Metrics;
+use crate::self_metrics::{Family, Metrics};
 
 /// How long a query waits for its turn.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -45,6 +45,8 @@ pub(crate) struct ServerState {
     pub(crate) writes: Arc<Semaphore>,
     /// Log lines about writes that storage refused.
     pub(crate) write_failures: LogLimit,
+    /// Log lines about requests that could not be read, or not now.
+    pub(crate) write_refusals: LogLimit,
     /// Log lines about samples that were refused for good.
     pub(crate) write_rejections: LogLimit,
     /// Queries that are being evaluated.
@@ -83,12 +85,15 @@ impl ServerState {
             otlp: OtlpReceiver::new(&config),
             grpc_health: GrpcHealth::default(),
             request_memory: RequestMemory::new(
-                config.memory().request_bytes(),
+                config
+                    .ingest_memory_bytes
+                    .unwrap_or_else(|| config.memory().request_bytes()),
                 REQUEST_MEMORY_WAIT,
             ),
             // Most of a write is waiting for the disk, together with the others of its group.
             writes: Arc::new(Semaphore::new((2 * cores).max(16))),
             write_failures: LogLimit::default(),
+            write_refusals: LogLimit::default(),
             write_rejections: LogLimit::default(),
             active_queries: ActiveQueries::default(),
             slowest_queries: SlowestQueries::default(),
@@ -104,6 +109,24 @@ impl ServerState {
             started_ms: unix_ms(),
             config,
         }
+    }
+
+    /// All own metrics of this moment.
+    pub(crate) fn collect_metrics(&self, stats: Option<&Stats>) -> Vec<Family> {
+        let mut families = self.metrics.collect(stats);
+        families.extend([
+            Family::gauge(
+                "chronoxide_ingest_held_bytes",
+                "Memory that requests under way hold for their bodies.",
+                self.request_memory.held_bytes() as f64,
+            ),
+            Family::gauge(
+                "chronoxide_ingest_held_bytes_limit",
+                "Memory that they may hold together.",
+                self.request_memory.limit_bytes() as f64,
+            ),
+        ]);
+        families
     }
 
     /// The database, once it is open and until the server stops.

@@ -1,6 +1,6 @@
 //! Version 2 against known bytes.
 
-use chronoxide_model::{HistogramCounts, KeyEncoding, METRIC_NAME, RejectReason};
+use chronoxide_model::{HistogramCounts, KeyEncoding, METRIC_NAME, RejectReason, Sample};
 
 use super::*;
 

@@ -134,6 +134,18 @@ pub struct Config {
     pub promql_features: Features,
     /// Bytes of a remote-write request, before and after decompression.
     pub remote_write_bytes_max: usize,
+    /// Bytes that write requests under way may hold together; `None` follows from the memory budget.
+    pub ingest_memory_bytes: Option<u64>,
+    /// How far in the future a sample may lie.
+    pub future_limit: Duration,
+    /// Labels that a series may have.
+    pub labels_max: usize,
+    /// Bytes of a label's name.
+    pub label_name_bytes_max: usize,
+    /// Bytes of a label's value.
+    pub label_value_bytes_max: usize,
+    /// Bytes of all names and values of a series.
+    pub labels_bytes_max: usize,
     /// How often own metrics are stored; `None`: never.
     pub self_metrics_interval: Option<Duration>,
     /// Connections served at once.
@@ -291,6 +303,41 @@ impl Config {
                 REQUEST_SIZE,
                 parse_request_size,
             )?,
+            ingest_memory_bytes: check(
+                settings,
+                "ingest.memory-limit",
+                "a size of at least 1MiB, or auto",
+                |text| {
+                    optional(text, "auto", |text| {
+                        parse_byte_size(text).filter(|bytes| *bytes >= 1 << 20)
+                    })
+                },
+            )?,
+            future_limit: check(settings, "ingest.future-limit", DURATION, parse_duration)?,
+            labels_max: check(
+                settings,
+                "ingest.labels-limit",
+                "a number from 1 to 1024",
+                |text| text.parse().ok().filter(|count| (1..=1024).contains(count)),
+            )?,
+            label_name_bytes_max: check(
+                settings,
+                "ingest.label-name-limit",
+                LABEL_SIZE,
+                parse_label_size,
+            )?,
+            label_value_bytes_max: check(
+                settings,
+                "ingest.label-value-limit",
+                LABEL_SIZE,
+                parse_label_size,
+            )?,
+            labels_bytes_max: check(
+                settings,
+                "ingest.labels-size-limit",
+                LABEL_SIZE,
+                parse_label_size,
+            )?,
             self_metrics_interval: check(
                 settings,
                 "self-metrics.interval",
@@ -353,6 +400,7 @@ const DURATION: &str = "a duration such as 5m or 1h30m";
 const SIZE: &str = "a size such as 256MiB or 1GB";
 const POSITIVE: &str = "a number above 0";
 const REQUEST_SIZE: &str = "a size from 1KiB to 1GiB";
+const LABEL_SIZE: &str = "a size from 1B to 512KiB";
 
 fn check<T>(
     settings: &Settings,
@@ -420,6 +468,11 @@ fn parse_request_size(text: &str) -> Option<usize> {
     usize::try_from(bytes).ok()
 }
 
+fn parse_label_size(text: &str) -> Option<usize> {
+    let bytes = parse_byte_size(text).filter(|bytes| (1..=512 << 10).contains(bytes))?;
+    usize::try_from(bytes).ok()
+}
+
 fn parse_durability(text: &str) -> Option<DurabilityMode> {
     if text == "sync" {
         return Some(DurabilityMode::Sync);
@@ -471,6 +524,12 @@ mod tests {
             ("query.max-samples", "many"),
             ("query.log-slower-than", "never"),
             ("remote-write.size-limit", "5TiB"),
+            ("ingest.memory-limit", "1KiB"),
+            ("ingest.future-limit", "soon"),
+            ("ingest.labels-limit", "0"),
+            ("ingest.label-name-limit", "1MiB"),
+            ("ingest.label-value-limit", "0"),
+            ("ingest.labels-size-limit", "-1"),
             ("self-metrics.interval", "10ms"),
             ("promql.enable", "everything"),
             ("http.route-prefix", "a"),

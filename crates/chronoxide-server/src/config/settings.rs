@@ -193,6 +193,42 @@ impl Setting {
             "Largest remote-write request, before and after decompression",
         ),
         Self::new(
+            "ingest.memory-limit",
+            "SIZE",
+            "auto",
+            "Bytes that write requests under way may hold together; beyond it they wait a while, then get 503",
+        ),
+        Self::new(
+            "ingest.future-limit",
+            "DURATION",
+            "10m",
+            "How far in the future a sample may lie",
+        ),
+        Self::new(
+            "ingest.labels-limit",
+            "NUMBER",
+            "64",
+            "Labels that a series may have, its name included; one with more is refused, by name",
+        ),
+        Self::new(
+            "ingest.label-name-limit",
+            "SIZE",
+            "1KiB",
+            "Largest name of a label",
+        ),
+        Self::new(
+            "ingest.label-value-limit",
+            "SIZE",
+            "8KiB",
+            "Largest value of a label",
+        ),
+        Self::new(
+            "ingest.labels-size-limit",
+            "SIZE",
+            "16KiB",
+            "Names and values of all labels of a series together",
+        ),
+        Self::new(
             "self-metrics.interval",
             "DURATION",
             "15s",

@@ -61,10 +61,14 @@ impl RequestMemory {
         }
     }
 
-    /// What no request holds.
-    #[cfg(test)]
-    pub(super) fn free_bytes(&self) -> u64 {
-        self.permits.available_permits() as u64 * UNIT
+    /// What requests hold now.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.limit_bytes() - (self.permits.available_permits() as u64 * UNIT)
+    }
+
+    /// What they may hold together.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        u64::from(self.units) * UNIT
     }
 
     /// Waits a while for `bytes` and adds them to `held`.

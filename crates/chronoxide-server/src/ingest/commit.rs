@@ -6,7 +6,7 @@ use std::time::Instant;
 use chronoxide_model::WriteOutcome;
 
 use super::error::IngestError;
-use crate::error::with_sources;
+use crate::error::{shortened, with_sources};
 use crate::state::ServerState;
 
 /// Runs `store` where waiting for the disk harms nobody; `None` when the server ends before it began.
@@ -50,10 +50,16 @@ pub(super) fn log_rejections(state: &ServerState, outcome: &WriteOutcome) {
     }
 }
 
-/// Logs why a request was not stored: loudly, now and then, where storage failed, and for debugging otherwise.
+/// Logs, now and then, why a request was not stored: as an error where storage failed, and as a warning otherwise.
 pub(super) fn log_failure(state: &ServerState, error: &IngestError) {
     if !error.is_of_storage() {
-        tracing::debug!(error = with_sources(error), "a write was refused");
+        if let Some(held_back) = state.write_refusals.pass(Instant::now()) {
+            tracing::warn!(
+                error = shortened(&with_sources(error)),
+                held_back,
+                "a request with samples was refused"
+            );
+        }
     } else if let Some(held_back) = state.write_failures.pass(Instant::now()) {
         tracing::error!(
             error = with_sources(error),

@@ -18,6 +18,9 @@ pub(crate) enum IngestError {
     Body(#[from] BodyError),
     #[error("the body cannot be decompressed: {reason}")]
     Compression { reason: String },
+    /// It stands for far more than it holds: few bytes can be many series.
+    #[error("the request takes more than {limit} bytes of memory; send smaller requests")]
+    TooMuch { limit: u64 },
     /// The message is not what the protocol says.
     #[error("{0}")]
     Message(String),
@@ -41,7 +44,9 @@ impl IngestError {
         match self {
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::FromBrowser => StatusCode::FORBIDDEN,
-            Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::TooLarge { .. }) | Self::TooMuch { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::Body(BodyError::Broken { .. })
             | Self::Compression { .. }
             | Self::Message(_)

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use chronoxide_storage::Database;
 use tokio::runtime::Handle;
 
-use super::body::{self, HeldMemory};
+use super::body::{self, BodyError, HeldMemory};
 use super::commit;
 use super::encoding::Encoding;
 use super::error::IngestError;
@@ -35,6 +35,16 @@ pub(super) struct HeldBody {
     pub(super) held: HeldMemory,
 }
 
+/// What a protocol's part of the work is given.
+pub(super) struct Work<'w> {
+    pub(super) state: &'w ServerState,
+    pub(super) database: &'w Database,
+    /// The request, decompressed.
+    pub(super) message: &'w [u8],
+    /// Asks for so many bytes of memory more, which are held until the work ends.
+    pub(super) hold: &'w mut dyn FnMut(u64) -> Result<(), BodyError>,
+}
+
 impl Intake {
     /// The encoding of a request; looked at before its body is.
     pub(super) fn encoding(&self, headers: &HeaderMap) -> Result<Encoding, IngestError> {
@@ -47,7 +57,7 @@ impl Intake {
         state: &Arc<ServerState>,
         encoding: Encoding,
         body: Body,
-        store: impl FnOnce(&ServerState, &Database, &[u8]) -> Result<T, IngestError> + Send + 'static,
+        store: impl FnOnce(Work<'_>) -> Result<T, IngestError> + Send + 'static,
     ) -> Result<T, IngestError> {
         // Before the body, which nobody would have a use for.
         ready(state)?;
@@ -67,7 +77,7 @@ impl Intake {
         &self,
         state: &Arc<ServerState>,
         body: HeldBody,
-        store: impl FnOnce(&ServerState, &Database, &[u8]) -> Result<T, IngestError> + Send + 'static,
+        store: impl FnOnce(Work<'_>) -> Result<T, IngestError> + Send + 'static,
     ) -> Result<T, IngestError> {
         let database = ready(state)?;
         let limit = (self.bytes_max)(state);
@@ -94,10 +104,15 @@ impl Intake {
         let stored = commit::run(move || {
             let _turn = turn;
             let memory = &shared.request_memory;
-            let message = encoding.decompress(&bytes, limit, |bytes| {
-                runtime.block_on(memory.hold(&mut held, bytes))
-            })?;
-            store(&shared, &database, &message)
+            let mut hold = |bytes| runtime.block_on(memory.hold(&mut held, bytes));
+            let message = encoding.decompress(&bytes, limit, &mut hold)?;
+            drop(bytes);
+            store(Work {
+                state: &shared,
+                database: &database,
+                message: &message,
+                hold: &mut hold,
+            })
         });
         stored.await.unwrap_or(Err(IngestError::Stopped))
     }
@@ -143,15 +158,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = state(directory.path());
         let turns = state.writes.available_permits();
-        let memory = state.request_memory.free_bytes();
+        assert_eq!(state.request_memory.held_bytes(), 0);
         let (begun, has_begun) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let (ended, has_ended) = tokio::sync::oneshot::channel::<()>();
         let body = Body::from(vec![7; 100_000]);
         let shared = Arc::clone(&state);
         let client = tokio::spawn(async move {
-            let stored = INTAKE.take_in(&shared, Encoding::Identity, body, move |_, _, message| {
-                begun.send(message.len()).unwrap();
+            let stored = INTAKE.take_in(&shared, Encoding::Identity, body, move |work| {
+                begun.send(work.message.len()).unwrap();
                 may_go_on.recv().unwrap();
                 // Tells of the end of everything that the work holds.
                 Ok(ended)
@@ -163,11 +178,11 @@ mod tests {
         client.abort();
         assert!(client.await.unwrap_err().is_cancelled());
         assert_eq!(state.writes.available_permits(), turns - 1);
-        assert!(state.request_memory.free_bytes() <= memory - 100_000);
+        assert!(state.request_memory.held_bytes() >= 100_000);
         go_on.send(()).unwrap();
         assert!(has_ended.await.is_err(), "dropped with the work's result");
         assert_eq!(state.writes.available_permits(), turns);
-        assert_eq!(state.request_memory.free_bytes(), memory);
+        assert_eq!(state.request_memory.held_bytes(), 0);
     }
 
     #[tokio::test]
@@ -175,12 +190,7 @@ mod tests {
         let config = Config::new(&Settings::default()).unwrap();
         let state = Arc::new(ServerState::new(config, "here".to_owned()));
         let refused = INTAKE
-            .take_in(
-                &state,
-                Encoding::Identity,
-                Body::from("x"),
-                |_, _, _| Ok(()),
-            )
+            .take_in(&state, Encoding::Identity, Body::from("x"), |_| Ok(()))
             .await
             .unwrap_err();
         assert_eq!(refused.status(), 503);

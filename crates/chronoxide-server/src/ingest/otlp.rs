@@ -52,8 +52,9 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
     let taken = match cors::check(allowed, request.headers()) {
         Ok(()) => {
             let body = request.into_body();
-            let store = INTAKE.take_in(&state, encoding, body, move |state, database, message| {
-                state.otlp.store(state, database, format, message)
+            let store = INTAKE.take_in(&state, encoding, body, move |work| {
+                let state = work.state;
+                state.otlp.store(state, work.database, format, work.message)
             });
             store.await
         }
@@ -70,6 +71,8 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
         }
     };
     let mut response = answer.into_response(format);
+    let (metrics, status) = (&state.metrics, response.status());
+    metrics.count_request(INTAKE.protocol, format.name(), status);
     cors::let_read(allowed, origin.as_ref(), &mut response);
     response
 }

@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chronoxide_model::WriteOutcome;
 use chronoxide_remote_write::{Decoded, v1, v2};
-use chronoxide_storage::Database;
 
 use super::commit;
 use super::encoding::Encoding;
 use super::error::{IngestError, plain};
-use super::intake::{self, Intake};
+use super::intake::{self, Intake, Work};
 use crate::error::{shortened, with_sources};
+use crate::self_metrics::Metrics;
 use crate::state::ServerState;
 
 /// Rejections listed in an answer.
@@ -26,6 +26,16 @@ enum Version {
     V2,
 }
 
+impl Version {
+    /// What own metrics call it.
+    const fn number(self) -> &'static str {
+        match self {
+            Self::V1 => "1.0",
+            Self::V2 => "2.0",
+        }
+    }
+}
+
 /// The way of requests, whichever version.
 const INTAKE: Intake = Intake {
     protocol: "remote_write",
@@ -36,18 +46,21 @@ const INTAKE: Intake = Intake {
 
 /// Stores the samples of one request.
 pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Request) -> Response {
-    let headers = request.headers();
-    let (version, encoding) = match check_headers(headers) {
+    if asks_for_protocol_version(&request) {
+        return "1".into_response();
+    }
+    let (version, encoding) = match check_headers(request.headers()) {
         Ok(content) => content,
-        Err(error) => return refusal(&error),
+        Err(error) => {
+            let (metrics, status) = (&state.metrics, error.status());
+            metrics.count_request(INTAKE.protocol, "unknown", status);
+            return refusal(&error);
+        }
     };
     let body = request.into_body();
-    let taken = INTAKE.take_in(&state, encoding, body, move |_, database, message| {
-        store(database, version, message)
-    });
+    let taken = INTAKE.take_in(&state, encoding, body, move |work| store(work, version));
     let mut response = match taken.await {
         Ok(outcome) => {
-            state.metrics.count_outcome(INTAKE.protocol, &outcome);
             commit::log_rejections(&state, &outcome);
             answer(version, &outcome)
         }
@@ -56,10 +69,23 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
             refusal(&error)
         }
     };
+    let status = response.status();
+    state
+        .metrics
+        .count_request(INTAKE.protocol, version.number(), status);
     if version == Version::V2 && !response.headers().contains_key(SAMPLES_WRITTEN) {
         add_written(response.headers_mut(), &WriteOutcome::default());
     }
     response
+}
+
+/// Whether VictoriaMetrics' agent asks how to send, as its older versions do before they send at all. The answer stands
+/// for zstd.
+fn asks_for_protocol_version(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or("");
+    query
+        .split('&')
+        .any(|parameter| parameter.starts_with("get_vm_proto_version="))
 }
 
 /// Whether the headers promise something that can be read here; looked at before the body is.
@@ -104,24 +130,57 @@ fn version_of(content_type: &str) -> Option<Version> {
     Some(version)
 }
 
-fn store(
-    database: &Database,
-    version: Version,
-    message: &[u8],
-) -> Result<WriteOutcome, IngestError> {
-    let decoded = match version {
-        Version::V1 => v1::decode(message),
-        Version::V2 => v2::decode(message),
-    };
-    let Decoded { batch, refused, .. } =
-        decoded.map_err(|error| IngestError::Message(error.to_string()))?;
-    let mut outcome = if batch.is_empty() {
+/// What a request may take in memory beside its own bytes, in so many times the limit of those.
+const MEMORY_FACTOR: u64 = 4;
+
+fn store(mut work: Work<'_>, version: Version) -> Result<WriteOutcome, IngestError> {
+    let decoded = decode(&mut work, version)?;
+    let mut outcome = if decoded.batch.is_empty() {
         WriteOutcome::default()
     } else {
-        database.write(&batch)?
+        work.database.write(&decoded.batch)?
     };
-    outcome.merge(refused);
+    let metrics = &work.state.metrics;
+    count(metrics, &decoded, &outcome);
+    outcome.merge(decoded.refused);
+    metrics.count_outcome(INTAKE.protocol, &outcome);
     Ok(outcome)
+}
+
+fn decode<'w>(work: &mut Work<'w>, version: Version) -> Result<Decoded<'w>, IngestError> {
+    let limit = MEMORY_FACTOR * (INTAKE.bytes_max)(work.state) as u64;
+    let (mut taken, mut refusal) = (0_u64, None);
+    let hold = |bytes: u64| {
+        taken = taken.saturating_add(bytes);
+        let held = if taken > limit {
+            Err(IngestError::TooMuch { limit })
+        } else {
+            (work.hold)(bytes).map_err(IngestError::from)
+        };
+        held.map_err(|error| refusal = Some(error)).is_ok()
+    };
+    let decoded = match version {
+        Version::V1 => v1::decode_within(work.message, hold),
+        Version::V2 => v2::decode_within(work.message, hold),
+    };
+    decoded.map_err(|error| refusal.unwrap_or_else(|| IngestError::Message(error.to_string())))
+}
+
+/// Counts what a request brought beside samples.
+fn count(metrics: &Metrics, decoded: &Decoded<'_>, outcome: &WriteOutcome) {
+    let protocol = INTAKE.protocol;
+    let brought = decoded.batch.exemplar_count() as u64;
+    let refused = decoded.exemplars.saturating_sub(brought);
+    let unkept = brought.saturating_sub(outcome.exemplars_accepted);
+    let exemplars = &metrics.ingest_rejected_exemplars;
+    exemplars.with([protocol, "refused"]).add(refused);
+    exemplars.with([protocol, "not_kept"]).add(unkept);
+    let kept = decoded.metadata.saturating_sub(decoded.metadata_nameless);
+    metrics.ingest_metadata.with([protocol]).add(kept);
+    metrics
+        .ingest_rejected_metadata
+        .with([protocol, "missing_metric_name"])
+        .add(decoded.metadata_nameless);
 }
 
 fn answer(version: Version, outcome: &WriteOutcome) -> Response {

@@ -8,6 +8,7 @@ mod scraper;
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use chronoxide_model::{MetricType, WriteOutcome};
 use chronoxide_storage::{Stats, Timings};
 
@@ -40,10 +41,22 @@ pub(crate) struct Metrics {
     pub(crate) ingest_bytes: Labelled<1, Counter>,
     /// Samples taken in, by protocol.
     pub(crate) ingest_samples: Labelled<1, Counter>,
+    /// Requests with samples, by protocol, format and result.
+    pub(crate) ingest_requests: Labelled<3, Counter>,
+    /// Native histograms among the samples taken in, by protocol.
+    pub(crate) ingest_histograms: Labelled<1, Counter>,
+    /// Exemplars taken in, by protocol.
+    pub(crate) ingest_exemplars: Labelled<1, Counter>,
+    /// Pieces of metadata taken in, by protocol.
+    pub(crate) ingest_metadata: Labelled<1, Counter>,
     /// Samples refused, by protocol and reason.
     pub(crate) ingest_rejected: Labelled<2, Counter>,
     /// The newest of them, for people.
     pub(crate) recent_rejections: RecentRejections,
+    /// Exemplars that were not kept, by protocol and reason.
+    pub(crate) ingest_rejected_exemplars: Labelled<2, Counter>,
+    /// Pieces of metadata that were not kept, by protocol and reason.
+    pub(crate) ingest_rejected_metadata: Labelled<2, Counter>,
 }
 
 impl Default for Metrics {
@@ -58,35 +71,51 @@ impl Default for Metrics {
             query_samples: Counter::default(),
             ingest_bytes: Labelled::new(["protocol"]),
             ingest_samples: Labelled::new(["protocol"]),
+            ingest_requests: Labelled::new(["protocol", "format", "result"]),
+            ingest_histograms: Labelled::new(["protocol"]),
+            ingest_exemplars: Labelled::new(["protocol"]),
+            ingest_metadata: Labelled::new(["protocol"]),
             ingest_rejected: Labelled::new(["protocol", "reason"]),
             recent_rejections: RecentRejections::default(),
+            ingest_rejected_exemplars: Labelled::new(["protocol", "reason"]),
+            ingest_rejected_metadata: Labelled::new(["protocol", "reason"]),
         }
     }
 }
 
 impl Metrics {
-    /// Counts what became of a request with samples.
+    /// Counts a request with samples by the status of its answer.
+    pub(crate) fn count_request(&self, protocol: &str, format: &str, status: StatusCode) {
+        let result = match status.as_u16() {
+            200..=299 => "stored",
+            400 => "refused",
+            401..=499 => "unread",
+            _ => "failed",
+        };
+        self.ingest_requests
+            .with([protocol, format, result])
+            .increment();
+    }
+
+    /// Counts what became of the samples of a request.
     pub(crate) fn count_outcome(&self, protocol: &str, outcome: &WriteOutcome) {
         self.ingest_samples
             .with([protocol])
             .add(outcome.samples_accepted + outcome.histograms_accepted);
         self.recent_rejections
             .add(protocol, &outcome.rejections, unix_ms());
-        for rejection in &outcome.rejections {
-            self.ingest_rejected
-                .with([protocol, rejection.reason.as_str()])
-                .add(rejection.samples);
+        for (counter, count) in [
+            (&self.ingest_histograms, outcome.histograms_accepted),
+            (&self.ingest_exemplars, outcome.exemplars_accepted),
+        ] {
+            if count > 0 {
+                counter.with([protocol]).add(count);
+            }
         }
-        let listed: u64 = outcome
-            .rejections
-            .iter()
-            .map(|rejection| rejection.samples)
-            .sum();
-        let unlisted = outcome.samples_rejected.saturating_sub(listed);
-        if unlisted > 0 {
+        for (reason, samples) in &outcome.samples_rejected_by_reason {
             self.ingest_rejected
-                .with([protocol, "unlisted"])
-                .add(unlisted);
+                .with([protocol, reason.as_str()])
+                .add(*samples);
         }
     }
 
@@ -101,6 +130,55 @@ impl Metrics {
         }
         families.extend(process::collect());
         families
+    }
+
+    /// Requests, and what came in beside plain samples.
+    fn collect_ingest(&self, families: &mut Vec<Family>) {
+        let mut requests = Family::new(
+            "chronoxide_ingest_requests_total",
+            MetricType::Counter,
+            "Requests with samples: `stored`, `refused` for good in part or whole, `unread` for size, type or origin, \
+             `failed` for now.",
+        );
+        self.ingest_requests.collect(&mut requests);
+        families.push(requests);
+        for (name, help, counters) in [
+            (
+                "chronoxide_ingest_histograms_total",
+                "Native histograms among the samples taken in.",
+                &self.ingest_histograms,
+            ),
+            (
+                "chronoxide_ingest_exemplars_total",
+                "Exemplars taken in.",
+                &self.ingest_exemplars,
+            ),
+            (
+                "chronoxide_ingest_metadata_total",
+                "Pieces of metadata taken in.",
+                &self.ingest_metadata,
+            ),
+        ] {
+            let mut family = Family::new(name, MetricType::Counter, help);
+            counters.collect(&mut family);
+            families.push(family);
+        }
+        for (name, help, counters) in [
+            (
+                "chronoxide_ingest_rejected_exemplars_total",
+                "Exemplars that were not kept, by reason.",
+                &self.ingest_rejected_exemplars,
+            ),
+            (
+                "chronoxide_ingest_rejected_metadata_total",
+                "Pieces of metadata that were not kept, by reason.",
+                &self.ingest_rejected_metadata,
+            ),
+        ] {
+            let mut family = Family::new(name, MetricType::Counter, help);
+            counters.collect(&mut family);
+            families.push(family);
+        }
     }
 
     fn collect_server(&self, families: &mut Vec<Family>) {
@@ -148,6 +226,7 @@ impl Metrics {
                 self.ingest_rejected.collect(family);
             },
         );
+        self.collect_ingest(families);
         families.extend([
             Family::gauge(
                 "chronoxide_http_connections",

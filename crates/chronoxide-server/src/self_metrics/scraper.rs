@@ -49,7 +49,7 @@ fn scrape(state: &ServerState) {
         return;
     };
     let started = Instant::now();
-    let families = state.metrics.collect(Some(&database.stats()));
+    let families = state.collect_metrics(Some(&database.stats()));
     let mut batch = WriteBatch::new();
     scrape_families(
         &mut batch,

@@ -5,6 +5,8 @@
 mod active_queries;
 mod activity;
 mod admin;
+mod bounds;
+mod compliance;
 mod deltas;
 mod federate;
 mod grpc;
@@ -22,3 +24,4 @@ mod sequences;
 mod status;
 mod transfer;
 mod wire;
+mod wire_v2;

@@ -28,6 +28,9 @@ fn every_path_takes_version_1() {
     for path in [
         "/api/v1/write",
         "/api/v1/push",
+        "/api/prom/push",
+        "/api/v1/receive",
+        "/api/v1/prom/remote/write",
         "/prometheus/api/v1/write",
         "/prometheus/api/v1/push",
     ] {

@@ -16,6 +16,14 @@ impl Format {
             .find(|format| media_type.eq_ignore_ascii_case(format.media_type()))
     }
 
+    /// What own metrics call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "json",
+        }
+    }
+
     pub(super) const fn media_type(self) -> &'static str {
         match self {
             Self::Protobuf => "application/x-protobuf",

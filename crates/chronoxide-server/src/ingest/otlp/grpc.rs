@@ -76,8 +76,9 @@ async fn take_in(state: &Arc<ServerState>, request: Request) -> Result<PartialSu
             encoding,
             held,
         };
-        let store = INTAKE.store(state, body, |state, database, message| {
-            state.otlp.store(state, database, Format::Protobuf, message)
+        let store = INTAKE.store(state, body, |work| {
+            let otlp = &work.state.otlp;
+            otlp.store(work.state, work.database, Format::Protobuf, work.message)
         });
         store.await
     };
