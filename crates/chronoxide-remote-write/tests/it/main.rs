@@ -1,0 +1,10 @@
+//! The walkers against prost's reading of the same bytes, against bytes with malice, and against the fuzzers' corpus.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod corpus;
+mod differential;
+mod generate;
+mod hostile;
+mod oracle;
+mod seen;
