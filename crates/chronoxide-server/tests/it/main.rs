@@ -8,6 +8,7 @@ mod admin;
 mod bounds;
 mod compliance;
 mod deltas;
+mod exemplars;
 mod federate;
 mod grpc;
 mod http;
