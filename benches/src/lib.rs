@@ -6,6 +6,7 @@
 mod capture;
 mod dashboard;
 mod synthetic;
+pub mod wire;
 mod workload;
 
 pub use dashboard::{DASHBOARD_QUERIES, DashboardSeries, dashboard_series};

@@ -6,7 +6,7 @@ use chronoxide_model::{Labels, SampleColumns, WriteBatch, is_stale_marker};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::{capture, synthetic};
+use crate::{capture, synthetic, wire};
 
 /// Targets that are scraped, and what their scrapes brought.
 #[derive(Debug)]
@@ -153,8 +153,8 @@ impl Workload {
         for job in &self.jobs {
             let middle = job.times_ms.len() / 2;
             for (labels, values) in job.series.iter().zip(&job.values) {
-                let series = wire_series(labels, job.times_ms[middle], values[middle]);
-                wire_bytes(1, &series, &mut message);
+                let (time_ms, value) = (job.times_ms[middle], values[middle]);
+                wire::push_series(&wire::labels(labels), time_ms, value, &mut message);
             }
         }
         snap::raw::Encoder::new()
@@ -228,36 +228,4 @@ fn scrape_batch(job: &Job, index: usize, time_ms: i64) -> WriteBatch<'static> {
         }
     }
     batch
-}
-
-/// One `TimeSeries` message with one sample.
-fn wire_series(labels: &Labels, time_ms: i64, value: f64) -> Vec<u8> {
-    let mut series = Vec::new();
-    for (name, text) in labels.iter() {
-        let mut label = Vec::new();
-        wire_bytes(1, name.as_bytes(), &mut label);
-        wire_bytes(2, text.as_bytes(), &mut label);
-        wire_bytes(1, &label, &mut series);
-    }
-    let mut sample = vec![0x09];
-    sample.extend_from_slice(&value.to_le_bytes());
-    sample.push(0x10);
-    wire_varint(time_ms.cast_unsigned(), &mut sample);
-    wire_bytes(2, &sample, &mut series);
-    series
-}
-
-/// A length-delimited field.
-fn wire_bytes(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(field << 3 | 2);
-    wire_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
-}
-
-fn wire_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }

@@ -1,0 +1,296 @@
+//! Sends the same remote-write bodies to one or more servers, one scrape after the other, and says what was sent.
+//!
+//! The series are the workload's, once for each instance, with labels as a cluster gives them: twelve at least. Each
+//! instance starts at another place of the recording, so that instances do not repeat one another.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command answers on its standard output"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use chronoxide_benches::{Job, Workload, wire};
+use chronoxide_model::{Labels, is_stale_marker};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Labels that a series has at least.
+const LABELS_MIN: usize = 12;
+
+/// Largest deviation of a scrape from its time, in milliseconds.
+const JITTER_MS: i64 = 5;
+
+#[derive(Debug)]
+struct Arguments {
+    series: usize,
+    scrapes: usize,
+    interval_seconds: usize,
+    series_per_request: usize,
+    addresses: Vec<String>,
+}
+
+impl Arguments {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut parsed = Self {
+            series: 5000,
+            scrapes: 40,
+            interval_seconds: 15,
+            series_per_request: 5000,
+            addresses: Vec::new(),
+        };
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().ok_or(format!("{name} needs a value"))?;
+            match name.as_str() {
+                "--series" => parsed.series = value.parse()?,
+                "--scrapes" => parsed.scrapes = value.parse()?,
+                "--interval" => parsed.interval_seconds = value.parse()?,
+                "--series-per-request" => parsed.series_per_request = value.parse()?,
+                "--to" => parsed.addresses.push(value),
+                _ => return Err(format!("unknown argument {name}").into()),
+            }
+        }
+        let counts = [
+            parsed.series,
+            parsed.scrapes,
+            parsed.interval_seconds,
+            parsed.series_per_request,
+        ];
+        if counts.contains(&0) || parsed.addresses.is_empty() {
+            return Err(
+                "usage: remote-write-load --to HOST:PORT [--to HOST:PORT]... [--series N] [--scrapes N] \
+                 [--interval SECONDS] [--series-per-request N]; all above 0"
+                    .into(),
+            );
+        }
+        Ok(parsed)
+    }
+}
+
+/// One instance of one job: its series as they go over the wire, and where in the recording it starts.
+struct Instance<'a> {
+    job: &'a Job,
+    labels: Vec<Vec<u8>>,
+    offset: usize,
+    phase_ms: i64,
+}
+
+/// A keep-alive connection.
+struct Target {
+    address: String,
+    reader: BufReader<TcpStream>,
+    busy: Duration,
+}
+
+impl Target {
+    fn connect(address: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        Ok(Self {
+            address: address.to_owned(),
+            reader: BufReader::new(stream),
+            busy: Duration::ZERO,
+        })
+    }
+
+    fn send(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let started = Instant::now();
+        let head = format!(
+            "POST /api/v1/write HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: \
+             snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        let stream = self.reader.get_mut();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        let answer = self.answer()?;
+        self.busy += started.elapsed();
+        match answer {
+            (200 | 204, _) => Ok(()),
+            (status, text) => Err(format!("{} answered {status}: {text}", self.address).into()),
+        }
+    }
+
+    fn answer(&mut self) -> Result<(u16, String), Failure> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).ok_or("no status")?.parse()?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.reader.read_line(&mut line)?;
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse()?;
+            }
+        }
+        let mut text = vec![0; length];
+        self.reader.read_exact(&mut text)?;
+        Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    }
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let workload = Workload::load();
+    let instances = instances(&workload, arguments);
+    let mut targets = Vec::new();
+    for address in &arguments.addresses {
+        targets.push(Target::connect(address)?);
+    }
+    let length = workload.jobs.iter().map(|job| job.times_ms.len()).min();
+    let length = length
+        .filter(|length| *length > 0)
+        .ok_or("the workload is empty")?;
+    let interval_ms = arguments.interval_seconds as i64 * 1000;
+    let now_ms = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)?
+        .as_millis() as i64;
+    let start_ms = now_ms - arguments.scrapes as i64 * interval_ms;
+    let (mut samples, mut requests, mut bytes) = (0_u64, 0_u64, 0_u64);
+    let mut encoder = snap::raw::Encoder::new();
+    let mut message = Vec::new();
+    let mut in_message = 0;
+    let mut flush = |message: &mut Vec<u8>, in_message: &mut usize| -> Result<(), Failure> {
+        if *in_message > 0 {
+            let body = encoder.compress_vec(message)?;
+            for target in &mut targets {
+                target.send(&body)?;
+            }
+            requests += 1;
+            bytes += body.len() as u64;
+            message.clear();
+            *in_message = 0;
+        }
+        Ok(())
+    };
+    for scrape in 0..arguments.scrapes {
+        for (number, instance) in instances.iter().enumerate() {
+            let jitter = ((number * 7919 + scrape * 104_729) % 11) as i64 - JITTER_MS;
+            let time_ms = start_ms + scrape as i64 * interval_ms + instance.phase_ms + jitter;
+            let at = (instance.offset + scrape * arguments.interval_seconds) % length;
+            for (labels, values) in instance.labels.iter().zip(&instance.job.values) {
+                if is_stale_marker(values[at]) {
+                    continue;
+                }
+                wire::push_series(labels, time_ms, values[at], &mut message);
+                samples += 1;
+                in_message += 1;
+                if in_message == arguments.series_per_request {
+                    flush(&mut message, &mut in_message)?;
+                }
+            }
+        }
+        flush(&mut message, &mut in_message)?;
+    }
+    let wraps = arguments.scrapes * arguments.interval_seconds > length;
+    println!(
+        "source {}{}",
+        workload.source,
+        if wraps { ", wrapped around" } else { "" }
+    );
+    println!(
+        "series {}",
+        instances
+            .iter()
+            .map(|instance| instance.labels.len())
+            .sum::<usize>()
+    );
+    println!("samples {samples}\nrequests {requests}\nbytes {bytes}");
+    for target in &targets {
+        println!(
+            "seconds {} {:.3}",
+            target.address,
+            target.busy.as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
+/// As many instances of the workload's jobs as it takes.
+fn instances<'a>(workload: &'a Workload, arguments: &Arguments) -> Vec<Instance<'a>> {
+    let mut instances = Vec::new();
+    let mut left = arguments.series;
+    let span = arguments.scrapes * arguments.interval_seconds;
+    for number in 0.. {
+        for job in &workload.jobs {
+            let count = job.series.len().min(left);
+            if count == 0 {
+                return instances;
+            }
+            left -= count;
+            let series = job.series[..count].iter();
+            let free = job.times_ms.len().saturating_sub(span).max(1);
+            instances.push(Instance {
+                job,
+                labels: series
+                    .map(|labels| wire::labels(&widened(labels, number)))
+                    .collect(),
+                offset: number * 37 % free,
+                phase_ms: (instances.len() as i64 * 1009)
+                    % (arguments.interval_seconds as i64 * 1000),
+            });
+        }
+    }
+    instances
+}
+
+/// The labels of a series as one of many instances has them.
+fn widened(labels: &Labels, number: usize) -> Labels {
+    let pod = format!(
+        "exporter-{:08x}-{:05x}",
+        (number as u32).wrapping_mul(0x9e37_79b9),
+        number
+    );
+    let node = format!("node-{:04}.eu-central.example.internal", number / 8);
+    let extra = [
+        (
+            "instance",
+            format!(
+                "10.{}.{}.{}:9100",
+                number >> 16 & 255,
+                number >> 8 & 255,
+                number & 255
+            ),
+        ),
+        ("pod", pod),
+        ("node", node),
+        ("namespace", format!("team-{:02}", number % 20)),
+        ("cluster", "eu-central-1-production".to_owned()),
+        ("container", "exporter".to_owned()),
+        ("endpoint", "http-metrics".to_owned()),
+        ("service", "exporter".to_owned()),
+        ("region", "eu-central-1".to_owned()),
+        ("environment", "production".to_owned()),
+    ];
+    let own = |name: &str| labels.get(name).is_some() && name != "instance";
+    let mut pairs: Vec<(&str, &str)> = labels
+        .iter()
+        .filter(|(name, _)| *name != "instance")
+        .collect();
+    for (name, value) in &extra {
+        if !own(name) && (pairs.len() < LABELS_MIN || matches!(*name, "instance" | "pod" | "node"))
+        {
+            pairs.push((name, value));
+        }
+    }
+    Labels::from_pairs(pairs).expect("each name is there once")
+}
