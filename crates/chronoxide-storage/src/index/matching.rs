@@ -3,16 +3,19 @@
 //! A matcher that no empty value satisfies keeps the series that have one of the pairs that satisfy it; any other
 //! matcher drops the series that have a pair that does not, which leaves the series without the label. Matchers whose
 //! pairs are found by name and value come first, the rarest in front. The others test values: all values of the label,
-//! or those of the series that are left, whichever are fewer.
+//! or those of the series that are left, whichever are fewer; what testing many values found is remembered with the
+//! part.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use chronoxide_format::Result as FormatResult;
 use chronoxide_format::part::{PostingsDirectory, SeriesRows, Symbols};
 use chronoxide_model::{Matcher, MatcherOp};
 use roaring::RoaringBitmap;
 
+use super::match_cache::MatchCache;
 use super::union::union;
 use crate::Result;
 use crate::part::Part;
@@ -42,6 +45,7 @@ impl Part {
             postings: self.postings()?,
             rows: self.rows()?,
             series: self.series_count(),
+            known: self.matches(),
             left: None,
         };
         matching.apply(matchers)?;
@@ -56,6 +60,8 @@ enum Test<'m> {
     Keep(Vec<u32>),
     /// Series with one of these pairs go.
     Drop(Vec<u32>),
+    /// These series stay, or go.
+    Known(Arc<RoaringBitmap>, bool),
     /// The values of these pairs must be looked at.
     Scan(Range<u32>, &'m Matcher),
 }
@@ -66,9 +72,13 @@ struct Matching<'a> {
     postings: PostingsDirectory<'a>,
     rows: SeriesRows<'a>,
     series: u32,
+    known: &'a MatchCache,
     /// The series that satisfy the matchers so far; nothing stands for all.
     left: Option<RoaringBitmap>,
 }
+
+/// What testing fewer values than this found is not worth remembering.
+const VALUES_REMEMBERED: u32 = 64;
 
 impl Matching<'_> {
     fn apply(&mut self, matchers: &[Matcher]) -> FormatResult<()> {
@@ -85,6 +95,8 @@ impl Matching<'_> {
             match test {
                 Test::Keep(pairs) => self.keep(&pairs)?,
                 Test::Drop(pairs) => self.drop(&pairs)?,
+                Test::Known(ranks, true) => self.keep_ranks(&ranks),
+                Test::Known(ranks, false) => self.drop_ranks(&ranks),
                 Test::Scan(pairs, matcher) => self.scan(pairs, matcher)?,
             }
         }
@@ -110,6 +122,9 @@ impl Matching<'_> {
                     .collect(),
             ));
         }
+        if let Some(ranks) = self.known.get(matcher) {
+            return Ok(Test::Known(ranks, keeps));
+        }
         if keeps {
             let prefix = matcher.prefix();
             let pairs = self.symbols.pairs_with_prefix(name, prefix)?;
@@ -123,6 +138,7 @@ impl Matching<'_> {
         Ok(match test {
             Test::Keep(pairs) => (0, self.postings_bytes(pairs)?),
             Test::Drop(pairs) => (1, self.postings_bytes(pairs)?),
+            Test::Known(ranks, keeps) => (u8::from(!keeps), ranks.len()),
             Test::Scan(pairs, _) => (2, u64::from(pairs.end - pairs.start)),
         })
     }
@@ -136,22 +152,28 @@ impl Matching<'_> {
     }
 
     fn keep(&mut self, pairs: &[u32]) -> FormatResult<()> {
-        let ranks = union(&self.postings, pairs.iter().copied())?;
+        self.keep_ranks(&union(&self.postings, pairs.iter().copied())?);
+        Ok(())
+    }
+
+    fn keep_ranks(&mut self, ranks: &RoaringBitmap) {
         self.left = Some(match self.left.take() {
             Some(left) => left & ranks,
-            None => ranks,
+            None => ranks.clone(),
         });
-        Ok(())
     }
 
     fn drop(&mut self, pairs: &[u32]) -> FormatResult<()> {
         if pairs.is_empty() {
             return Ok(());
         }
-        let ranks = union(&self.postings, pairs.iter().copied())?;
+        self.drop_ranks(&union(&self.postings, pairs.iter().copied())?);
+        Ok(())
+    }
+
+    fn drop_ranks(&mut self, ranks: &RoaringBitmap) {
         let left = self.left.take().unwrap_or_else(|| self.all());
         self.left = Some(left - ranks);
-        Ok(())
     }
 
     fn all(&self) -> RoaringBitmap {
@@ -169,12 +191,18 @@ impl Matching<'_> {
             left => {
                 self.left = left;
                 let keeps = !matcher.matches_empty();
+                let values = pairs.end - pairs.start;
                 let pairs = self.pairs_that(pairs, |value| matcher.matches(value) == keeps)?;
-                if keeps {
-                    self.keep(&pairs)
-                } else {
-                    self.drop(&pairs)
+                let ranks = Arc::new(union(&self.postings, pairs)?);
+                if values >= VALUES_REMEMBERED {
+                    self.known.put(matcher, Arc::clone(&ranks));
                 }
+                if keeps {
+                    self.keep_ranks(&ranks);
+                } else {
+                    self.drop_ranks(&ranks);
+                }
+                Ok(())
             }
         }
     }

@@ -102,6 +102,45 @@ fn each_matcher_finds_what_testing_all_labels_finds() {
 }
 
 #[test]
+fn remembered_matchers_find_the_same_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let columns = chronoxide_model::SampleColumns {
+        timestamps_ms: vec![1],
+        values: vec![1.0],
+        ..Default::default()
+    };
+    let series: Series = (0..500)
+        .map(|i| {
+            let mut pairs = vec![("__name__", "m".to_owned()), ("id", format!("{i:03}"))];
+            if i % 2 == 0 {
+                pairs.push(("even", format!("e{i}")));
+            }
+            (Labels::from_pairs(pairs).unwrap(), columns.clone())
+        })
+        .collect();
+    let part = write(dir.path(), "p", HEADER, &series);
+    let series: Vec<Labels> = series.into_keys().collect();
+    assert_eq!(part.matches().memory_bytes(), 0);
+    let matchers = [
+        Matcher::regex("id", ".*[37]").unwrap(),
+        Matcher::not_regex("id", ".*[37]").unwrap(),
+        Matcher::regex("even", "e.*4").unwrap(),
+        Matcher::regex("even", "(e.*4)?").unwrap(),
+        Matcher::not_regex("even", "(e.*4)?").unwrap(),
+        Matcher::not_regex("even", "e.*4").unwrap(),
+    ];
+    for _ in 0..3 {
+        for one in &matchers {
+            check(&series, &part, std::slice::from_ref(one));
+            for other in &matchers {
+                check(&series, &part, &[one.clone(), other.clone()]);
+            }
+        }
+    }
+    assert!(part.matches().memory_bytes() > 0);
+}
+
+#[test]
 fn several_matchers_find_what_testing_all_labels_finds() {
     let (series, part, _dir) = part(2);
     let all = matchers();

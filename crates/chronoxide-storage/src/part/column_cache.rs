@@ -68,6 +68,18 @@ impl ColumnCache {
         Some(Arc::clone(&entry.timestamps_ms))
     }
 
+    /// Bytes of memory its columns take.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let bytes_of = |set: &Mutex<Set>| {
+            let set = set.lock();
+            let columns = set.entries.iter().flatten();
+            columns
+                .map(|entry| size_of_val(&*entry.timestamps_ms))
+                .sum::<usize>()
+        };
+        self.sets.iter().map(bytes_of).sum()
+    }
+
     /// Keeps a column.
     pub(super) fn put(&self, part: PartId, column: u32, timestamps_ms: Arc<[i64]>) {
         let mut set = self.set(part, column).lock();

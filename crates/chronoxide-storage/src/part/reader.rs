@@ -19,6 +19,7 @@ use super::column_cache::{ColumnCache, PartId};
 use super::damage::Damage;
 use super::samples::pad_starts;
 use super::summary::PartSummary;
+use crate::index::MatchCache;
 use crate::{Error, Fs, Map, Result};
 
 type FormatResult<T> = chronoxide_format::Result<T>;
@@ -40,6 +41,7 @@ pub struct Part {
     checked_pages: Box<[AtomicU64]>,
     columns: Arc<ColumnCache>,
     damage: Damage,
+    matches: MatchCache,
 }
 
 impl fmt::Debug for Part {
@@ -87,6 +89,7 @@ impl Part {
             checked_pages: (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             columns,
             damage: Damage::default(),
+            matches: MatchCache::default(),
         };
         part.column_directory()?;
         part.chunk_directory()?;
@@ -344,6 +347,15 @@ impl Part {
 
     pub(crate) fn chunk_directory(&self) -> FormatResult<ChunkDirectory<'_>> {
         ChunkDirectory::new(self.section(SectionKind::Chunks), self.footer.series)
+    }
+
+    /// Bytes of memory of the decoded columns, of this part and of those it shares the cache with.
+    pub(crate) fn column_cache_bytes(&self) -> usize {
+        self.columns.memory_bytes()
+    }
+
+    pub(crate) const fn matches(&self) -> &MatchCache {
+        &self.matches
     }
 
     pub(crate) fn symbols(&self) -> Symbols<'_> {
