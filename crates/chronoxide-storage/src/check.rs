@@ -33,7 +33,7 @@ use crate::{Error, Fs, Result, SystemClock, wal};
 pub struct CheckReport {
     /// What is wrong, in no particular order; empty when all is well.
     pub findings: Vec<CheckFinding>,
-    /// UTC days with parts.
+    /// Partitions with parts.
     pub partitions: u64,
     /// Parts listed and readable.
     pub parts: u64,
@@ -296,7 +296,7 @@ impl Check<'_> {
         }
         if range.intersection(&summary.range) != Some(summary.range) {
             self.report
-                .note(path, "the part holds samples of another day");
+                .note(path, "the part holds samples of another partition");
         }
         for finding in part.verify() {
             self.report.note(path, finding);

@@ -96,7 +96,7 @@ impl Partitions {
             } else {
                 tracing::warn!(
                     directory = entry.name,
-                    "a directory among the partitions is not named after a day"
+                    "a directory among the partitions is not named after a partition"
                 );
             }
         }
@@ -219,6 +219,11 @@ impl Partitions {
         if let Some(number) = number {
             self.next_number = self.next_number.max(number.saturating_add(1));
         }
+    }
+
+    /// The partitions that have a directory, ascending.
+    pub(crate) fn existing(&self) -> impl Iterator<Item = Partition> + '_ {
+        self.manifests.keys().copied()
     }
 
     /// Where the next part of a partition goes; its directory is made if need be.

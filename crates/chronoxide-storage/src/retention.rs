@@ -38,12 +38,11 @@ const CLOCK_GRACE_MS: i64 = 24 * 3600 * 1000;
 /// When more than half of the partitions have expired at once, only the oldest goes; the caller comes back an hour
 /// later, so that somebody has time to see the warning and to set the clock right.
 pub(crate) fn plan(state: &RetentionState) -> RetentionPlan {
-    let newest = Partition::of(state.newest_sample_ms);
     let droppable = || {
         state
             .partitions
             .iter()
-            .filter(|(partition, _)| *partition < newest)
+            .filter(|(partition, _)| partition.range().max_ms() < state.newest_sample_ms)
     };
     let cut_ms = disposable_before_ms(state.now_ms, state.newest_sample_ms, state.retention);
     let expired = droppable()
@@ -93,11 +92,12 @@ fn over_size(state: &RetentionState, droppable: impl Iterator<Item = u64>) -> us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::partition::PartitionWidth;
 
     const DAY_MS: i64 = 24 * 3600 * 1000;
 
     fn day(day: i64) -> Partition {
-        Partition::of(day * DAY_MS)
+        Partition::of(day * DAY_MS, PartitionWidth::Day)
     }
 
     /// Partitions of the days 0 to `days`, ten bytes each, with samples to the middle of the last day.

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use crate::Result;
 use crate::head::{BatchRows, HeadBatch, SortedBatch};
 use crate::part::{Part, PartHeader, Samples};
-use crate::partition::Partition;
+use crate::partition::{Layout, Partition, PartitionWidth};
 use crate::partitions::Partitions;
 
 /// The parts on disk, and what flushes have to remember.
@@ -111,7 +111,10 @@ impl Engine {
 
     fn write_parts(&self, files: &mut Files, rows: &BatchRows, order: &[u32]) -> Result<()> {
         let now_ms = self.clock.now_ms();
-        for sorted in SortedBatch::of_rows(rows, order, Partition::of) {
+        let width = PartitionWidth::for_retention(self.options.retention);
+        let layout = Layout::new(width, files.partitions.existing());
+        let partition_of = |time_ms| layout.partition_of(time_ms);
+        for sorted in SortedBatch::of_rows(rows, order, partition_of) {
             let partition = sorted.partition;
             if files.written.contains(&partition) {
                 continue;

@@ -1,6 +1,7 @@
 //! How many files a database has under a steady load.
 
 use super::*;
+use crate::partition::{Partition, PartitionWidth};
 
 /// Flushes in a day: one each time the head is full, about every 13 minutes with 5,000 series scraped every 15 s.
 const FLUSHES_PER_DAY: i64 = 110;
@@ -21,7 +22,7 @@ fn parts(place: &Place) -> Vec<PathBuf> {
 }
 
 fn of_day(parts: &[PathBuf], day: i64) -> usize {
-    let day = crate::partition::Partition::of(MONTH_START_MS + day * DAY_MS).to_string();
+    let day = Partition::of(MONTH_START_MS + day * DAY_MS, PartitionWidth::Day).to_string();
     let is_of_day = |path: &&PathBuf| path.to_string_lossy().contains(&day);
     parts.iter().filter(is_of_day).count()
 }
