@@ -29,7 +29,8 @@ use self::engine::Engine;
 use self::snapshot::Snapshot;
 use self::worker::Workers;
 use crate::{
-    Clock, Fs, Options, RealFs, Result, SavedState, Selection, SeriesExemplars, Stats, SystemClock,
+    Cardinality, Clock, Fs, Options, RealFs, Result, SavedState, Selection, SeriesExemplars, Stats,
+    SystemClock,
 };
 
 /// A time-series database in one directory.
@@ -289,6 +290,15 @@ impl Database {
         self.workers.stop(&self.engine);
         let flushed = self.engine.flush();
         flushed.and(self.engine.close())
+    }
+
+    /// How the active series spread over metrics and labels, with the `limit` largest of each kind.
+    ///
+    /// Counted from the index of the active series as it stands: memory goes with `limit`, time with the number of
+    /// distinct label pairs.
+    #[must_use]
+    pub fn cardinality(&self, limit: usize) -> Cardinality {
+        self.engine.cardinality(limit)
     }
 
     /// Numbers about the database now.

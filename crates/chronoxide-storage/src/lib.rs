@@ -26,8 +26,10 @@
 //! ```
 
 mod abort;
+mod cardinality;
 mod catalog;
 mod check;
+mod churn;
 mod clock;
 pub mod compaction;
 mod counters;
@@ -58,6 +60,7 @@ mod stats;
 mod tombstones;
 mod wal;
 
+pub use cardinality::{Cardinality, RejectedSeries};
 pub use check::{CheckFinding, CheckProgress, CheckReport, CheckedPart, check, check_with};
 pub use chronoxide_model::{
     Exemplar, Histogram, Labels, LabelsError, Matcher, MatcherError, Metadata, MetricType,

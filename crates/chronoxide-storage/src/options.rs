@@ -38,6 +38,9 @@ pub struct Options {
     pub free_bytes_min: u64,
     /// Active series; further new ones are refused, known ones go on. Default: 1,000,000.
     pub series_max: u32,
+    /// Bytes of memory the table of active series may take; beyond it further new ones are refused, known ones go on.
+    /// Default: no limit.
+    pub series_bytes_max: Option<usize>,
     /// How long a series may stay without samples before it is no longer active. Default: 1 hour.
     pub series_idle: Duration,
     /// Labels of one series, the metric name included. Default: 64.
@@ -58,6 +61,10 @@ pub struct Options {
     /// The same with many series; the head may take three times this much while a flush cannot keep up, then
     /// writes wait. Default: 64 MiB; minimum: `head_bytes_min`.
     pub head_bytes_max: usize,
+    /// Bytes that samples in no part yet may take in the write-ahead log, which is what a start after a crash has to
+    /// read: beyond a quarter of it the head is flushed, however small it is, and beyond all of it writes wait. Files
+    /// of the log go as a whole, so that it may be a third larger. Default: 96 MiB; minimum: 64 KiB.
+    pub wal_bytes_max: u64,
     /// Samples stay in memory at most this long after the last write before they go to a part. Default: 2 minutes.
     pub flush_idle: Duration,
 }
@@ -71,6 +78,7 @@ impl Default for Options {
             future_limit: Duration::from_secs(600),
             free_bytes_min: 256 << 20,
             series_max: 1_000_000,
+            series_bytes_max: None,
             series_idle: Duration::from_secs(3600),
             labels_max: 64,
             label_name_bytes_max: 1 << 10,
@@ -80,6 +88,7 @@ impl Default for Options {
             labels_bytes_max: 16 << 10,
             head_bytes_min: 8 << 20,
             head_bytes_max: 64 << 20,
+            wal_bytes_max: 96 << 20,
             flush_idle: Duration::from_secs(120),
         }
     }
@@ -119,7 +128,18 @@ impl Options {
                 self.head_bytes_min, self.head_bytes_max
             ));
         }
+        if self.wal_bytes_max < WAL_BYTES_LEAST {
+            return Some(format!(
+                "wal_bytes_max is {}, the minimum is {WAL_BYTES_LEAST}",
+                self.wal_bytes_max
+            ));
+        }
         None
+    }
+
+    /// Bytes of a segment of the write-ahead log.
+    pub(crate) fn wal_segment_bytes(&self) -> u64 {
+        (self.wal_bytes_max / 3).min(32 << 20)
     }
 
     /// Bytes the open head batch may take with this many active series.
@@ -132,6 +152,9 @@ impl Options {
 
 /// A head smaller than this would flush for every request.
 const HEAD_BYTES_LEAST: usize = 4096;
+
+/// With a shorter log nearly every request would be flushed on its own.
+const WAL_BYTES_LEAST: u64 = 64 << 10;
 
 /// Room for about ten samples of each series: each flush writes the labels of every series in it, and ten samples are
 /// enough to bear that cost.
@@ -163,6 +186,11 @@ mod tests {
             ..Options::default()
         };
         assert!(narrow.problem().unwrap().contains("head_bytes_max"));
+        let short = Options {
+            wal_bytes_max: 1,
+            ..Options::default()
+        };
+        assert!(short.problem().unwrap().contains("wal_bytes_max"));
     }
 
     #[test]

@@ -7,10 +7,12 @@
 //! Invariant: an id is in use for one label set from the moment it is inserted until the registry is rebuilt without
 //! it, and the registry log held it before.
 
+mod cardinality;
 mod keys;
 mod limits;
 mod order;
 mod pairs;
+mod refusals;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -18,9 +20,11 @@ use std::collections::HashMap;
 use chronoxide_model::{CanonicalKey, Labels, Matcher};
 use roaring::RoaringBitmap;
 
+pub(crate) use cardinality::Spread;
 pub(crate) use keys::{Cursor, KeyHash};
 pub(crate) use limits::{LabelLimits, shortened};
 pub(crate) use order::OrderCache;
+pub(crate) use refusals::Refusals;
 
 use keys::KeyTable;
 use pairs::Pairs;
@@ -279,6 +283,19 @@ impl Registry {
         kept
     }
 
+    /// Takes over series `sids` of `newer`, which this registry was made of before they came; keys other than their
+    /// canonical ones are learned anew.
+    pub(crate) fn catch_up(&mut self, newer: &Self, sids: impl Iterator<Item = u32>) {
+        let mut key = Vec::new();
+        for sid in sids {
+            let labels = newer.labels(sid);
+            let canonical = newer.canonical_hash(&labels, &mut key);
+            self.insert(sid, &labels, canonical);
+        }
+        self.rows.resize(newer.rows.len(), Row::default());
+        self.free.clone_from(&newer.free);
+    }
+
     /// The same registry without series whose labels another one has too, as a log that lost records may leave them;
     /// also which series replaces each of them.
     pub(crate) fn without_doubles(&self) -> (Self, HashMap<u32, u32>) {
@@ -404,6 +421,27 @@ mod tests {
         assert_eq!(add(&mut kept, &all[7]), 1);
         assert_eq!(kept.label_values("n", |_| true).len(), 11);
         assert!(kept.memory_bytes() > 0);
+    }
+
+    #[test]
+    fn a_rebuilt_registry_catches_up_with_what_came_meanwhile() {
+        let (mut registry, all) = filled(10);
+        registry = registry.retained(|sid| sid != 4 && sid != 6);
+        registry.free(&[6, 4]);
+        let mut kept = registry.retained(|sid| sid >= 5);
+        let built_of = registry.live().clone();
+        let fresh: Vec<Labels> = ["x", "y", "z"].map(|v| labels(&[("fresh", v)])).into();
+        let sids: Vec<u32> = fresh.iter().map(|set| add(&mut registry, set)).collect();
+        assert_eq!(sids, [4, 6, 10]);
+        let missing = registry.live() - built_of;
+        kept.catch_up(&registry, missing.iter().chain([2]));
+        for (sid, set) in sids.iter().zip(&fresh).chain([(&2, &all[2])]) {
+            assert_eq!(kept.labels(*sid), *set);
+            let hash = kept.canonical_hash(set, &mut Vec::new());
+            assert_eq!(kept.find_alone(hash), Some(*sid));
+        }
+        assert_eq!(kept.len(), 4 + 3 + 1);
+        assert_eq!(kept.free_ids().next(), registry.free_ids().next());
     }
 
     #[test]

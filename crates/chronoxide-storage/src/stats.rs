@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use chronoxide_model::RejectReason;
 
+use crate::RejectedSeries;
+
 /// What a database holds and what it has done since it was opened.
 ///
 /// Fields that end in `_total` only grow while the database is open.
@@ -19,12 +21,16 @@ pub struct Stats {
     pub series_created_total: u64,
     /// Series that left the active ones because they were idle.
     pub series_evicted_total: u64,
+    /// New series that were refused, by metric: the first few metrics, then all others together.
+    pub series_rejected_total: Vec<RejectedSeries>,
     /// Samples in memory that are in no part yet.
     pub head_samples: u64,
     /// Bytes these samples take in memory.
     pub head_bytes: u64,
     /// Bytes the table of active series takes in memory, roughly.
     pub registry_bytes: u64,
+    /// Bytes of memory that caches of parts take: decoded timestamp columns, answers of matchers.
+    pub cache_bytes: u64,
     /// Time of the newest sample, Unix milliseconds, if there is one.
     pub newest_sample_ms: Option<i64>,
     /// Time of the oldest sample, Unix milliseconds, if there is one.
@@ -43,7 +49,7 @@ pub struct Stats {
     pub parts_damaged: u64,
     /// Pages of these files that were found damaged.
     pub pages_damaged: u64,
-    /// UTC days that have parts.
+    /// Partitions that have parts: UTC days, or shorter or longer stretches when retention is short or long.
     pub partitions: u64,
     /// Bytes left on the file system, as last seen.
     pub disk_free_bytes: u64,

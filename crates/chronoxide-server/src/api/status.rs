@@ -1,18 +1,16 @@
 //! What runs here, and how much it holds.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chronoxide_model::{METRIC_NAME, TimeRange};
-use chronoxide_storage::Database;
+use chronoxide_storage::{Cardinality, Stats};
 
 use super::form::Form;
 use super::json::{Notes, success, write_list, write_object, write_string};
 use super::number::{write_timestamp, write_unsigned};
-use super::request::{json_response, look_up, storage_failed, success_response};
+use super::request::{json_response, look_up, success_response};
 use super::rfc3339::format_rfc3339;
 use crate::active_queries::ActiveQuery;
 use crate::config::{format_byte_size, format_duration};
@@ -177,7 +175,7 @@ fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
     out.push(b'}');
 }
 
-/// `/status/tsdb`: how many series there are, and which names and labels they come from.
+/// `/status/tsdb`: how many active series there are, and which names and labels they come from.
 pub(crate) async fn tsdb(
     State(state): State<Arc<ServerState>>,
     form: Form,
@@ -191,110 +189,81 @@ pub(crate) async fn tsdb(
         Some(_) => return Err(ApiError::bad_data("limit must be a positive number")),
     };
     look_up(&state, move |database| {
-        let cardinality = Cardinality::of(database)?;
+        let (counts, stats) = (database.cardinality(limit), database.stats());
         Ok(success(&Notes::default(), |out| {
-            cardinality.write(out, database, limit)
+            write_cardinality(out, &counts, &stats);
         }))
     })
     .await
 }
 
-/// How series spread over names, labels and values.
-#[derive(Debug, Default)]
-struct Cardinality {
-    series: u64,
-    by_metric_name: HashMap<String, u64>,
-    /// For each label name: for each value, how many series have it.
-    by_label: HashMap<String, HashMap<String, u64>>,
-}
-
-impl Cardinality {
-    fn of(database: &Database) -> Result<Self, ApiError> {
-        let mut cardinality = Self::default();
-        for labels in database
-            .series(&[], TimeRange::ALL)
-            .map_err(|error| storage_failed(&error))?
-        {
-            cardinality.series += 1;
-            for (name, value) in labels.iter() {
-                if name == METRIC_NAME {
-                    increment(&mut cardinality.by_metric_name, value);
-                }
-                match cardinality.by_label.get_mut(name) {
-                    Some(values) => increment(values, value),
-                    None => {
-                        let values = HashMap::from([(value.to_owned(), 1)]);
-                        cardinality.by_label.insert(name.to_owned(), values);
-                    }
-                }
-            }
-        }
-        Ok(cardinality)
+fn write_cardinality(out: &mut Vec<u8>, counts: &Cardinality, stats: &Stats) {
+    let head = format!(
+        "{{\"headStats\":{{\"numSeries\":{},\"numLabelPairs\":{},\"chunkCount\":{},\"minTime\":{},\"maxTime\":{}}}",
+        counts.series,
+        counts.label_pairs,
+        stats.parts,
+        stats.oldest_sample_ms.unwrap_or(0),
+        stats.newest_sample_ms.unwrap_or(0),
+    );
+    out.extend_from_slice(head.as_bytes());
+    let named = [
+        ("seriesCountByMetricName", &counts.series_by_metric),
+        ("labelValueCountByLabelName", &counts.values_by_label),
+        ("memoryInBytesByLabelName", &counts.value_bytes_by_label),
+    ];
+    for (key, counts) in named {
+        let counts = counts.iter().map(|(name, count)| (name.as_str(), *count));
+        write_counts(out, key, counts);
     }
-
-    fn write(&self, out: &mut Vec<u8>, database: &Database, limit: usize) {
-        let stats = database.stats();
-        let pairs: usize = self.by_label.values().map(HashMap::len).sum();
-        let head = format!(
-            "{{\"headStats\":{{\"numSeries\":{},\"numLabelPairs\":{pairs},\"chunkCount\":{},\"minTime\":{},\"maxTime\":{}}}",
-            self.series,
-            stats.parts,
-            stats.oldest_sample_ms.unwrap_or(0),
-            stats.newest_sample_ms.unwrap_or(0),
-        );
-        out.extend_from_slice(head.as_bytes());
-        let names = self
-            .by_metric_name
-            .iter()
-            .map(|(name, count)| (name.clone(), *count));
-        let values = self
-            .by_label
-            .iter()
-            .map(|(name, values)| (name.clone(), values.len() as u64));
-        let bytes = self.by_label.iter().map(|(name, values)| {
-            (
-                name.clone(),
-                values.keys().map(|value| value.len() as u64).sum(),
-            )
-        });
-        let label_pairs = self.by_label.iter().flat_map(|(name, values)| {
-            values
-                .iter()
-                .map(move |(value, count)| (format!("{name}={value}"), *count))
-        });
-        write_top(out, "seriesCountByMetricName", names.collect(), limit);
-        write_top(out, "labelValueCountByLabelName", values.collect(), limit);
-        write_top(out, "memoryInBytesByLabelName", bytes.collect(), limit);
-        write_top(
-            out,
-            "seriesCountByLabelValuePair",
-            label_pairs.collect(),
-            limit,
-        );
+    let pairs: Vec<(String, u64)> = counts
+        .series_by_pair
+        .iter()
+        .map(|(name, value, series)| (format!("{name}={value}"), *series))
+        .collect();
+    let pairs = pairs.iter().map(|(pair, count)| (pair.as_str(), *count));
+    write_counts(out, "seriesCountByLabelValuePair", pairs);
+    // What Prometheus does not have.
+    let numbers = [
+        ("seriesLimit", stats.series_max),
+        ("labelNames", counts.label_names),
+        ("seriesCreatedLastHour", counts.series_created_last_hour),
+        ("seriesCreatedTotal", stats.series_created_total),
+        ("seriesEvictedTotal", stats.series_evicted_total),
+        ("seriesMemoryBytes", stats.registry_bytes),
+    ];
+    for (key, number) in numbers {
+        out.push(b',');
+        write_string(out, key);
+        out.push(b':');
+        write_unsigned(out, number);
+    }
+    out.extend_from_slice(br#","seriesRejectedByMetricName":"#);
+    write_list(out, &counts.series_rejected, |out, refused| {
+        let texts = [("name", &refused.metric), ("label", &refused.label)];
+        write_object(out, texts, |out, text| write_string(out, text));
+        out.pop();
+        out.extend_from_slice(br#","value":"#);
+        write_unsigned(out, refused.total);
         out.push(b'}');
-    }
+    });
+    out.push(b'}');
 }
 
-fn increment(counts: &mut HashMap<String, u64>, key: &str) {
-    match counts.get_mut(key) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(key.to_owned(), 1);
-        }
-    }
-}
-
-/// Appends member `key` with the `limit` largest counts.
-fn write_top(out: &mut Vec<u8>, key: &str, mut counts: Vec<(String, u64)>, limit: usize) {
-    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+/// Appends member `key` with counts by name.
+fn write_counts<'a>(
+    out: &mut Vec<u8>,
+    key: &str,
+    counts: impl ExactSizeIterator<Item = (&'a str, u64)>,
+) {
     out.push(b',');
     write_string(out, key);
     out.push(b':');
-    write_list(out, counts.iter().take(limit), |out, (name, count)| {
+    write_list(out, counts, |out, (name, count)| {
         out.extend_from_slice(br#"{"name":"#);
         write_string(out, name);
         out.extend_from_slice(br#","value":"#);
-        write_unsigned(out, *count);
+        write_unsigned(out, count);
         out.push(b'}');
     });
 }

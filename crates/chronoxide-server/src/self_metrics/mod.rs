@@ -276,6 +276,19 @@ fn collect_series(stats: &Stats, families: &mut Vec<Family>) {
     for (reason, count) in &stats.samples_rejected_total {
         rejected.push(vec![("reason", reason.as_str().to_owned())], *count as f64);
     }
+    let mut series_rejected = Family::new(
+        "chronoxide_series_rejected_total",
+        MetricType::Counter,
+        "How often a new series was refused for want of room, by metric and its label with the most values; metrics \
+         beyond the first few count as (other).",
+    );
+    for refused in &stats.series_rejected_total {
+        let labels = vec![
+            ("metric", refused.metric.clone()),
+            ("label", refused.label.clone()),
+        ];
+        series_rejected.push(labels, refused.total as f64);
+    }
     families.extend([
         Family::gauge("chronoxide_series", "Active series.", stats.series as f64),
         Family::gauge(
@@ -319,6 +332,7 @@ fn collect_series(stats: &Stats, families: &mut Vec<Family>) {
             stats.histograms_accepted_total,
         ),
         rejected,
+        series_rejected,
     ]);
     let newest = stats
         .newest_sample_ms

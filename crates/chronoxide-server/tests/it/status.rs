@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::running::Running;
-use crate::wire::series;
+use crate::wire::{V1_HEADERS, series, v1_body};
 
 #[test]
 fn build_info_looks_like_a_plain_prometheus() {
@@ -126,6 +126,8 @@ fn tsdb_status_counts_series_by_name_and_label() {
         limited["seriesCountByMetricName"],
         json!([{"name": "a", "value": 2}])
     );
+    assert!(data["seriesCreatedLastHour"].as_u64().unwrap() >= 3);
+    assert_eq!(data["seriesRejectedByMetricName"], json!([]));
     for (limit, text) in [
         ("0", "limit must be a positive number"),
         ("10001", "limit must not exceed 10000"),
@@ -133,4 +135,27 @@ fn tsdb_status_counts_series_by_name_and_label() {
         let answer = server.get(&format!("/api/v1/status/tsdb?limit={limit}"));
         assert_eq!((answer.status, answer.error().1.as_str()), (400, text));
     }
+}
+
+#[test]
+fn a_refused_series_is_counted_by_its_metric_and_label() {
+    let server = Running::start_with(&[("retention.time", "100y"), ("series.limit", "4")]);
+    let now = 1_700_000_000_000;
+    for user in ["a", "b", "c", "d", "e", "f"] {
+        let labels = [("__name__", "logins"), ("job", "x"), ("user", user)];
+        let body = v1_body(&[series(&labels, now, 1.0)]);
+        server.post("/api/v1/write", &V1_HEADERS, &body);
+    }
+    let data = server.get("/api/v1/status/tsdb").data();
+    assert_eq!(data["headStats"]["numSeries"], 4);
+    assert_eq!(data["seriesLimit"], 4);
+    assert_eq!(
+        data["seriesRejectedByMetricName"],
+        json!([{"name": "logins", "label": "user", "value": 2}])
+    );
+    let metrics = server.get("/metrics").body;
+    assert!(
+        metrics.contains("chronoxide_series_rejected_total{metric=\"logins\",label=\"user\"} 2\n"),
+        "{metrics}"
+    );
 }

@@ -14,15 +14,16 @@ use super::sink::{Change, Sink};
 use super::worker::Bell;
 use crate::abort::AbortOnPanic;
 use crate::catalog::Snapshot;
+use crate::churn::Churn;
 use crate::counters::Counters;
 use crate::data_dir::DataDir;
 use crate::head::BatchRows;
 use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::quarantine::Quarantine;
-use crate::registry::{LabelLimits, OrderCache, Registry};
+use crate::registry::{LabelLimits, OrderCache, Refusals, Registry};
 use crate::select::{Held, View};
 use crate::wal::Wal;
-use crate::{Clock, Error, Fs, Options, Result, Stats};
+use crate::{Cardinality, Clock, Error, Fs, Options, Result, Stats};
 
 /// The engine behind a [`Database`](crate::Database).
 ///
@@ -42,6 +43,8 @@ pub(super) struct Engine {
     /// Shared by whoever holds series ids on the way to the log; held alone while ids are taken back.
     pub(super) writers: RwLock<()>,
     pub(super) order: OrderCache,
+    pub(super) refusals: Refusals,
+    pub(super) churn: Churn,
     pub(super) sink: Arc<Sink>,
     pub(super) wal: Wal<Change>,
     /// Held by a flush, and while the list of parts changes.
@@ -53,6 +56,8 @@ pub(super) struct Engine {
     pub(super) maintenance_bell: Bell,
     pub(super) backlog: Backlog,
     pub(super) last_write: LastWrite,
+    /// Series have left the registry that its log still has.
+    pub(super) checkpoint_due: AtomicBool,
     pub(super) closed: AtomicBool,
     /// Holds the directory's lock, which is set free last.
     pub(super) data_dir: DataDir,
@@ -63,6 +68,8 @@ pub(super) struct Engine {
 pub(super) struct Backlog {
     waiting: Mutex<()>,
     shrunk: Condvar,
+    /// Bytes written to the log since the head was frozen for that reason.
+    logged_bytes: AtomicU64,
 }
 
 /// When the last write was, for the decision that the database is idle.
@@ -126,8 +133,12 @@ impl Engine {
                 what: "batch",
                 reason: error.to_string(),
             })?;
+        let logged_bytes = payload.framed_len() as u64;
         self.wal
             .commit(payload, Change::Batch(Box::new(admitted)))?;
+        self.backlog
+            .logged_bytes
+            .fetch_add(logged_bytes, Ordering::Relaxed);
         self.last_write.note();
         self.freeze_if_full();
         Ok(outcome)
@@ -162,13 +173,13 @@ impl Engine {
             .options
             .head_bytes_max
             .saturating_mul(BACKLOG_BATCHES_MAX);
-        if self.backlog_bytes() <= limit {
+        if !self.is_behind(limit) {
             return Ok(());
         }
         self.flush_bell.ring();
         let deadline = Instant::now() + BACKLOG_WAIT;
         let mut waiting = self.backlog.waiting.lock();
-        while self.backlog_bytes() > limit {
+        while self.is_behind(limit) {
             if self
                 .backlog
                 .shrunk
@@ -184,6 +195,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether flushes have to catch up before more is written.
+    fn is_behind(&self, head_bytes_max: usize) -> bool {
+        let is_log_long = || {
+            self.wal.stats().bytes > self.options.wal_bytes_max + self.options.wal_segment_bytes()
+                && !self.sink.catalog.snapshot().frozen.is_empty()
+        };
+        self.backlog_bytes() > head_bytes_max || is_log_long()
+    }
+
     fn backlog_bytes(&self) -> usize {
         let snapshot = self.sink.catalog.snapshot();
         let frozen = snapshot.frozen.iter();
@@ -192,8 +212,16 @@ impl Engine {
             .sum()
     }
 
-    /// Freezes the open batch when it has grown past its budget.
+    /// Freezes the open batch when it has grown past its budget, in memory or in the log.
     pub(super) fn freeze_if_full(&self) {
+        let logged_bytes = &self.backlog.logged_bytes;
+        if logged_bytes.load(Ordering::Relaxed) > self.options.wal_bytes_max / 4
+            && logged_bytes.swap(0, Ordering::Relaxed) > 0
+        {
+            self.sink.catalog.freeze_if(|_| true);
+            self.flush_bell.ring();
+            return;
+        }
         let budget = self.options.head_bytes(self.registry.read().len());
         let is_full = |snapshot: &Snapshot| snapshot.open.read(BatchRows::memory_bytes) > budget;
         if is_full(&self.sink.catalog.snapshot()) {
@@ -273,11 +301,20 @@ impl Engine {
         stats.exemplars_evicted_total = exemplars.evicted;
         self.fill_head(&mut stats);
         self.fill_files(&mut stats);
+        stats.series_rejected_total = self.refusals.totals();
         let registry = self.registry.read();
         stats.series = registry.len() as u64;
         stats.series_max = u64::from(self.options.series_max);
         stats.registry_bytes = registry.memory_bytes() as u64;
         stats
+    }
+
+    pub(super) fn cardinality(&self, limit: usize) -> Cardinality {
+        Cardinality {
+            series_created_last_hour: self.churn.last_hour(self.clock.now_ms()),
+            series_rejected: self.refusals.totals(),
+            ..self.registry.read().cardinality(limit)
+        }
     }
 
     fn fill_head(&self, stats: &mut Stats) {
@@ -294,8 +331,14 @@ impl Engine {
         stats.newest_sample_ms = range.map(|range| range.max_ms());
         stats.partitions = snapshot.partitions.len() as u64;
         stats.tombstones = snapshot.tombstones.len() as u64;
+        let columns = snapshot
+            .parts()
+            .next()
+            .map(|part| part.column_cache_bytes());
+        stats.cache_bytes = columns.unwrap_or(0) as u64;
         for part in snapshot.parts() {
             stats.parts += 1;
+            stats.cache_bytes += part.matches().memory_bytes() as u64;
             stats.parts_bytes += part.summary().bytes;
             stats.parts_samples += part.summary().samples;
             stats.parts_damaged += u64::from(part.damage().is_damaged());

@@ -1,6 +1,7 @@
 //! Merging parts, dropping old partitions, and letting go of idle series.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use chronoxide_model::CanonicalKey;
@@ -13,7 +14,6 @@ use crate::compaction::{self, MergeOptions, MergeTask, Packing};
 use crate::head::BatchRows;
 use crate::part::Part;
 use crate::partition::Partition;
-use crate::registry::Registry;
 use crate::retention::{self, RetentionPlan, RetentionState};
 
 /// A day that ended this long ago is hardly written to any more.
@@ -162,34 +162,74 @@ impl Engine {
     /// Takes series out of the registry that have had no sample for a while and have none in the head; returns how
     /// many. Their ids are given to others once no record of the log can mention them.
     pub(super) fn evict_idle_series(&self) -> Result<usize> {
+        let evicted = self.take_out_idle_series()?;
+        if evicted > 0 {
+            self.checkpoint_due.store(true, Ordering::Relaxed);
+        }
+        // Until there is a checkpoint the log has the evicted series too, which does no harm: of several entries for one
+        // id the last counts.
+        if self.checkpoint_due.load(Ordering::Relaxed) {
+            self.checkpoint_registry()?;
+            self.checkpoint_due.store(false, Ordering::Relaxed);
+        }
+        Ok(evicted)
+    }
+
+    /// Puts a table without the idle series in place of the registry. Writes of known series go on while it is built,
+    /// new series wait so long; all writes wait only while what came meanwhile is taken over.
+    fn take_out_idle_series(&self) -> Result<usize> {
         let mut files = self.files.lock();
         self.free_retired_ids(&mut files);
         if !self.is_worth_evicting(&self.idle_series(&files)) {
             return Ok(0);
         }
-        // Nobody may hold an id that is about to go, and no series may come meanwhile.
-        let _writers = self.writers.write();
-        let _creation = self.creation.lock();
-        // Records of the log may name the series of exemplars that are nowhere else, by an id that is about to go.
+        let (mut kept, built_of, mut idle) = {
+            let _creation = self.creation.lock();
+            let idle = self.idle_series(&files);
+            if !self.is_worth_evicting(&idle) {
+                return Ok(0);
+            }
+            let registry = self.registry.read();
+            let kept = registry.retained(|sid| idle.binary_search(&sid).is_err());
+            (kept, registry.live().clone(), idle)
+        };
+        // Records of the log may name the series of exemplars that are nowhere else, by an id that is about to go: most
+        // are saved now, the last few when nobody writes.
         self.sink.exemplars.save(self.fs.as_ref())?;
-        let idle = self.idle_series(&files);
-        if !self.is_worth_evicting(&idle) {
-            return Ok(0);
+        // Nobody may hold an id that is about to go, and no series may come meanwhile.
+        let writers = self.writers.write();
+        let creation = self.creation.lock();
+        self.sink.exemplars.save(self.fs.as_ref())?;
+        let woken = self.leave_those_in_head(&files, &mut idle);
+        {
+            let registry = self.registry.read();
+            let missing = registry.live() - &built_of;
+            kept.catch_up(&registry, missing.iter().chain(woken));
         }
-        let kept = self
-            .registry
-            .read()
-            .retained(|sid| idle.binary_search(&sid).is_err());
-        self.sink
-            .registry_log
-            .checkpoint(|| canonical_keys(&kept))?;
-        *self.registry.write() = kept;
-        // An id must lose its rank before other labels get it.
-        self.order.of_all(&self.registry.read());
-        self.counters.series_evicted(idle.len());
+        let old = std::mem::replace(&mut *self.registry.write(), kept);
         let evicted = idle.len();
         files.retired.push((self.wal.stats().next_seq, idle));
+        drop((creation, writers));
+        drop(old);
+        // An id must lose its rank before other labels get it.
+        self.order.of_all(&self.registry.read());
+        self.counters.series_evicted(evicted);
         Ok(evicted)
+    }
+
+    /// Writes all active series to a checkpoint, so that the registry's log forgets the others. Writes go on.
+    pub(super) fn checkpoint_registry(&self) -> Result<()> {
+        let creation = self.creation.lock();
+        self.sink.registry_log.checkpoint(|| {
+            let live = self.registry.read().live().clone();
+            // What the log has so far is in the registry; what comes from here on stays in the log.
+            drop(creation);
+            live.into_iter().map(|sid| {
+                let mut key = Vec::new();
+                CanonicalKey::encode(&self.registry.read().labels(sid), &mut key);
+                (sid, key)
+            })
+        })
     }
 
     fn is_worth_evicting(&self, idle: &[u32]) -> bool {
@@ -202,22 +242,27 @@ impl Engine {
             .clock
             .now_ms()
             .saturating_sub(millis(self.options.series_idle));
-        let snapshot = self.sink.catalog.snapshot();
+        let is_quiet = |sid: u32| {
+            let seen_ms = files.seen_ms(sid);
+            seen_ms.is_some_and(|seen_ms| seen_ms < idle_since_ms)
+        };
+        let live = self.registry.read().live().clone();
+        let mut idle = live.into_iter().filter(|sid| is_quiet(*sid)).collect();
+        self.leave_those_in_head(files, &mut idle);
+        idle
+    }
+
+    /// Takes the series that have samples in the head out of `sids`, and returns them.
+    fn leave_those_in_head(&self, files: &Files, sids: &mut Vec<u32>) -> Vec<u32> {
+        let mut in_head = Vec::new();
         // A snapshot finds the series of its batches by the registry, even after they were flushed.
         let flushed = files.batches_in_snapshots();
-        let in_head = |sid: u32| {
-            let mut batches = snapshot.batches().chain(&flushed);
-            batches.any(|batch| batch.read(|rows: &BatchRows| rows.has_series(sid)))
-        };
-        let registry = self.registry.read();
-        let live = registry.live().iter();
-        live.filter(|sid| {
-            files
-                .seen_ms(*sid)
-                .is_some_and(|seen_ms| seen_ms < idle_since_ms)
-                && !in_head(*sid)
-        })
-        .collect()
+        for batch in self.sink.catalog.snapshot().batches().chain(&flushed) {
+            batch.read(|rows: &BatchRows| {
+                in_head.extend(sids.extract_if(.., |sid| rows.has_series(*sid)));
+            });
+        }
+        in_head
     }
 
     /// Lets new series have the ids of evicted ones that no record on disk mentions any more.
@@ -247,15 +292,6 @@ fn merge_due(parts: &[Arc<Part>], is_final: bool) -> Option<MergeTask> {
                 compaction::plan(&summaries)
             }
         })
-}
-
-/// Ids and canonical keys of all series.
-fn canonical_keys(registry: &Registry) -> impl Iterator<Item = (u32, Vec<u8>)> + '_ {
-    registry.live().iter().map(|sid| {
-        let mut key = Vec::new();
-        CanonicalKey::encode(&registry.labels(sid), &mut key);
-        (sid, key)
-    })
 }
 
 fn newest_sample_ms(snapshot: &Snapshot) -> Option<i64> {

@@ -22,6 +22,7 @@ use super::sink::{Admitted, Change, Sink};
 use super::snapshots;
 use super::worker::Bell;
 use crate::catalog::Catalog;
+use crate::churn::Churn;
 use crate::counters::Counters;
 use crate::data_dir::DataDir;
 use crate::exemplars::{ExemplarLimits, ExemplarStore};
@@ -29,7 +30,7 @@ use crate::head::BatchRows;
 use crate::metadata::MetadataStore;
 use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
-use crate::registry::{LabelLimits, OrderCache, Registry};
+use crate::registry::{LabelLimits, OrderCache, Refusals, Registry};
 use crate::registry_log::RegistryLog;
 use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
@@ -102,6 +103,8 @@ impl Engine {
             creation: Mutex::default(),
             writers: RwLock::default(),
             order: OrderCache::default(),
+            refusals: Refusals::default(),
+            churn: Churn::default(),
             sink,
             wal,
             maintenance: Mutex::default(),
@@ -110,6 +113,7 @@ impl Engine {
             maintenance_bell: Bell::default(),
             backlog: Backlog::default(),
             last_write: LastWrite::new(),
+            checkpoint_due: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             data_dir,
         })
@@ -174,7 +178,7 @@ impl Opening<'_> {
             durability: options.durability,
             salt: self.salt,
             seq_floor,
-            ..WalOptions::default()
+            segment_bytes_max: options.wal_segment_bytes(),
         };
         let head_bytes = options.head_bytes(series.registry.len());
         let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;

@@ -3,11 +3,15 @@
 mod aborts;
 mod basics;
 mod checks;
+mod churn;
 mod concurrency;
 mod crash;
 mod damage;
 mod deletes;
 mod exemplars;
+mod fixture;
+mod layout;
+mod limits;
 mod model;
 mod month;
 mod retention;

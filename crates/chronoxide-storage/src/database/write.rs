@@ -1,11 +1,12 @@
 //! A batch on its way in: which samples are admitted, and under which series ids.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
     BatchSeries, BucketCounts, CanonicalKey, Exemplar, Histogram, HistogramCounts, Labels,
-    RejectReason, Rejection, TimeRange, WriteBatch, WriteOutcome,
+    METRIC_NAME, RejectReason, Rejection, TimeRange, WriteBatch, WriteOutcome,
 };
 
 use super::engine::Engine;
@@ -204,6 +205,9 @@ impl Engine {
                     Err(rejection) => self.reject(rejection, outcome),
                 }
             }
+            if let Some(line) = self.refusals.line(Instant::now(), &registry) {
+                line.log();
+            }
         }
         self.log_series(&mut fresh)?;
         let mut registry = self.registry.write();
@@ -215,6 +219,8 @@ impl Engine {
         }
         drop(registry);
         self.counters.series_created(fresh.series.len());
+        self.churn
+            .add(fresh.series.len() as u64, self.clock.now_ms());
         Ok(())
     }
 
@@ -251,12 +257,12 @@ impl Engine {
         let sid = match fresh.find(registry, canonical) {
             Some(sid) => sid,
             None => {
-                let active = registry.len() + fresh.series.len();
-                let is_full = active >= self.options.series_max as usize
-                    || registry.is_full_for(fresh.labels_bytes + fresh.key.len());
-                // An id that is taken must be used, or the registry would give it out twice.
-                let sid = if is_full { None } else { free_ids.next() };
-                let sid = sid.ok_or_else(|| self.no_room(&labels, active, series))?;
+                if let Some(limit) = self.limit_reached(registry, fresh) {
+                    let metric = labels.get(METRIC_NAME).unwrap_or_default();
+                    self.refusals.note(metric, registry, &limit);
+                    return Err(no_room(&labels, &limit, series));
+                }
+                let sid = free_ids.next().expect("there are fewer series than ids");
                 fresh.add(sid, labels, canonical);
                 sid
             }
@@ -288,18 +294,29 @@ impl Engine {
         }
     }
 
-    fn no_room(&self, labels: &Labels, active: usize, series: &BatchSeries<'_>) -> Rejection {
-        let detail = format!(
-            "there are {active} active series and the limit is {}: drop labels with many values at the sender or raise \
-             the limit; known series go on",
-            self.options.series_max
-        );
-        rejection(
-            &text_of(labels),
-            RejectReason::SeriesLimit,
-            detail,
-            series.sample_count(),
-        )
+    /// What stands against one more series, if anything.
+    fn limit_reached(&self, registry: &Registry, fresh: &FreshSeries) -> Option<String> {
+        let active = registry.len() + fresh.series.len();
+        if active >= self.options.series_max as usize {
+            let limit = self.options.series_max;
+            return Some(format!(
+                "there are {active} active series and the limit is {limit}"
+            ));
+        }
+        let bytes = registry.memory_bytes() + fresh.memory_bytes();
+        if let Some(limit) = self
+            .options
+            .series_bytes_max
+            .filter(|limit| bytes >= *limit)
+        {
+            return Some(format!(
+                "the {active} active series take {bytes} bytes of memory and the limit is {limit}"
+            ));
+        }
+        let is_full = registry.is_full_for(fresh.labels_bytes + fresh.key.len());
+        is_full.then(|| {
+            format!("the labels of the {active} active series are all that can be addressed")
+        })
     }
 
     /// Refuses a series of which no sample may be stored, without making it.
@@ -376,6 +393,18 @@ impl Engine {
     }
 }
 
+fn no_room(labels: &Labels, limit: &str, series: &BatchSeries<'_>) -> Rejection {
+    let detail = format!(
+        "{limit}: drop labels with many values at the sender or raise the limit; known series go on"
+    );
+    rejection(
+        &text_of(labels),
+        RejectReason::SeriesLimit,
+        detail,
+        series.sample_count(),
+    )
+}
+
 /// A label set as it stands in messages.
 fn text_of(labels: &Labels) -> String {
     shortened(&labels.to_string(), SERIES_TEXT_BYTES)
@@ -392,6 +421,9 @@ fn rejection(series: &str, reason: RejectReason, detail: String, samples: usize)
 
 /// Labels in messages are cut to this.
 const SERIES_TEXT_BYTES: usize = 256;
+
+/// Bytes of a series in the registry besides its labels' texts.
+const FRESH_SERIES_BYTES: usize = 150;
 
 /// Series and keys that a batch brings for the first time.
 #[derive(Debug, Default)]
@@ -416,6 +448,11 @@ impl FreshSeries {
         self.labels_bytes += self.key.len();
         self.by_hash.insert(canonical, sid);
         self.series.push((sid, labels, canonical));
+    }
+
+    /// Bytes that the new series will take in the registry, roughly.
+    fn memory_bytes(&self) -> usize {
+        self.series.len() * FRESH_SERIES_BYTES + self.labels_bytes
     }
 
     fn alias(&mut self, hash: KeyHash, sid: u32) {

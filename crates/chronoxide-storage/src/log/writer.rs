@@ -12,6 +12,9 @@ use crate::{Error, FsFile, Result};
 /// What the kernel writes at once: a failed write of new bytes may damage older ones in the same page.
 const PAGE_BYTES: u64 = 4096;
 
+/// A segment with this much is followed by a new one as soon as it holds a record that is not needed any more.
+const RELEASED_BYTES_MAX: u64 = 1 << 20;
+
 /// What must be durable before the records of this log are; called before every sync of a segment.
 pub(crate) type BeforeSync<'a> = &'a dyn Fn() -> Result<()>;
 
@@ -376,10 +379,13 @@ impl LogWriter {
     pub(crate) fn release(&mut self, seq: u64, before_sync: BeforeSync<'_>) -> Result<usize> {
         let seq = seq.min(self.next_seq - 1);
         self.released_seq = self.released_seq.max(seq);
-        let current_goes = self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.last_seq <= seq && current.bytes > PAGE_BYTES);
+        // A segment with records that are still needed is ended too when it is long: the next one's header says what
+        // is released, and what it says is not read again at the next start.
+        let tells_more = self.released_seq > self.recorded_released_seq;
+        let current_goes = self.current.as_ref().is_some_and(|current| {
+            let released = current.last_seq <= seq && current.bytes > PAGE_BYTES;
+            released || (tells_more && current.bytes > RELEASED_BYTES_MAX)
+        });
         let some_go = self.sealed.iter().any(|sealed| sealed.last_seq <= seq);
         if !current_goes && !some_go {
             return Ok(0);

@@ -17,6 +17,8 @@ pub(crate) struct Pairs {
     table: HashTable<u32>,
     names: Vec<Name>,
     names_by_text: HashMap<Box<str>, u32>,
+    /// Bytes that series ids take in `pairs`, roughly.
+    postings_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,9 @@ enum Postings {
     One(u32),
     Many(Box<RoaringBitmap>),
 }
+
+/// Bytes of a bitmap with two ids, its allocations included.
+const MANY_BYTES: usize = 96;
 
 /// Bytes of distinct label values that the index can address.
 pub(crate) const TEXT_BYTES_MAX: usize = 2 << 30;
@@ -84,7 +89,7 @@ impl Pairs {
 
     /// Adds series `sid` to those that have pair `id`.
     pub(crate) fn add_series(&mut self, id: u32, sid: u32) {
-        self.pairs[id as usize].series.insert(sid);
+        self.postings_bytes += self.pairs[id as usize].series.insert(sid);
     }
 
     /// Where in `key`, a canonical key, pair `id` ends if it stands at `offset`. Long pairs are not recognised.
@@ -141,6 +146,31 @@ impl Pairs {
     pub(crate) fn text(&self, id: u32) -> (&str, &str) {
         let name = self.pairs[id as usize].name;
         (&self.names[name as usize].text, self.value(id))
+    }
+
+    /// All ids of pairs.
+    pub(crate) fn ids(&self) -> std::ops::Range<u32> {
+        0..self.pairs.len() as u32
+    }
+
+    /// How many series have pair `id`.
+    pub(crate) fn series_count(&self, id: u32) -> u64 {
+        match &self.pairs[id as usize].series {
+            Postings::None => 0,
+            Postings::One(_) => 1,
+            Postings::Many(series) => series.len(),
+        }
+    }
+
+    /// The series that have this name and value.
+    pub(crate) fn series_with(&self, name: &str, value: &str) -> RoaringBitmap {
+        let mut found = RoaringBitmap::new();
+        if let Some(name_id) = self.names_by_text.get(name)
+            && let Some(id) = self.find(self.hash(*name_id, value), *name_id, value)
+        {
+            self.pairs[id as usize].series.add_to(&mut found);
+        }
+        found
     }
 
     /// Bytes of all distinct values.
@@ -223,18 +253,10 @@ impl Pairs {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        let postings: usize = self
-            .pairs
-            .iter()
-            .map(|pair| match &pair.series {
-                Postings::None | Postings::One(_) => 0,
-                Postings::Many(series) => series.serialized_size() + 64,
-            })
-            .sum();
         self.text.capacity()
             + self.pairs.capacity() * (size_of::<Pair>() + size_of::<u32>())
             + self.table.capacity() * 5
-            + postings
+            + self.postings_bytes
     }
 }
 
@@ -246,18 +268,24 @@ fn hash_pair(seed: u64, name_id: u32, value: &str) -> u64 {
 }
 
 impl Postings {
-    fn insert(&mut self, sid: u32) {
+    /// Adds a series; by how many bytes the postings grow, roughly.
+    fn insert(&mut self, sid: u32) -> usize {
         match self {
-            Self::None => *self = Self::One(sid),
-            Self::One(only) if *only == sid => {}
+            Self::None => {
+                *self = Self::One(sid);
+                0
+            }
+            Self::One(only) if *only == sid => 0,
             Self::One(only) => {
                 let mut many = RoaringBitmap::new();
                 many.insert(*only);
                 many.insert(sid);
                 *self = Self::Many(Box::new(many));
+                MANY_BYTES
             }
             Self::Many(many) => {
                 many.insert(sid);
+                size_of::<u16>()
             }
         }
     }
