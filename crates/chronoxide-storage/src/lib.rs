@@ -2,7 +2,8 @@
 //!
 //! A [`Database`] keeps the samples of time series in one directory: a write-ahead log makes each acknowledged write
 //! durable, the head holds recent samples in memory, immutable parts hold the others compressed, one UTC day to a
-//! partition. It knows no protocol, no query language and no network, and needs no async runtime.
+//! partition (or six hours, or a week, as retention asks). It knows no protocol, no query language and no network, and
+//! needs no async runtime.
 //!
 //! ```
 //! use std::time::Duration;
