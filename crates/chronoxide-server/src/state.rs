@@ -15,7 +15,7 @@ use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory};
 use crate::lately::SlowestQueries;
 use crate::log_limit::LogLimit;
 use crate::query_memory::SharedQueryMemory;
-use crate::self_metrics::{Family, Metrics};
+use crate::self_metrics::{Family, MemoryUse, Metrics};
 
 /// How long a query waits for its turn.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -114,18 +114,7 @@ impl ServerState {
     /// All own metrics of this moment.
     pub(crate) fn collect_metrics(&self, stats: Option<&Stats>) -> Vec<Family> {
         let mut families = self.metrics.collect(stats);
-        families.extend([
-            Family::gauge(
-                "chronoxide_ingest_held_bytes",
-                "Memory that requests under way hold for their bodies.",
-                self.request_memory.held_bytes() as f64,
-            ),
-            Family::gauge(
-                "chronoxide_ingest_held_bytes_limit",
-                "Memory that they may hold together.",
-                self.request_memory.limit_bytes() as f64,
-            ),
-        ]);
+        families.extend(MemoryUse::families(self, stats));
         families
     }
 

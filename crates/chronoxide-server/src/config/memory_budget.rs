@@ -29,6 +29,11 @@ impl MemoryBudget {
         u32::try_from(series).expect("the clamp keeps it below 2^32")
     }
 
+    /// Bytes that the table of active series may take: a quarter of the budget, as for their number.
+    pub(crate) fn series_bytes_max(self) -> usize {
+        usize::try_from((self.0 / 4).max(16 << 20)).unwrap_or(usize::MAX)
+    }
+
     /// Bytes of samples in memory before they are written to a part.
     pub(crate) fn head_bytes_max(self) -> usize {
         usize::try_from((self.0 / 16).clamp(1 << 20, 64 << 20))
@@ -73,6 +78,11 @@ mod tests {
         assert_eq!(small.head_bytes_max(), 4 << 20);
         assert_eq!(small.query_bytes(), 64 << 20);
         assert_eq!(MemoryBudget::new(Some(1 << 30)).query_bytes(), 256 << 20);
+        assert_eq!(small.series_bytes_max(), 16 << 20);
+        assert_eq!(
+            MemoryBudget::new(Some(1 << 30)).series_bytes_max(),
+            256 << 20
+        );
         let none = MemoryBudget::new(Some(0));
         assert_eq!(
             (none.series_max(), none.head_bytes_max()),

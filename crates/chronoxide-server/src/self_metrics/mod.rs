@@ -3,6 +3,7 @@
 mod exposition;
 mod family;
 mod instrument;
+mod memory;
 mod process;
 mod scraper;
 
@@ -14,6 +15,7 @@ use chronoxide_storage::{Stats, Timings};
 
 pub(crate) use exposition::Exposition;
 pub(crate) use family::Family;
+pub(crate) use memory::MemoryUse;
 pub(crate) use scraper::Scraper;
 
 use crate::lately::RecentRejections;

@@ -91,7 +91,7 @@ fn requests_that_stand_for_far_more_than_their_bytes_are_refused() {
     let answer = server.post("/api/v1/write", &V1_HEADERS, &compress(&message));
     assert_eq!(answer.status, 413, "{}", answer.body);
     assert!(answer.body.contains("memory"), "{}", answer.body);
-    assert_metric(&server, "chronoxide_ingest_held_bytes 0");
+    assert_metric(&server, "chronoxide_memory_used_bytes{user=\"requests\"} 0");
     let line = "chronoxide_ingest_requests_total{protocol=\"remote_write\",format=\"1.0\",result=\"unread\"} 1";
     assert_metric(&server, line);
 }

@@ -159,3 +159,24 @@ fn a_refused_series_is_counted_by_its_metric_and_label() {
         "{metrics}"
     );
 }
+
+#[test]
+fn the_memory_budget_is_shown_by_user() {
+    let server = Running::start_with(&[("memory.limit", "256MiB"), ("retention.time", "100y")]);
+    server.write(&[series(&[("__name__", "a")], 1_700_000_000_000, 1.0)]);
+    let metrics = server.get("/metrics").body;
+    let value = |line: &str| -> f64 {
+        let found = metrics.lines().find_map(|other| other.strip_prefix(line));
+        let found = found.unwrap_or_else(|| panic!("no {line} in {metrics}"));
+        found.trim().parse().unwrap()
+    };
+    assert_eq!(value("chronoxide_memory_budget_bytes "), 268_435_456.0);
+    for user in ["requests", "series", "head"] {
+        let limit = value(&format!(
+            "chronoxide_memory_limit_bytes{{user=\"{user}\"}} "
+        ));
+        assert!(value(&format!("chronoxide_memory_used_bytes{{user=\"{user}\"}} ")) <= limit);
+    }
+    assert!(value("chronoxide_memory_used_bytes{user=\"series\"} ") > 0.0);
+    assert!(value("chronoxide_memory_used_bytes{user=\"head\"} ") > 0.0);
+}
