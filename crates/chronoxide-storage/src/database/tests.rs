@@ -8,6 +8,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod deletes;
+mod eviction;
 mod exemplars;
 mod fixture;
 mod layout;

@@ -105,6 +105,27 @@ fn committed_records_are_replayed_in_order() {
 }
 
 #[test]
+fn what_was_released_long_ago_is_not_read_again_though_its_segment_is_still_needed() {
+    let root = tempfile::tempdir().unwrap();
+    let (wal, ..) = open(root.path());
+    // Fifty take more than a megabyte, and all of them fit into one segment of the usual size.
+    for item in 1..=200 {
+        wal.commit(payload(item, 10_000), item).unwrap();
+        if item % 50 == 0 {
+            wal.drop_through(item - 10).unwrap();
+        }
+    }
+    assert!(wal.stats().segments >= 2, "{:?}", wal.stats());
+    assert_eq!(wal.stats().recorded_released_seq, 190);
+    wal.close().unwrap();
+    drop(wal);
+    let (.., replayed, report) = open(root.path());
+    let expected: Vec<(u64, u64)> = (191..=200).map(|item| (item, item)).collect();
+    assert_eq!(replayed, expected);
+    assert!(report.is_clean(), "{report:?}");
+}
+
+#[test]
 fn figures_do_not_wait_for_who_writes() {
     let root = tempfile::tempdir().unwrap();
     let (wal, ..) = open(root.path());
