@@ -15,7 +15,7 @@ use crate::data_dir;
 use crate::lock::DirLock;
 use crate::manifest::Manifest;
 use crate::part::Part;
-use crate::partition::{Partition, TIME_MAX_MS, TIME_MIN_MS};
+use crate::partition::{Partition, PartitionWidth, TIME_MAX_MS, TIME_MIN_MS};
 use crate::partitions::{ROOT, entry};
 use crate::{Error, Fs, Result};
 
@@ -66,7 +66,7 @@ impl Engine {
     /// The time, to be read by people, and a number, so that it is not given twice.
     fn snapshot_name(&self) -> String {
         let now_ms = self.clock.now_ms().clamp(TIME_MIN_MS, TIME_MAX_MS);
-        let day = Partition::of(now_ms);
+        let day = Partition::of(now_ms, PartitionWidth::Day);
         let seconds = (now_ms - day.range().min_ms()) / 1000;
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
         let date = day.to_string().replace('-', "");
