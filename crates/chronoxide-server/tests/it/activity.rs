@@ -58,7 +58,7 @@ fn queries_are_listed_with_what_they_read_or_why_they_failed() {
 }
 
 #[test]
-fn partitions_are_days_with_their_bytes_and_samples() {
+fn partitions_are_weeks_with_their_bytes_and_samples_when_retention_is_long() {
     let settings = [("retention.time", "100y")];
     let server = Running::start_with(&settings);
     assert_eq!(server.get("/api/v1/status/partitions").data(), json!([]));
@@ -69,9 +69,10 @@ fn partitions_are_days_with_their_bytes_and_samples() {
     let server = Running::start_in(server.stop(), &settings);
     let data = server.get("/api/v1/status/partitions").data();
     assert_eq!(data.as_array().unwrap().len(), 2, "{data}");
-    for (partition, day) in data.as_array().unwrap().iter().zip([10, 20]) {
-        assert_eq!(partition["start"], day * 86_400);
-        assert_eq!(partition["end"], (day + 1) as f64 * 86_400.0 - 0.001);
+    // The Mondays before these days.
+    for (partition, monday) in data.as_array().unwrap().iter().zip([4, 18]) {
+        assert_eq!(partition["start"], monday * 86_400);
+        assert_eq!(partition["end"], f64::from(monday + 7) * 86_400.0 - 0.001);
         assert_eq!(
             (&partition["parts"], &partition["samples"]),
             (&json!(1), &json!(1))
