@@ -149,8 +149,9 @@ impl Walk<'_> {
                 }
             }
         }
-        if entry.sample_count() == 0 {
-            let detail = "the series brings neither a sample nor a histogram".to_owned();
+        // The standard asks for a sample or a histogram, but Prometheus itself sends each exemplar in an entry of its own.
+        if entry.sample_count() == 0 && entry.exemplars.is_empty() {
+            let detail = "the series brings no sample, histogram or exemplar".to_owned();
             return Err((RejectReason::NoSamples, detail));
         }
         Ok(())

@@ -189,7 +189,7 @@ fn expected_v2(symbols: &[Vec<u8>], series: &v2::TimeSeries) -> Option<SeenSerie
             }
         }
     }
-    if series.samples.is_empty() && series.histograms.is_empty() {
+    if series.samples.is_empty() && series.histograms.is_empty() && series.exemplars.is_empty() {
         return None;
     }
     Some(SeenSeries {

@@ -419,13 +419,34 @@ fn entries_without_samples_are_refused() {
     let (server, now) = (Running::start(), now_ms());
     let metadata_alone = Entry::named("m").metadata(1, "M.", "");
     refused(&server, &[metadata_alone], [0; 3], "no_samples");
-    let exemplar_alone = Entry::named("e").exemplar(&[("t", "1")], now, 1.0);
+    let metadata_alone = Entry::named("m").metadata(1, "M.", "");
     refused(
         &server,
-        &[exemplar_alone, up(now, 1.0)],
+        &[metadata_alone, up(now, 1.0)],
         [1, 0, 0],
         "no_samples",
     );
+}
+
+/// As Prometheus sends them: the sample in one entry, each exemplar in another.
+#[test]
+fn exemplars_may_come_without_samples() {
+    let (server, now) = (Running::start(), now_ms());
+    let exemplar = |time| Entry::named("up").exemplar(&[("t", "1")], time, 1.0);
+    accepted(&server, &[up(now, 1.0), exemplar(now)], [1, 0, 1]);
+    accepted(&server, &[exemplar(now + 1)], [0, 0, 1]);
+    let path = format!(
+        "/api/v1/query_exemplars?query=up&start=0&end={}",
+        now / 1000 + 60
+    );
+    let answer = server.get(&path);
+    assert_eq!(
+        answer.body.matches("\"t\":\"1\"").count(),
+        2,
+        "{}",
+        answer.body
+    );
+    assert_eq!(value(&server, "up", now), "1");
 }
 
 #[test]
