@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod newest;
 mod peers;
 mod process;
 mod sdk;
@@ -9,6 +10,7 @@ mod server;
 
 pub use answer::{Answer, VectorSample, query, query_range};
 pub use body::{LabelPair, RemoteWriteSample, remote_write_body};
+pub use newest::{NewestAgent, NewestPeers, Target};
 pub use peers::{Agent, NodeExporter, PrometheusServer, program_output};
 pub use process::{Process, free_port, wait_until};
 pub use sdk::{Sdk, python_clients};

@@ -10,6 +10,7 @@ mod agent;
 mod clients;
 mod dashboards;
 mod kill;
+mod newest;
 mod page;
 mod rust_sdk;
 mod sdks;
