@@ -213,6 +213,10 @@ impl Walk<'_> {
             help: text(read.help_ref),
             unit: text(read.unit_ref),
         };
+        // Senders that know nothing of a metric say so with every series; what others know must stay.
+        if metadata == Metadata::default() {
+            return Ok(());
+        }
         memory
             .take(2 * metadata::BYTES + name.len() + metadata.help.len() + metadata.unit.len())?;
         self.decoded.batch.push_metadata(name, metadata);

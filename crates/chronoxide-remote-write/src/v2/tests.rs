@@ -27,6 +27,30 @@ fn a_simple_series_decodes() {
 }
 
 #[test]
+fn metadata_that_says_nothing_is_none() {
+    // Symbols "", "__name__", "up"; one series with a sample and a message of metadata as given.
+    let request = |metadata: &[u8]| {
+        let mut bytes = b"\x22\x00\x22\x08__name__\x22\x02up\x2a".to_vec();
+        let mut series = b"\x0a\x02\x01\x02\x12\x09\x09\0\0\0\0\0\0\xf0\x3f\x2a".to_vec();
+        series.push(metadata.len() as u8);
+        series.extend_from_slice(metadata);
+        bytes.push(series.len() as u8);
+        bytes.extend_from_slice(&series);
+        bytes
+    };
+    let count = |metadata| {
+        let bytes = request(metadata);
+        let decoded = decode(&bytes).unwrap();
+        assert_eq!(decoded.batch.sample_count(), 1);
+        decoded.batch.metadata().len()
+    };
+    assert_eq!(count(b""), 0);
+    assert_eq!(count(b"\x08\x00\x18\x00\x20\x00"), 0);
+    assert_eq!(count(b"\x08\x01"), 1, "a type alone says something");
+    assert_eq!(count(b"\x18\x02"), 1, "and so does a help text");
+}
+
+#[test]
 fn odd_and_dangling_references_are_refused_one_by_one() {
     let odd = "31c0220022085f5f6e616d655f5f2202757022036a6f622201612a170a03010203121009000000000000f03f1080d095ffbc31";
     let dangling = "30bc220022085f5f6e616d655f5f2202757022036a6f622201612a160a020163121009000000000000f03f1080d095ffbc31";
