@@ -386,7 +386,8 @@ fn the_editor_of_prometheus_completes_from_here() {
     );
     assert_eq!(told["labelNames"], json!(["__name__", "code", "job"]));
     assert_eq!(told["labelValues"], json!(["200", "500"]));
-    assert_eq!(told["narrowed"], json!(["500"]));
+    assert_eq!(told["jobsOf500"], json!(["shop"]));
+    assert_eq!(told["jobsOf404"], json!([]));
     assert_eq!(told["flags"], "5m");
     assert!(
         told["completions"]

@@ -2,6 +2,7 @@
 
 const { newCompleteStrategy, PromQLExtension } = require('@prometheus-io/codemirror-promql');
 const { HTTPPrometheusClient } = require('@prometheus-io/codemirror-promql/dist/cjs/client/prometheus');
+const { EqlSingle } = require('@prometheus-io/lezer-promql');
 const { EditorState } = require('@codemirror/state');
 const { CompletionContext } = require('@codemirror/autocomplete');
 
@@ -13,7 +14,8 @@ async function main(url) {
     metricNames: (await client.metricNames()).sort(),
     labelNames: (await client.labelNames('requests_total')).sort(),
     labelValues: (await client.labelValues('code', 'requests_total')).sort(),
-    narrowed: await client.labelValues('code', 'requests_total', [{ type: 'NotEqual', name: 'code', value: '200' }]),
+    jobsOf500: await client.labelValues('job', 'requests_total', [{ type: EqlSingle, name: 'code', value: '500' }]),
+    jobsOf404: await client.labelValues('job', 'requests_total', [{ type: EqlSingle, name: 'code', value: '404' }]),
     flags: (await client.flags())['query.lookback-delta'],
   };
   const promql = new PromQLExtension().setComplete({ remote: config });
