@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use chronoxide_otlp::PartialSuccess;
 
 use super::commit;
 use super::encoding::Encoding;
@@ -60,6 +61,7 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
         }
         Err(error) => Err(error),
     };
+    count(&state, format.name(), &taken);
     let answer = match taken {
         Ok(partial) => Answer::Done(partial),
         Err(error) => {
@@ -71,10 +73,19 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
         }
     };
     let mut response = answer.into_response(format);
-    let (metrics, status) = (&state.metrics, response.status());
-    metrics.count_request(INTAKE.protocol, format.name(), status);
     cors::let_read(allowed, origin.as_ref(), &mut response);
     response
+}
+
+/// Counts a request; one of which a part was refused is refused, though its answer says success.
+fn count(state: &ServerState, format: &str, taken: &Result<PartialSuccess, IngestError>) {
+    let status = match taken {
+        Ok(partial) if partial.rejected_data_points > 0 => StatusCode::BAD_REQUEST,
+        Ok(_) => StatusCode::OK,
+        Err(error) => error.status(),
+    };
+    let metrics = &state.metrics;
+    metrics.count_request(INTAKE.protocol, format, status);
 }
 
 /// Answers 404, which OTLP exporters take as final, with the reason as text.

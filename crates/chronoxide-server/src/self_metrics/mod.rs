@@ -99,6 +99,12 @@ impl Metrics {
             .increment();
     }
 
+    /// Counts an answer of `handler`, and how long it took.
+    pub(crate) fn count_answer(&self, handler: &str, code: &str, took: Duration) {
+        self.requests.with([handler, code]).increment();
+        self.request_seconds.with([handler]).observe(took);
+    }
+
     /// Counts what became of the samples of a request.
     pub(crate) fn count_outcome(&self, protocol: &str, outcome: &WriteOutcome) {
         self.ingest_samples
@@ -140,7 +146,7 @@ impl Metrics {
             "chronoxide_ingest_requests_total",
             MetricType::Counter,
             "Requests with samples: `stored`, `refused` for good in part or whole, `unread` for size, type or origin, \
-             `failed` for now.",
+             `failed` where trying again may help.",
         );
         self.ingest_requests.collect(&mut requests);
         families.push(requests);
@@ -154,6 +160,11 @@ impl Metrics {
                 "chronoxide_ingest_exemplars_total",
                 "Exemplars taken in.",
                 &self.ingest_exemplars,
+            ),
+            (
+                "chronoxide_ingest_metadata_total",
+                "Pieces of metadata taken in.",
+                &self.ingest_metadata,
             ),
             (
                 "chronoxide_ingest_metadata_total",

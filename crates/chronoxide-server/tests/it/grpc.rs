@@ -18,6 +18,7 @@ use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::bounds::assert_metric;
 use crate::running::{Running, now_ms};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -195,6 +196,9 @@ fn a_bad_point_is_told_of_and_the_others_stored() {
     assert_eq!(partial.rejected_data_points, 2);
     assert!(partial.error_message.contains("timeless"), "{partial:?}");
     assert_eq!(value(&server, "good", now), "1");
+    let line =
+        "chronoxide_ingest_requests_total{protocol=\"otlp\",format=\"grpc\",result=\"refused\"} 1";
+    assert_metric(&server, line);
 }
 
 #[test]

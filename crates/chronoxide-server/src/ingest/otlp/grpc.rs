@@ -82,7 +82,9 @@ async fn take_in(state: &Arc<ServerState>, request: Request) -> Result<PartialSu
         });
         store.await
     };
-    stored.await.map_err(|error| {
+    let stored = stored.await;
+    super::count(state, "grpc", &stored);
+    stored.map_err(|error| {
         commit::log_failure(state, &error);
         call::status(&error)
     })

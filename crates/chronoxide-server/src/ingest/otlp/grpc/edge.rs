@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tonic::{Code, Status};
 
 use super::call;
-use crate::edge::catch_panic;
+use crate::edge::{catch_panic, handler_of};
 use crate::state::ServerState;
 
 /// Passes a call on and finishes its answer.
@@ -20,11 +20,7 @@ pub(crate) async fn exchange(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let handler = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("other", MatchedPath::as_str)
-        .to_owned();
+    let handler = handler_of(&request);
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let is_grpc = content_type.is_some_and(|value| value.to_str().is_ok_and(call::is_grpc));
     let response = if !is_grpc {
@@ -44,16 +40,8 @@ pub(crate) async fn exchange(
                 ))
             })
     };
-    state
-        .metrics
-        .requests
-        .with([handler.as_str(), code(&response)])
-        .increment();
-    state
-        .metrics
-        .request_seconds
-        .with([handler.as_str()])
-        .observe(started.elapsed());
+    let metrics = &state.metrics;
+    metrics.count_answer(&handler, code(&response), started.elapsed());
     response
 }
 
