@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use crate::process::{Process, chronoxide, now_ms, run, run_command, texts};
+use crate::process::{Process, chronoxide, now_ms, run, run_command, serve_arguments, texts};
 
 /// A data directory with one sample, closed cleanly.
 fn make_data(data: &Path) {
@@ -16,21 +16,6 @@ fn make_data(data: &Path) {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert!(status.success(), "{log}");
-}
-
-fn serve_arguments(data: &Path) -> [&str; 10] {
-    [
-        "--http.listen",
-        "127.0.0.1:0",
-        "--otlp.http.listen",
-        "off",
-        "--otlp.grpc.listen",
-        "off",
-        "--log.level",
-        "error",
-        "--storage.path",
-        data.to_str().unwrap(),
-    ]
 }
 
 /// Demands that `output` is one line that begins by naming `data`, and gives it.

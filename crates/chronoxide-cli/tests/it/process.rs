@@ -219,3 +219,19 @@ pub(crate) fn now_ms() -> i64 {
     )
     .unwrap()
 }
+
+/// Arguments that serve `data` on ports that nobody else has.
+pub(crate) fn serve_arguments(data: &Path) -> [&str; 10] {
+    [
+        "--http.listen",
+        "127.0.0.1:0",
+        "--otlp.http.listen",
+        "off",
+        "--otlp.grpc.listen",
+        "off",
+        "--log.level",
+        "error",
+        "--storage.path",
+        data.to_str().unwrap(),
+    ]
+}

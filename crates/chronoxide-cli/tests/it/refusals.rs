@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::process::{Process, chronoxide, run, run_command, texts};
+use crate::process::{Process, chronoxide, run, run_command, serve_arguments, texts};
 
 /// Runs with arguments that cannot be followed and gives the one paragraph of the reason.
 fn refused(arguments: &[&str], code: i32) -> String {
@@ -131,19 +131,7 @@ fn a_directory_in_use_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let first = Process::start(&data, &[]);
-    let arguments = [
-        "--http.listen",
-        "127.0.0.1:0",
-        "--otlp.http.listen",
-        "off",
-        "--otlp.grpc.listen",
-        "off",
-        "--log.level",
-        "error",
-        "--storage.path",
-        data.to_str().unwrap(),
-    ];
-    let reason = refused(&arguments, 1);
+    let reason = refused(&serve_arguments(&data), 1);
     assert!(
         reason.contains("--storage.path") && reason.contains("in use by another process"),
         "{reason}"
