@@ -388,7 +388,7 @@ fn collect_files(stats: &Stats, families: &mut Vec<Family>) {
         ),
         Family::gauge(
             "chronoxide_partitions",
-            "UTC days that have parts.",
+            "Stretches of time that have parts: days, unless retention is short or long.",
             stats.partitions as f64,
         ),
         Family::gauge(

@@ -1,10 +1,10 @@
-//! What lies on disk, day by day.
+//! What lies on disk, partition by partition.
 
 use chronoxide_model::TimeRange;
 
 use super::Database;
 
-/// One partition: the UTC day that owns its parts.
+/// One partition: a stretch of time, usually a UTC day, that owns its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionStats {
