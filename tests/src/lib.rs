@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod collector;
 mod newest;
 mod peers;
 mod process;
@@ -10,6 +11,7 @@ mod server;
 
 pub use answer::{Answer, VectorSample, query, query_range};
 pub use body::{LabelPair, RemoteWriteSample, remote_write_body};
+pub use collector::{Collector, Destinations};
 pub use newest::{NewestAgent, NewestPeers, Target};
 pub use peers::{Agent, NodeExporter, PrometheusServer, program_output};
 pub use process::{Process, free_port, wait_until};

@@ -8,6 +8,7 @@
 
 mod agent;
 mod clients;
+mod collector;
 mod dashboards;
 mod kill;
 mod newest;

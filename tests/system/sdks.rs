@@ -126,6 +126,42 @@ fn assert_measured(server: &Server, instance: &str) {
     );
 }
 
+/// Demands the exemplars of both rounds on the counter and on each bucket: what was measured, and the span it was in.
+fn assert_exemplars(server: &Server, instance: &str) {
+    let now = number(server, "time()").unwrap();
+    let (start, end) = ((now - 600.0).to_string(), (now + 60.0).to_string());
+    let url = format!("{}/api/v1/query_exemplars", server.url());
+    let bucket = "http_server_request_duration_seconds_bucket";
+    for (metric, le, values) in [
+        ("http_server_requests_total", None, &["3", "5"][..]),
+        (bucket, Some("0.1"), &["0.05"]),
+        (bucket, Some("1"), &["0.5"]),
+        (bucket, Some("10"), &["5"]),
+        (bucket, Some("+Inf"), &["50"]),
+    ] {
+        let le = le.map_or(String::new(), |le| format!(r#",le="{le}""#));
+        let selector = format!(r#"{metric}{{instance="{instance}"{le}}}"#);
+        let parameters = [("query", &*selector), ("start", &start), ("end", &end)];
+        let answer = Answer::get(&url, &parameters).unwrap();
+        let series = answer.body["data"].as_array().unwrap();
+        let [series] = &series[..] else {
+            panic!("{selector} has exemplars on one series: {}", answer.text);
+        };
+        assert_eq!(series["seriesLabels"]["__name__"], metric);
+        let exemplars = series["exemplars"].as_array().unwrap();
+        let spans: Vec<_> = exemplars
+            .iter()
+            .map(|exemplar| exemplar["labels"].clone())
+            .collect();
+        let span = |number: &str| serde_json::json!({"trace_id": number.repeat(16), "span_id": number.repeat(8)});
+        assert_eq!(spans, [span("01"), span("02")], "{selector}");
+        for exemplar in exemplars {
+            let value = exemplar["value"].as_str().unwrap();
+            assert!(values.contains(&value), "{selector}: {value}");
+        }
+    }
+}
+
 #[test]
 fn services_are_found_by_their_prometheus_names() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,6 +185,10 @@ fn services_are_found_by_their_prometheus_names() {
     });
     for sender in &senders {
         assert_measured(&server, &sender.instance);
+        // The SDKs of Node and Rust make none.
+        if sender.instance.starts_with("python") {
+            assert_exemplars(&server, &sender.instance);
+        }
     }
     for (_, _, instance) in RUST {
         assert_measured(&server, instance);

@@ -1,6 +1,7 @@
 """A service with one instrument of each kind, measured by OpenTelemetry's SDK.
 
-shop.py PROTOCOL ENDPOINT TEMPORALITY INSTANCE: sends two rounds of the same measurements, a second apart.
+shop.py PROTOCOL ENDPOINT TEMPORALITY INSTANCE: sends two rounds of the same measurements, a second apart. Requests are
+served in spans, so that the SDK sends exemplars of what is measured in them.
 """
 
 import sys
@@ -20,6 +21,22 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExp
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+
+class CountedIds(IdGenerator):
+    """The first span is span 1 of trace 1, the second span 2 of trace 2; each repeats its number to the full length."""
+
+    trace = span = 0
+
+    def generate_trace_id(self):
+        self.trace += 1
+        return int(f"{self.trace:02x}" * 16, 16)
+
+    def generate_span_id(self):
+        self.span += 1
+        return int(f"{self.span:02x}" * 8, 16)
+
 
 protocol, endpoint, temporality, instance = sys.argv[1:]
 
@@ -66,7 +83,7 @@ provider = MeterProvider(
     views=[View(instrument_name="payload.size", aggregation=ExponentialBucketHistogramAggregation())],
 )
 meter = provider.get_meter("shop", "0.1")
-tracer = TracerProvider().get_tracer("shop")
+tracer = TracerProvider(id_generator=CountedIds()).get_tracer("shop")
 
 requests = meter.create_counter("http.server.requests", "{request}", "Requests served.")
 queue = meter.create_up_down_counter("queue.length", "{item}", "Items that wait.")
