@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod alerts;
 mod clients;
 mod collector;
 mod dashboards;
@@ -15,3 +16,4 @@ mod newest;
 mod page;
 mod rust_sdk;
 mod sdks;
+mod service;

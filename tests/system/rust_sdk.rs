@@ -47,7 +47,25 @@ pub(crate) fn run(transport: Transport, endpoint: &str, temporality: Temporality
     // gRPC needs a runtime around it.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _entered = runtime.enter();
-    let exporter = match transport {
+    let never = Duration::from_secs(3600);
+    let exporter = exporter(transport, endpoint, temporality);
+    let reader = PeriodicReader::builder(exporter).with_interval(never);
+    let provider = SdkMeterProvider::builder()
+        .with_reader(reader.build())
+        .with_resource(resource(instance))
+        .with_view(sizes_are_exponential)
+        .build();
+    measure(&provider);
+    provider.shutdown().unwrap();
+}
+
+/// Sends to `endpoint`; for gRPC within a runtime.
+pub(crate) fn exporter(
+    transport: Transport,
+    endpoint: &str,
+    temporality: Temporality,
+) -> MetricExporter {
+    let built = match transport {
         Transport::Grpc => MetricExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
@@ -61,15 +79,7 @@ pub(crate) fn run(transport: Transport, endpoint: &str, temporality: Temporality
             .with_temporality(temporality)
             .build(),
     };
-    let never = Duration::from_secs(3600);
-    let reader = PeriodicReader::builder(exporter.unwrap()).with_interval(never);
-    let provider = SdkMeterProvider::builder()
-        .with_reader(reader.build())
-        .with_resource(resource(instance))
-        .with_view(sizes_are_exponential)
-        .build();
-    measure(&provider);
-    provider.shutdown().unwrap();
+    built.unwrap()
 }
 
 fn resource(instance: &str) -> Resource {
