@@ -61,7 +61,12 @@ impl Steps {
 
     /// All instants in order.
     pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = i64> {
-        (0..self.count).map(move |index| self.at(index))
+        let mut next = self.start_ms;
+        (0..self.count).map(move |_| {
+            let at = next;
+            next = at.saturating_add(self.step_ms);
+            at
+        })
     }
 }
 

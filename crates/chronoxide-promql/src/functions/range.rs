@@ -8,6 +8,7 @@ use crate::eval::window::{Slide, Window};
 use crate::eval::{CellValue, Column, Evaluation, Scalars, Sink, StepSeries, Stop};
 use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
+use crate::functions::rate::Change;
 use crate::functions::side_by_side::{self, Place, Totals};
 use crate::functions::sorted_window::SortedWindow;
 use crate::functions::{
@@ -179,8 +180,19 @@ impl<'r> Run<'r> {
     fn column(&self, input: &RangeInput<'_>, workspace: &mut Workspace) -> Result<Column, Error> {
         let steps = self.evaluation.steps;
         let mut column = Column::absent(steps.count);
-        let mut slide = Slide::default();
         self.prepare(input, workspace);
+        if let Some(change) = self.change()
+            && rate::floats::are_plain(input.samples)
+        {
+            let windows = steps.iter().enumerate().map(|(index, step_ms)| {
+                self.evaluation.check_step(index)?;
+                Ok(self.shape.bounds(step_ms))
+            });
+            let (samples, resets) = (input.samples, &workspace.resets);
+            rate::floats::fill(change, windows, samples, resets, &mut column)?;
+            return Ok(column);
+        }
+        let mut slide = Slide::default();
         let mut seen = 0;
         for (index, step_ms) in steps.iter().enumerate() {
             let window = slide.to(&self.shape.bounds(step_ms), input.samples);
@@ -225,6 +237,19 @@ impl<'r> Run<'r> {
                 rate::find_pairs(values, &mut workspace.resets, changes::is_float_change);
             }
             _ => {}
+        }
+    }
+
+    /// The change over a window that is asked for, if it is one between its first and last sample.
+    const fn change(&self) -> Option<Change> {
+        if self.shape.extension.is_some() {
+            return None;
+        }
+        match self.function {
+            Function::Rate => Some(Change::RATE),
+            Function::Increase => Some(Change::INCREASE),
+            Function::Delta => Some(Change::DELTA),
+            _ => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! `rate`, `increase` and `delta`: the change over a window, extrapolated to its edges.
 
+mod extrapolation;
+pub(super) mod floats;
 mod histogram;
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use crate::functions::notes::Note;
 use crate::functions::range::Workspace;
 use crate::{Error, FloatHistogram};
 
+use extrapolation::Extents;
 pub(super) use histogram::{add_noted, subtract_noted};
 
 /// What is computed of a window.
@@ -194,45 +197,40 @@ fn scale_to_window(
 ) -> Option<CellValue> {
     let count = ends.times.len();
     let (first_ms, last_ms) = (ends.times[0], ends.times[count - 1]);
-    let mut to_start = (first_ms - window.start_ms) as f64 / 1000.0;
-    let mut to_end = (window.end_ms - last_ms) as f64 / 1000.0;
-    let mut sampled = (last_ms - first_ms) as f64 / 1000.0;
+    let between = (last_ms - first_ms) as f64 / 1000.0;
     let average = if count > 1 {
-        sampled / (count - 1) as f64
+        between / (count - 1) as f64
     } else {
         0.0
     };
-    let threshold = average * 1.1;
-
+    let mut to_start = (first_ms - window.start_ms) as f64 / 1000.0;
+    let mut covered = between;
     match ends.starts.first() {
         Some(&start)
             if change.is_counter && start != 0 && start > window.start_ms && start < first_ms =>
         {
             // The counter was zero at the start time: no need to guess.
             to_start = 0.0;
-            sampled = (last_ms - start) as f64 / 1000.0;
+            covered = (last_ms - start) as f64 / 1000.0;
             add_first(window, workspace, &mut total)?;
         }
         _ if count == 1 => return None,
-        _ => {
-            if to_start >= threshold {
-                to_start = average / 2.0;
-            }
-            if change.is_counter {
-                to_start = to_start.min(seconds_to_zero(window, &total, sampled));
-            }
-        }
+        _ => {}
     }
-    if to_end >= threshold {
-        to_end = average / 2.0;
-    }
-    let mut factor = 1.0;
-    if sampled != 0.0 {
-        factor = (sampled + to_start + to_end) / sampled;
-    }
-    if change.is_rate {
-        factor /= window.seconds();
-    }
+    let (first, changed) = match &total {
+        Total::Float(total) => (window.values[0], *total),
+        Total::Histogram(Some(total)) => (window.histograms[0].count, total.count),
+        Total::Histogram(None) => (0.0, 0.0),
+    };
+    let extents = Extents {
+        to_start: [to_start],
+        to_end: [(window.end_ms - last_ms) as f64 / 1000.0],
+        covered: [covered],
+        average: [average],
+        first: [first],
+        total: [changed],
+    };
+    let [factor] = extents.factors(change, window.seconds());
     Some(match total {
         Total::Float(total) => CellValue::Float(total * factor),
         Total::Histogram(total) => {
@@ -241,20 +239,6 @@ fn scale_to_window(
             CellValue::Histogram(Arc::new(total))
         }
     })
-}
-
-/// How long before its first sample a counter was zero, going by its slope; infinite without one.
-fn seconds_to_zero(window: &Window<'_>, total: &Total, sampled: f64) -> f64 {
-    let (first, total) = match total {
-        Total::Float(total) => (window.values[0], *total),
-        Total::Histogram(Some(total)) => (window.histograms[0].count, total.count),
-        Total::Histogram(None) => return f64::INFINITY,
-    };
-    if total > 0.0 && first >= 0.0 {
-        sampled * (first / total)
-    } else {
-        f64::INFINITY
-    }
 }
 
 /// Adds the first sample to the change: the counter rose to it from zero.
