@@ -195,24 +195,37 @@ fn wire_labels(series: &DashboardSeries) -> Vec<u8> {
     encoded
 }
 
+/// How far after each full interval the target of `series` is scraped: each at a time of its own, as scrapers do it, and
+/// never at the time of a step, where Prometheus 2 has windows that are closed at both ends.
+fn scrape_offset_ms(series: &DashboardSeries, interval_s: u64) -> i64 {
+    let instance = series.labels.get("instance").unwrap_or_default();
+    let number = instance.bytes().fold(7_u64, |number, byte| {
+        number.wrapping_mul(31).wrapping_add(byte.into())
+    });
+    (1 + number % (interval_s * 1000 - 1)).cast_signed()
+}
+
 /// Sends all samples to all servers, in order of time; returns how many.
 fn fill(servers: &[Server], arguments: &Arguments, start_ms: i64) -> Result<u64> {
     const SCRAPES: u64 = 20;
     const SERIES: usize = 2000;
     let mut random = StdRng::seed_from_u64(4);
-    let mut series: Vec<(Vec<u8>, DashboardSeries)> = dashboard_series(arguments.series)
+    let mut series: Vec<_> = dashboard_series(arguments.series)
         .into_iter()
-        .map(|one| (wire_labels(&one), one))
+        .map(|one| {
+            let offset_ms = scrape_offset_ms(&one, arguments.interval_s);
+            (wire_labels(&one), start_ms + offset_ms, one)
+        })
         .collect();
     let scrapes = arguments.hours * 3600 / arguments.interval_s;
     let mut sent = 0;
     for first in (0..scrapes).step_by(SCRAPES as usize) {
         for some in series.chunks_mut(SERIES) {
             let mut message = Vec::new();
-            for (labels, one) in some {
+            for (labels, first_ms, one) in some {
                 let mut encoded = labels.clone();
                 for scrape in first..(first + SCRAPES).min(scrapes) {
-                    let at_ms = start_ms + (scrape * arguments.interval_s * 1000).cast_signed();
+                    let at_ms = *first_ms + (scrape * arguments.interval_s * 1000).cast_signed();
                     let mut sample = vec![0x09];
                     sample.extend_from_slice(&one.next(&mut random).to_le_bytes());
                     sample.push(0x10);
