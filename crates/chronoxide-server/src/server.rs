@@ -38,6 +38,14 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
+/// How long an HTTP/2 connection may be silent before its client is asked whether it is still there; within
+/// [`PING_TIMEOUT`] it has to answer. So that clients behind routers that forget connections are not waited for, and their
+/// connections are not forgotten.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a client may take to answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Streams that one HTTP/2 connection may have open.
 const STREAMS_MAX: u32 = 100;
 
@@ -322,6 +330,8 @@ fn serve(
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
         .max_header_list_size(HEAD_BYTES_MAX as u32);
     let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
     let connection = builder
@@ -399,5 +409,46 @@ mod tests {
         assert!(get(address, "/api/v1/labels").contains("the server is starting up"));
         state.stop();
         assert!(get(address, "/-/ready").contains("x-prometheus-stopping: true"));
+    }
+
+    /// The clock leaps while nothing else is to be done, so that the minute takes no time.
+    #[tokio::test(start_paused = true)]
+    async fn silent_http2_clients_are_asked_and_given_up() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        const PING: u8 = 6;
+        let config = Config::new(&Settings::default()).unwrap();
+        let state = Arc::new(ServerState::new(config, "here".to_owned()));
+        let (_stop, stopped) = watch::channel(false);
+        let router = router(state, &stopped);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let stream = RawQuery::new(StallTimeout::new(stream, IDLE_TIMEOUT, STALL_TIMEOUT));
+        let graceful = GracefulShutdown::new();
+        let serving = tokio::spawn(serve(stream, peer, router, &graceful));
+        let started = tokio::time::Instant::now();
+        // The preface and settings without any.
+        client
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+            .await
+            .unwrap();
+        let mut kinds = Vec::new();
+        let mut head = [0; 9];
+        while client.read_exact(&mut head).await.is_ok() {
+            let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+            let mut payload = vec![0; length];
+            client.read_exact(&mut payload).await.unwrap();
+            kinds.push(head[3]);
+        }
+        assert!(kinds.contains(&PING), "{kinds:?}");
+        serving.await.unwrap();
+        let waited = started.elapsed();
+        assert!(
+            waited >= PING_INTERVAL && waited < IDLE_TIMEOUT,
+            "{waited:?}"
+        );
     }
 }
