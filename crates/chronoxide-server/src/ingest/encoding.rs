@@ -4,7 +4,7 @@ use std::io::Read;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 
 use super::body::BodyError;
 use super::error::IngestError;
