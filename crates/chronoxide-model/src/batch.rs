@@ -26,6 +26,7 @@ pub struct WriteBatch<'a> {
     exemplars: Vec<Exemplar>,
     metadata: Vec<(String, Metadata)>,
     state_changes: Vec<Vec<u8>>,
+    refuses_repeats: bool,
 }
 
 #[derive(Debug)]
@@ -127,6 +128,17 @@ impl<'a> WriteBatch<'a> {
         self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
     }
 
+    /// Begins a series known by a key that `write` appends to the batch's own bytes; what is pushed next belongs to it.
+    pub fn start_series_written(
+        &mut self,
+        encoding: &'static dyn KeyEncoding,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let start = self.owned_keys.len();
+        write(&mut self.owned_keys);
+        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
+    }
+
     fn start_entry(&mut self, key: KeyBytes<'a>, encoding: &'static dyn KeyEncoding) {
         self.series.push(SeriesEntry {
             key,
@@ -200,6 +212,18 @@ impl<'a> WriteBatch<'a> {
         self.state_changes.push(change.into());
     }
 
+    /// Demands that each series has one value at a time within the batch: of series that stand in it more than once, a
+    /// later one with another value at a time of an earlier one is refused. Otherwise the last value counts.
+    pub fn refuse_repeats(&mut self) {
+        self.refuses_repeats = true;
+    }
+
+    /// Whether a series may have one value at a time only.
+    #[must_use]
+    pub const fn refuses_repeats(&self) -> bool {
+        self.refuses_repeats
+    }
+
     /// Changes of the application's own state, in the order they were pushed.
     #[must_use]
     pub fn state_changes(&self) -> &[Vec<u8>] {
@@ -218,6 +242,12 @@ impl<'a> WriteBatch<'a> {
             .len()
             .checked_sub(1)
             .map(|index| self.series_at(index))
+    }
+
+    /// The series at place `index`, counted from 0 in the order they were begun.
+    #[must_use]
+    pub fn nth_series(&self, index: usize) -> Option<BatchSeries<'_>> {
+        (index < self.series.len()).then(|| self.series_at(index))
     }
 
     fn series_at(&self, index: usize) -> BatchSeries<'_> {
@@ -286,7 +316,7 @@ impl<'a> WriteBatch<'a> {
         self.series.is_empty() && self.metadata.is_empty() && self.state_changes.is_empty()
     }
 
-    /// Empties the batch and keeps its memory.
+    /// Empties the batch and keeps its memory, and whether it refuses repeats.
     pub fn clear(&mut self) {
         self.series.clear();
         self.owned_keys.clear();

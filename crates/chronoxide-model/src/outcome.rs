@@ -41,6 +41,8 @@ pub enum RejectReason {
     InvalidHistogram,
     /// A new series beyond the series limit.
     SeriesLimit,
+    /// A second value of a series at one time, in a batch that is to have one at most.
+    Duplicate,
 }
 
 impl RejectReason {
@@ -64,6 +66,7 @@ impl RejectReason {
             Self::TooFarInFuture => "too_far_in_future",
             Self::InvalidHistogram => "invalid_histogram",
             Self::SeriesLimit => "series_limit",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -112,6 +115,8 @@ pub struct WriteOutcome {
     pub samples_rejected: u64,
     /// The same by reason.
     pub samples_rejected_by_reason: BTreeMap<RejectReason, u64>,
+    /// Which series of the batch, by their places in it and in no order, had samples that were not stored.
+    pub series_rejected: Vec<usize>,
     /// The first [`WriteOutcome::REJECTIONS_MAX`] rejections; `samples_rejected` counts all.
     pub rejections: Vec<Rejection>,
 }
@@ -148,7 +153,7 @@ impl WriteOutcome {
         }
     }
 
-    /// Adds what became of another batch of the same request.
+    /// Adds what became of another batch of the same request, but for the places of its series.
     pub fn merge(&mut self, other: Self) {
         self.samples_accepted += other.samples_accepted;
         self.histograms_accepted += other.histograms_accepted;

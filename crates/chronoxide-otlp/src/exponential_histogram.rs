@@ -39,7 +39,6 @@ impl Translator<'_> {
             times.start_ms = 0;
         }
         let stale = point.is_stale();
-        let stream = self.stream_hash();
         // What cannot be stored must not be added up either, so this is checked before anything is counted.
         let sent = if stale {
             stale_native(0)
@@ -47,38 +46,24 @@ impl Translator<'_> {
             native(&histogram, self.reset_hint())?
         };
         let native = if stale || !self.metric.accumulates {
-            self.claim(stream, times.time_ms, digest(&sent))?
-                .then_some(sent)
+            sent
         } else {
+            let stream = self.stream_hash();
             let (total, start_ns) =
                 self.deltas
                     .add_exponential(stream, point.start_ns, point.time_ns, &histogram)?;
             times = Times::new(start_ns, point.time_ns);
-            Some(native(&total.view(), self.reset_hint())?)
+            native(&total.view(), self.reset_hint())?
         };
-        if let Some(native) = native {
-            self.start_stream();
-            self.batch
-                .push_histogram(times.time_ms, times.start_ms, native);
-            if !stale {
-                self.push_exemplars(point.exemplars, times);
-            }
+        self.start_series("", None);
+        self.batch
+            .push_histogram(times.time_ms, times.start_ms, native);
+        if !stale {
+            self.push_exemplars(point.exemplars, times);
         }
         self.accept(times, stale);
         Ok(())
     }
-}
-
-/// Tells histograms of one series and time apart.
-fn digest(native: &Histogram) -> u64 {
-    let HistogramCounts::Integer(counts) = &native.counts else {
-        return 0;
-    };
-    let buckets = counts.positive.iter().chain(&counts.negative);
-    buckets.fold(
-        counts.count ^ native.sum.to_bits().rotate_left(1),
-        |digest, count| digest.rotate_left(7).wrapping_add(*count),
-    )
 }
 
 /// The native histogram of the same observations.

@@ -40,12 +40,10 @@ impl Translator<'_> {
             HistogramForm::CustomBuckets if stale => Some(stale_native(CUSTOM_BUCKETS_SCHEMA)),
             HistogramForm::CustomBuckets => Some(custom_native(&histogram, self.reset_hint())?),
         };
-        let stream = self.stream_hash();
         if stale || !self.metric.accumulates {
-            if self.claim(stream, times.time_ms, histogram.digest(stale))? {
-                self.write_histogram(point.exemplars, histogram, native, times, stale);
-            }
+            self.write_histogram(point.exemplars, histogram, native, times, stale);
         } else {
+            let stream = self.stream_hash();
             let (total, start_ns) =
                 self.deltas
                     .add_explicit(stream, point.start_ns, point.time_ns, &histogram)?;
@@ -74,7 +72,7 @@ impl Translator<'_> {
             self.write_classic(exemplars, classic, times, stale);
             return;
         };
-        self.start_stream();
+        self.start_series("", None);
         self.batch
             .push_histogram(times.time_ms, times.start_ms, native);
         if !stale {
@@ -131,17 +129,6 @@ impl Translator<'_> {
         } else {
             CounterResetHint::Unknown
         }
-    }
-}
-
-impl ExplicitHistogram<'_> {
-    /// Tells histograms of one series and time apart.
-    fn digest(&self, stale: bool) -> u64 {
-        let sum = self.sum.map_or(0, f64::to_bits).rotate_left(1);
-        let buckets = self.bucket_counts.iter().fold(self.count, |digest, count| {
-            digest.rotate_left(7).wrapping_add(*count)
-        });
-        buckets ^ sum ^ u64::from(stale)
     }
 }
 

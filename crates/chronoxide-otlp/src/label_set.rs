@@ -180,10 +180,9 @@ impl LabelSet {
         self.labels.sort_unstable_by(|a, b| name(a).cmp(name(b)));
     }
 
-    /// Replaces `key` by the canonical key of these labels with metric name `metric` and, if given, one more label;
+    /// Appends to `key` the canonical key of these labels with metric name `metric` and, if given, one more label;
     /// both overwrite.
     pub(crate) fn write_key(&self, metric: &str, extra: Option<(&str, &str)>, key: &mut Vec<u8>) {
-        key.clear();
         let mut write = |name: &str, value: &str| {
             CanonicalKey::encode_text(name.as_bytes(), key);
             CanonicalKey::encode_text(value.as_bytes(), key);

@@ -1,6 +1,6 @@
 //! Gauges and sums: one float sample a point.
 
-use chronoxide_model::{STALE_MARKER, Sample};
+use chronoxide_model::STALE_MARKER;
 
 use crate::refusal::Refusal;
 use crate::translator::{Times, Translator};
@@ -29,11 +29,11 @@ impl Translator<'_> {
         if kind == MetricKind::Gauge || self.metric.raw_delta {
             times.start_ms = 0;
         }
-        let stream = self.stream_hash();
         let stale = point.is_stale();
         let value = if stale {
             STALE_MARKER
         } else if self.metric.accumulates {
+            let stream = self.stream_hash();
             let (total, start_ns) =
                 self.deltas
                     .add_number(stream, point.start_ns, point.time_ns, value)?;
@@ -42,13 +42,9 @@ impl Translator<'_> {
         } else {
             value.as_f64()
         };
-        if self.claim(stream, times.time_ms, value.to_bits())? {
-            self.start_stream();
-            let sample = Sample::new(times.time_ms, value);
-            self.batch.push_sample_started(sample, times.start_ms);
-            if !stale && kind != MetricKind::Gauge {
-                self.push_exemplars(point.exemplars, times);
-            }
+        self.push_float("", None, times, value);
+        if !stale && kind != MetricKind::Gauge {
+            self.push_exemplars(point.exemplars, times);
         }
         self.accept(times, stale);
         Ok(())

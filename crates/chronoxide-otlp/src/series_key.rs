@@ -43,8 +43,8 @@ impl KeyHead {
         CanonicalKey::encode_text(&labels, &mut self.0);
     }
 
-    /// Replaces `key` by the key of the series with metric name `metric`, with `suffix` after it, with `attributes` as
-    /// [`encode_attributes`] writes them, and if given with one more label.
+    /// Appends to `key` the key of the series with metric name `metric`, with `attributes` as [`encode_attributes`] writes
+    /// them, and if given with one more label.
     pub(crate) fn write_key(
         &self,
         metric: &str,
@@ -52,7 +52,7 @@ impl KeyHead {
         extra: Option<(&str, &str)>,
         key: &mut Vec<u8>,
     ) {
-        key.clear();
+        key.reserve(self.0.len() + metric.len() + attributes.len() + 8);
         key.extend_from_slice(&self.0);
         CanonicalKey::encode_text(metric.as_bytes(), key);
         CanonicalKey::encode_text(attributes, key);

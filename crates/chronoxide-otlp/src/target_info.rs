@@ -20,6 +20,7 @@ impl Translator<'_> {
         if self.resource.target.is_empty() {
             return;
         }
+        self.key.clear();
         self.resource.target.write_key(NAME, None, &mut self.key);
         let series = xxh3_128(&self.key);
         let mut times = std::mem::take(&mut self.target_times);
@@ -27,7 +28,9 @@ impl Translator<'_> {
         self.spread(first_ms, last_ms, &mut times);
         times.retain(|time_ms| self.targets_seen.insert((series, *time_ms)));
         if !times.is_empty() {
+            let start = self.batch.series_count();
             self.batch.start_series_copied(&self.key, &CanonicalKey);
+            self.group_series(start, false);
             for time_ms in &times {
                 self.batch.push_sample(Sample::new(*time_ms, 1.0));
             }

@@ -21,8 +21,18 @@ pub struct Translation {
     pub attributes_dropped: u64,
     /// Exemplars left out: without a value, or with malformed ids or labels.
     pub exemplars_dropped: u64,
-    /// What deltas came to; commit it once the batch is stored.
+    /// Series of the batch that are not one point each, in the batch's order.
+    pub(crate) groups: Vec<SeriesGroup>,
+    /// What deltas came to; it counts once the batch is stored.
     pub deltas: DeltaChanges,
+}
+
+/// Neighbouring series of a batch that are of one data point, or of none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesGroup {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) is_point: bool,
 }
 
 /// What the sender is told: OTLP's partial success.
@@ -37,11 +47,11 @@ pub struct PartialSuccess {
 impl Translation {
     /// The answer, once storage has answered with `outcome`.
     ///
-    /// Storage counts samples, of which a classic histogram makes several a point; no more points are called refused
-    /// than there were.
+    /// Storage refuses samples, of which a classic histogram makes several a point; a point counts as refused when any of
+    /// its samples was.
     #[must_use]
     pub fn answer(&self, outcome: &WriteOutcome) -> PartialSuccess {
-        let refused_later = outcome.samples_rejected.min(self.points_accepted);
+        let refused_later = self.points_of(&outcome.series_rejected);
         let mut error_message = self.refusals.message();
         if outcome.samples_rejected > 0 {
             if !error_message.is_empty() {
@@ -57,6 +67,28 @@ impl Translation {
         PartialSuccess {
             rejected_data_points: self.refusals.total() + refused_later,
             error_message,
+        }
+    }
+}
+
+impl Translation {
+    /// How many points the series at these places of the batch are of.
+    fn points_of(&self, places: &[usize]) -> u64 {
+        let mut starts: Vec<usize> = places
+            .iter()
+            .filter_map(|place| self.point_start(*place))
+            .collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts.len() as u64
+    }
+
+    /// Where the series of the point begin that the series at `place` is of, if it is of one.
+    fn point_start(&self, place: usize) -> Option<usize> {
+        let index = self.groups.partition_point(|group| group.end <= place);
+        match self.groups.get(index) {
+            Some(group) if group.start <= place => group.is_point.then_some(group.start),
+            _ => Some(place),
         }
     }
 }
@@ -144,10 +176,11 @@ mod tests {
             series: "m".to_owned(),
             reason: RejectReason::TooOld,
             detail: "é".repeat(2000),
-            samples: 9,
+            samples: 1,
         });
+        outcome.series_rejected.push(0);
         let answer = translation.answer(&outcome);
-        assert_eq!(answer.rejected_data_points, 3, "no more than there were");
+        assert_eq!(answer.rejected_data_points, 3);
         assert!(
             answer
                 .error_message
@@ -156,7 +189,7 @@ mod tests {
         assert!(
             answer
                 .error_message
-                .contains("; 9 samples not stored; m: too_old: é")
+                .contains("; 1 samples not stored; m: too_old: é")
         );
         assert!(answer.error_message.len() <= 1024);
         assert!(answer.to_json().starts_with(r#"{"partialSuccess":{"#));
@@ -164,5 +197,35 @@ mod tests {
         let message =
             ExportMetricsServiceResponse::decode(answer.to_protobuf().as_slice()).unwrap();
         assert_eq!(message.partial_success.unwrap().rejected_data_points, 3);
+    }
+
+    #[test]
+    fn a_point_of_many_series_is_refused_once_and_target_info_is_no_point() {
+        let body = r#"{"resourceMetrics":[{"resource":{"attributes":[
+            {"key":"service.name","value":{"stringValue":"s"}},{"key":"host","value":{"stringValue":"h"}}]},
+            "scopeMetrics":[{"metrics":[
+            {"name":"a","gauge":{"dataPoints":[{"timeUnixNano":"1"}]}},
+            {"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[{"timeUnixNano":"1","sum":1}]}},
+            {"name":"b","gauge":{"dataPoints":[{"timeUnixNano":"1"},{"timeUnixNano":"2"}]}}]}]}]}"#;
+        let streams = DeltaStreams::new(DeltaLimits::default(), 0);
+        let translation =
+            translate_json(body.as_bytes(), &Options::default(), &streams, 0).unwrap();
+        // a, then h_sum, h_count, h_bucket, then twice b, then target_info.
+        assert_eq!(translation.batch.series_count(), 7);
+        for (rejected, points) in [
+            (&[][..], 0),
+            (&[0], 1),
+            (&[3, 1], 1),
+            (&[1, 2, 3, 4], 2),
+            (&[6], 0),
+            (&[5, 6, 4, 3, 2, 1, 0], 4),
+        ] {
+            let outcome = WriteOutcome {
+                series_rejected: rejected.to_vec(),
+                ..WriteOutcome::default()
+            };
+            let answer = translation.answer(&outcome);
+            assert_eq!(answer.rejected_data_points, points, "{rejected:?}");
+        }
     }
 }

@@ -1,18 +1,17 @@
 //! The translation of one request: resource, scope and metric set the scene, data points become samples.
 
 use std::collections::HashSet;
-use std::collections::hash_map::Entry;
 
 use chronoxide_model::{CanonicalKey, KeyEncoding, Metadata, MetricType, Sample, WriteBatch};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::hashed::HashedMap;
 use crate::label_set::{Collision, LabelSet};
 use crate::naming::{LabelNamer, NameKind, label_unit, metric_name, unit_words};
 use crate::refusal::Refusal;
 use crate::resource::{self, Resource, check_bytes, check_count, sort_attributes};
 use crate::series_key::{AttributesKey, KeyHead, encode_attributes};
 use crate::temporality::DeltaTurn;
+use crate::translation::SeriesGroup;
 use crate::view::{Attribute, Metric, MetricKind, Point, Scope, Temporality};
 use crate::{DeltaMode, DeltaStreams, Options, RefusalReason, Refusals, Translation};
 
@@ -45,8 +44,9 @@ pub(crate) struct Translator<'o> {
     labels: LabelSet,
     pub(crate) key: Vec<u8>,
     key_bytes: usize,
-    /// Key and time of each point so far, with a digest of its value.
-    seen: HashedMap<u64>,
+    /// Where the series of the current point begin in the batch.
+    point_start: usize,
+    groups: Vec<SeriesGroup>,
     pub(crate) targets_seen: HashSet<(u128, i64)>,
     pub(crate) target_samples: usize,
     pub(crate) target_times: Vec<i64>,
@@ -108,11 +108,14 @@ pub(crate) fn milliseconds(ns: u64) -> i64 {
 
 impl<'o> Translator<'o> {
     pub(crate) fn new(options: &'o Options, streams: &'o DeltaStreams, now_ms: i64) -> Self {
+        let mut batch = WriteBatch::new();
+        // Streams that are told apart by what labels do not show would overwrite one another.
+        batch.refuse_repeats();
         Self {
             options,
             namer: LabelNamer::new(options),
             deltas: DeltaTurn::new(streams, now_ms),
-            batch: WriteBatch::new(),
+            batch,
             resource: Resource::default(),
             scope: LabelSet::default(),
             scope_refusal: None,
@@ -124,7 +127,8 @@ impl<'o> Translator<'o> {
             labels: LabelSet::default(),
             key: Vec::new(),
             key_bytes: 0,
-            seen: HashedMap::default(),
+            point_start: 0,
+            groups: Vec::new(),
             targets_seen: HashSet::new(),
             target_samples: 0,
             target_times: Vec::new(),
@@ -140,6 +144,7 @@ impl<'o> Translator<'o> {
             points_accepted: self.report.points_accepted,
             attributes_dropped: self.report.attributes_dropped,
             exemplars_dropped: self.report.exemplars_dropped,
+            groups: self.groups,
             deltas: self.deltas.into_changes(),
         }
     }
@@ -286,6 +291,7 @@ impl<'o> Translator<'o> {
             self.fill_labels(point.attributes)?;
         }
         self.check_room(1)?;
+        self.point_start = self.batch.series_count();
         Ok(Times::new(point.start_ns, point.time_ns))
     }
 
@@ -340,35 +346,19 @@ impl<'o> Translator<'o> {
 
     /// The hash of the current point's stream: its labels and the metric's name.
     pub(crate) fn stream_hash(&mut self) -> u128 {
-        self.write_key(None);
+        self.key.clear();
+        // Totals go by labels, see `admit`.
+        self.labels
+            .write_key(&self.metric.name, None, &mut self.key);
         xxh3_128_with_seed(&self.key, self.deltas.seed())
-    }
-
-    /// Whether the point is to be written: not when the same stream already has this value at this time.
-    pub(crate) fn claim(
-        &mut self,
-        stream: u128,
-        time_ms: i64,
-        digest: u64,
-    ) -> Result<bool, Refusal> {
-        // The stream's hash is random to whoever does not know the seed, so the two together are too.
-        let spread = (time_ms as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        match self.seen.entry(stream ^ u128::from(spread)) {
-            Entry::Vacant(entry) => {
-                entry.insert(digest);
-                Ok(true)
-            }
-            Entry::Occupied(entry) if *entry.get() == digest => Ok(false),
-            Entry::Occupied(_) => Err(Refusal::new(
-                RefusalReason::Duplicate,
-                format!("a second value for one series at {time_ms} ms"),
-            )),
-        }
     }
 
     /// Counts an accepted point and, with its first one, tells what the metric is.
     pub(crate) fn accept(&mut self, times: Times, stale: bool) {
         self.report.points_accepted += 1;
+        if self.batch.series_count() > self.point_start + 1 {
+            self.group_series(self.point_start, true);
+        }
         self.resource.note_time(times.time_ms);
         if !stale && !self.metric.described {
             self.metric.described = true;
@@ -382,6 +372,15 @@ impl<'o> Translator<'o> {
         }
     }
 
+    /// Notes that all series of the batch from `start` on are of one point, or of none.
+    pub(crate) fn group_series(&mut self, start: usize, is_point: bool) {
+        self.groups.push(SeriesGroup {
+            start,
+            end: self.batch.series_count(),
+            is_point,
+        });
+    }
+
     /// Adds metadata unless the request has said the same before.
     pub(crate) fn push_metadata(&mut self, name: String, metadata: Metadata) {
         let said = format!(
@@ -393,33 +392,29 @@ impl<'o> Translator<'o> {
         }
     }
 
-    fn write_key(&mut self, extra: Option<(&str, &str)>) {
-        let (name, key) = (&self.metric.name, &mut self.key);
-        if self.by_attributes {
-            self.key_head.write_key(name, &self.attributes, extra, key);
-        } else {
-            self.labels.write_key(name, extra, key);
-        }
-    }
-
-    /// Begins the series whose key [`Translator::stream_hash`] wrote last.
-    pub(crate) fn start_stream(&mut self) {
-        self.key_bytes += self.key.len();
-        let encoding: &'static dyn KeyEncoding = if self.by_attributes {
-            &AttributesKey
-        } else {
-            &CanonicalKey
-        };
-        self.batch.start_series_copied(&self.key, encoding);
-    }
-
     /// Begins the series of the current point with the metric's name, `suffix` after it, and one more label.
     pub(crate) fn start_series(&mut self, suffix: &str, extra: Option<(&str, &str)>) {
         let bare = self.metric.name.len();
         self.metric.name.push_str(suffix);
-        self.write_key(extra);
+        let (name, attributes) = (&self.metric.name, &self.attributes);
+        let (key_head, labels) = (&self.key_head, &self.labels);
+        let by_attributes = self.by_attributes;
+        let encoding: &'static dyn KeyEncoding = if by_attributes {
+            &AttributesKey
+        } else {
+            &CanonicalKey
+        };
+        let key_bytes = &mut self.key_bytes;
+        self.batch.start_series_written(encoding, |key| {
+            let start = key.len();
+            if by_attributes {
+                key_head.write_key(name, attributes, extra, key);
+            } else {
+                labels.write_key(name, extra, key);
+            }
+            *key_bytes += key.len() - start;
+        });
         self.metric.name.truncate(bare);
-        self.start_stream();
     }
 
     /// Adds a series with one float sample.

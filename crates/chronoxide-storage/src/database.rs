@@ -6,6 +6,7 @@ mod flush;
 mod maintenance;
 mod open;
 mod partitions;
+mod repeats;
 mod sink;
 mod snapshot;
 mod snapshots;

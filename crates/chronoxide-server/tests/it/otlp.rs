@@ -407,3 +407,163 @@ fn names_and_labels_follow_the_settings() {
     let count = server.query("histogram_count(latency)", now);
     assert_eq!(count["result"][0]["value"][1], "10");
 }
+
+/// A metric of one kind with one point, of value `value` and with text attributes.
+fn counted(name: &str, time_ms: i64, value: i64, attributes: &[(&str, &str)]) -> Value {
+    let attributes = attributes
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": {"stringValue": value}}));
+    json!({"name": name, "gauge": {"dataPoints": [{
+        "timeUnixNano": (time_ms * 1_000_000).to_string(),
+        "asInt": value.to_string(),
+        "attributes": attributes.collect::<Vec<_>>(),
+    }]}})
+}
+
+/// Streams that are told apart by what labels do not show: the first stands, the others are refused and told of.
+#[test]
+fn s56_streams_that_meet_in_one_series_keep_the_first_value() {
+    let now = now_ms();
+    let other = |value: i64| counted("other", now, value, &[]);
+    let histogram = |count: i64| {
+        json!({"name": "lat", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+            {"timeUnixNano": (now * 1_000_000).to_string(), "count": count, "sum": 1.5}
+        ]}})
+    };
+    let integer = json!({"name": "m", "gauge": {"dataPoints": [{
+        "timeUnixNano": (now * 1_000_000).to_string(),
+        "asInt": "2",
+        "attributes": [{"key": "a", "value": {"intValue": "7"}}],
+    }]}});
+    let m = |key: &str, value: i64| counted("m", now, value, &[(key, "7")]);
+    for (case, metrics, query, first, refused) in [
+        (
+            "one point twice",
+            json!([m("a", 1), m("a", 2), other(1)]),
+            "m",
+            "1",
+            "1",
+        ),
+        (
+            "the same value twice",
+            json!([m("a", 1), m("a", 1), other(1)]),
+            "m",
+            "1",
+            "",
+        ),
+        (
+            "names",
+            json!([
+                counted("m.x", now, 1, &[]),
+                counted("m_x", now, 2, &[]),
+                other(1)
+            ]),
+            "m_x",
+            "1",
+            "1",
+        ),
+        (
+            "attributes",
+            json!([m("a.b", 1), m("a_b", 2), m("a-b", 3), other(1)]),
+            "m",
+            "1",
+            "2",
+        ),
+        (
+            "kinds of values",
+            json!([m("a", 1), integer, other(1)]),
+            "m",
+            "1",
+            "1",
+        ),
+        (
+            "identity",
+            json!([
+                counted("m", now, 1, &[]),
+                counted("m", now, 2, &[("job", "x")]),
+                other(1)
+            ]),
+            "m",
+            "1",
+            "1",
+        ),
+        (
+            "a histogram's series",
+            json!([histogram(4), counted("lat.count", now, 9, &[]), other(1)]),
+            "lat_count",
+            "4",
+            "1",
+        ),
+        (
+            "a histogram after one of its series",
+            json!([counted("lat.count", now, 9, &[]), histogram(4), other(1)]),
+            "lat_count",
+            "9",
+            "1",
+        ),
+        (
+            "histograms",
+            json!([histogram(4), histogram(5), other(1)]),
+            "lat_count",
+            "4",
+            "1",
+        ),
+    ] {
+        let server = Running::start();
+        // The second time all series are known.
+        for _ in 0..2 {
+            let body = request(&metrics).to_string();
+            let answer = server.post("/v1/metrics", &JSON, body.as_bytes());
+            assert_eq!(answer.status, 200, "{case}");
+            let partial = &answer.json()["partialSuccess"];
+            let rejected = partial["rejectedDataPoints"].as_str();
+            assert_eq!(
+                rejected.unwrap_or_default(),
+                refused,
+                "{case}: {}",
+                answer.body
+            );
+            if !refused.is_empty() {
+                let message = partial["errorMessage"].as_str().unwrap();
+                let told = format!("{query}{{");
+                assert!(
+                    message.contains("duplicate") && message.contains(&told),
+                    "{case}: {message}"
+                );
+            }
+        }
+        let value = |text: &str| server.query(text, now)["result"][0]["value"][1].take();
+        assert_eq!(value(query), first, "{case}");
+        assert_eq!(value("other"), "1", "{case}");
+        if !refused.is_empty() {
+            let line =
+                "chronoxide_ingest_rejected_samples_total{protocol=\"otlp\",reason=\"duplicate\"}";
+            let metrics = server.get("/metrics").body;
+            assert!(
+                metrics.lines().any(|found| found.starts_with(line)),
+                "{metrics}"
+            );
+        }
+    }
+}
+
+/// Points of one stream at several times are no repetition.
+#[test]
+fn points_of_one_stream_at_several_times_are_all_stored() {
+    let server = Running::start();
+    let now = now_ms();
+    let points = (0..5).map(|index| {
+        let time_ms = now - 4000 + index * 1000;
+        json!({"timeUnixNano": (time_ms * 1_000_000).to_string(), "asInt": index.to_string()})
+    });
+    let points = points.collect::<Vec<_>>();
+    let metrics = json!([{"name": "m", "gauge": {"dataPoints": points}}, gauge("other", now, 1.0)]);
+    let answer = server.post(
+        "/v1/metrics",
+        &JSON,
+        request(&metrics).to_string().as_bytes(),
+    );
+    assert_eq!(answer.body, "{}");
+    let stored = &server.query("m[10s]", now)["result"][0]["values"];
+    assert_eq!(stored.as_array().unwrap().len(), 5);
+}

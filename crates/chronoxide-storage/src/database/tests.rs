@@ -15,6 +15,7 @@ mod layout;
 mod limits;
 mod model;
 mod month;
+mod repeats;
 mod retention;
 mod snapshot_dirs;
 mod snapshots;

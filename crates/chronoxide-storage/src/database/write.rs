@@ -95,7 +95,7 @@ fn tidied(histogram: &Histogram) -> Histogram {
 }
 
 /// Stands for a series without an id: its samples are not stored.
-const NO_SERIES: u32 = u32::MAX;
+pub(super) const NO_SERIES: u32 = u32::MAX;
 
 impl Engine {
     /// Finds or makes the series of a batch, and takes from it what may be stored.
@@ -107,8 +107,11 @@ impl Engine {
         if !all_known {
             self.make_series(batch, window, &mut sids, &mut outcome)?;
         }
+        if batch.refuses_repeats() {
+            self.refuse_repeats(batch, &mut sids, &mut outcome);
+        }
         let mut admitted = with_capacity(batch.sample_count(), batch.histogram_count());
-        for (series, sid) in batch.series().zip(&sids) {
+        for (index, (series, sid)) in batch.series().zip(&sids).enumerate() {
             if *sid == NO_SERIES {
                 continue;
             }
@@ -119,6 +122,7 @@ impl Engine {
             if floats + histograms < series.sample_count() {
                 let text = text_of(&self.registry.read().labels(*sid));
                 self.reject_samples(&text, &series, window, &mut outcome);
+                outcome.series_rejected.push(index);
             }
             outcome.samples_accepted += floats as u64;
             outcome.histograms_accepted += histograms as u64;
@@ -191,18 +195,21 @@ impl Engine {
         {
             let registry = self.registry.read();
             let mut free_ids = registry.free_ids();
-            for (series, sid) in batch.series().zip(sids.iter_mut()) {
+            for (index, (series, sid)) in batch.series().zip(sids.iter_mut()).enumerate() {
                 let brings_nothing = series.sample_count() == 0 && series.exemplars.is_empty();
                 if *sid != NO_SERIES || brings_nothing {
                     continue;
                 }
                 if !has_storable(&series, window) && !self.has_storable_exemplar(&series, window) {
                     self.reject_whole(&series, window, outcome);
-                    continue;
+                } else {
+                    match self.identify(&registry, &mut fresh, &mut free_ids, &series) {
+                        Ok(found) => *sid = found,
+                        Err(rejection) => self.reject(rejection, outcome),
+                    }
                 }
-                match self.identify(&registry, &mut fresh, &mut free_ids, &series) {
-                    Ok(found) => *sid = found,
-                    Err(rejection) => self.reject(rejection, outcome),
+                if *sid == NO_SERIES {
+                    outcome.series_rejected.push(index);
                 }
             }
             if let Some(line) = self.refusals.line(Instant::now(), &registry) {
@@ -384,7 +391,7 @@ impl Engine {
     }
 
     /// Counts a rejection. One of exemplars alone is none of samples.
-    fn reject(&self, rejection: Rejection, outcome: &mut WriteOutcome) {
+    pub(super) fn reject(&self, rejection: Rejection, outcome: &mut WriteOutcome) {
         if rejection.samples == 0 {
             return;
         }
@@ -406,11 +413,16 @@ fn no_room(labels: &Labels, limit: &str, series: &BatchSeries<'_>) -> Rejection 
 }
 
 /// A label set as it stands in messages.
-fn text_of(labels: &Labels) -> String {
+pub(super) fn text_of(labels: &Labels) -> String {
     shortened(&labels.to_string(), SERIES_TEXT_BYTES)
 }
 
-fn rejection(series: &str, reason: RejectReason, detail: String, samples: usize) -> Rejection {
+pub(super) fn rejection(
+    series: &str,
+    reason: RejectReason,
+    detail: String,
+    samples: usize,
+) -> Rejection {
     Rejection {
         series: series.to_owned(),
         reason,

@@ -386,16 +386,13 @@ fn s55_type_and_unit_become_labels_where_asked_for() {
 }
 
 #[test]
-fn s56_a_second_value_at_one_time_is_refused() {
-    let translation = plainly(vec![gauge(
-        "m",
-        "",
-        vec![number(1.0), number(2.0), number(1.0)],
-    )]);
-    assert_eq!(counts(&translation), [(RefusalReason::Duplicate, 1)]);
+fn a_series_may_have_one_value_at_a_time_and_storage_sees_to_it() {
+    let translation = plainly(vec![gauge("m", "", vec![number(1.0), number(2.0)])]);
+    assert!(translation.batch.refuses_repeats());
+    let key = r#"m{instance="i-1", job="shop/checkout"}"#;
     assert_eq!(
         values(&translation),
-        [r#"m{instance="i-1", job="shop/checkout"} 1"#]
+        [format!("{key} 1"), format!("{key} 2")]
     );
 }
 

@@ -1,3 +1,4 @@
+use chronoxide_model::HistogramCounts;
 use chronoxide_otlp::{Options, Promotion, RefusalReason};
 
 use crate::request::*;
@@ -235,6 +236,10 @@ fn s59_the_examples_of_the_protocol_are_read() {
     assert!(labels.starts_with("my_exponential_histogram{"), "{labels}");
     assert_eq!((native.schema, native.sum), (0, 10.0));
     assert_eq!(buckets(&native), (vec![(3, 2)], vec![]));
+    let HistogramCounts::Integer(counts) = &native.counts else {
+        panic!("counts are integers");
+    };
+    assert_eq!((counts.count, counts.zero_count), (3, 1));
     let refused = json(example, &plain());
     assert_eq!(
         refused.refusals.counts().collect::<Vec<_>>(),
