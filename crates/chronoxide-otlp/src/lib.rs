@@ -6,7 +6,7 @@
 //! There is no HTTP here, no gRPC and no storage.
 //!
 //! What concerns a whole request is an [`Error`]; what concerns one data point is one of the [`Refusals`], and the
-//! other points go on. Deltas are added up in [`DeltaStreams`], whose changes are committed once a batch is stored.
+//! other points go on. Deltas are added up in [`DeltaStreams`], whose changes count once a batch is stored.
 //!
 //! ```
 //! use chronoxide_otlp::{DeltaLimits, DeltaStreams, Options, translate_json};
@@ -22,8 +22,9 @@
 //! let series = translation.batch.series().next().expect("one series");
 //! assert_eq!(series.key.decode()?.to_string(), r#"queue_size{job="checkout", service_name="checkout"}"#);
 //! assert_eq!(series.samples[0].value, 7.0);
+//! let ticket = streams.begin(translation.deltas);
 //! // Once the batch is stored:
-//! streams.commit(translation.deltas);
+//! streams.end(ticket, true);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -61,5 +62,5 @@ pub use error::{Error, Result};
 pub use naming::{NameKind, label_name, may_be_same_metric, metric_name, unit_words};
 pub use options::{DeltaMode, HistogramForm, Options, Promotion, TranslationStrategy};
 pub use refusal::{RefusalReason, Refusals};
-pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams};
+pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams, DeltaTicket};
 pub use translation::{PartialSuccess, Translation};

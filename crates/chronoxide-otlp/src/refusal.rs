@@ -21,7 +21,7 @@ pub enum RefusalReason {
     DeltaStreamLimit,
     /// A histogram whose parts contradict one another, or that no native histogram can hold.
     InvalidHistogram,
-    /// A second point of the same series and time with another value.
+    /// A second delta of the same series and time in one request.
     Duplicate,
     /// More attributes, or more text in them, than a series may have.
     LabelsTooLarge,

@@ -1,12 +1,16 @@
 //! Delta to cumulative: streams of deltas are added up, so that queries find the counters they expect.
 //!
-//! [`DeltaStreams`] holds what each stream has come to. It is changed in two steps, because a batch that storage
-//! refuses must not count: translation works out [`DeltaChanges`], and [`DeltaStreams::commit`] adopts them once the
-//! batch is stored. Between the two no other request with deltas may be translated against the same streams.
+//! [`DeltaStreams`] holds what each stream has come to. A batch that storage refuses must not count, and requests shall
+//! not wait for one another's disk. So translation works out [`DeltaChanges`]; if they
+//! [still hold](DeltaStreams::still_holds) when it is the request's turn, [`DeltaStreams::begin`] adopts them, and others
+//! build on them from then on; [`DeltaStreams::end`] confirms them or takes them back. Where a later request that built on
+//! failed ones is stored, they are stored with it, as part of its totals, and stay. The order of turns must be the order
+//! in which batches are logged.
 //!
 //! A stream ends with its state: what comes after eviction or loss begins at zero, which queries read as a counter
 //! reset. A gap between two deltas does not end a stream; the total goes on.
 
+mod in_flight;
 mod saved;
 mod total;
 
@@ -15,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::view::{ExplicitHistogram, ExponentialHistogram, Number};
 use crate::{Error, RefusalReason, Result};
 
+use in_flight::{Fallback, InFlight};
 use total::Total;
 pub(crate) use total::{ExplicitTotal, ExponentialTotal};
 
@@ -47,6 +52,11 @@ pub struct DeltaStreams {
     seed: u64,
     streams: HashedMap<Stream>,
     bytes: usize,
+    in_flight: InFlight,
+    /// Requests that have begun.
+    begun: u64,
+    /// How often changes were taken back.
+    failures: u64,
 }
 
 /// One stream: its total since `start_ns`, up to `last_ns`.
@@ -66,17 +76,45 @@ impl Stream {
     }
 }
 
-/// What the deltas of one request came to; adopt with [`DeltaStreams::commit`] once its batch is stored.
+/// What the deltas of one request came to, for [`DeltaStreams::begin`].
 #[derive(Debug, Default)]
 pub struct DeltaChanges {
-    streams: HashedMap<Stream>,
+    streams: HashedMap<Change>,
+    /// Streams that the request began, and how many bytes all changes add.
+    added: usize,
+    added_bytes: usize,
+    /// Points that came too late for where their streams were before the request.
+    late: usize,
+    /// What [`DeltaStreams::failures`] was at the translation.
+    failures: u64,
+}
+
+#[derive(Debug)]
+struct Change {
+    stream: Stream,
+    /// Where the stream was before the request; `None` when it was not there.
+    former_ns: Option<u64>,
+}
+
+/// Changes on their way to disk, for [`DeltaStreams::end`].
+#[derive(Debug)]
+#[must_use]
+pub struct DeltaTicket {
+    number: u64,
+    keys: Vec<u128>,
 }
 
 impl DeltaChanges {
-    /// Whether the request brought no delta at all, so that nothing needs to be committed.
+    /// Whether no stream has changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()
+    }
+
+    /// Whether points were refused because their streams were further already, before the request.
+    #[must_use]
+    pub const fn has_late(&self) -> bool {
+        self.late > 0
     }
 
     /// How many streams went on or began.
@@ -101,6 +139,9 @@ impl DeltaStreams {
             seed,
             streams: HashedMap::default(),
             bytes: 0,
+            in_flight: InFlight::default(),
+            begun: 0,
+            failures: 0,
         }
     }
 
@@ -122,22 +163,72 @@ impl DeltaStreams {
         self.bytes
     }
 
-    /// Adopts what a stored request came to.
-    pub fn commit(&mut self, changes: DeltaChanges) {
-        for (key, stream) in changes.streams {
-            self.insert(key, stream);
+    /// Whether `changes` are what the translation would come to now, as far as streams go. Points that came too late are
+    /// late for good once nothing is in flight any more.
+    #[must_use]
+    pub fn still_holds(&self, changes: &DeltaChanges) -> bool {
+        let unchanged = |(key, change): (&u128, &Change)| {
+            let known = self.streams.get(key);
+            known.map(|stream| stream.last_ns) == change.former_ns
+        };
+        changes.failures == self.failures
+            && self.has_room(changes.added, changes.added_bytes)
+            && changes.streams.iter().all(unchanged)
+    }
+
+    /// Adopts what a request came to that is on its way to disk; [`DeltaStreams::end`] must follow.
+    pub fn begin(&mut self, changes: DeltaChanges) -> DeltaTicket {
+        self.begun += 1;
+        let number = self.begun;
+        let mut keys = Vec::with_capacity(changes.streams.len());
+        for (key, change) in changes.streams {
+            let former = self.insert(key, change.stream);
+            self.in_flight.begin(key, number, former);
+            keys.push(key);
+        }
+        DeltaTicket { number, keys }
+    }
+
+    /// Confirms changes that are stored, or takes back those that are not.
+    pub fn end(&mut self, ticket: DeltaTicket, stored: bool) {
+        self.failures += u64::from(!stored);
+        for key in ticket.keys {
+            if stored {
+                self.in_flight.succeed(key, ticket.number);
+                continue;
+            }
+            match self.in_flight.fail(key, ticket.number) {
+                Fallback::Keep => {}
+                Fallback::Replace(stream) => drop(self.insert(key, stream)),
+                Fallback::Remove => {
+                    let removed = self.streams.remove(&key);
+                    self.bytes -= removed.map_or(0, |stream| stream.bytes());
+                }
+            }
         }
     }
 
-    fn insert(&mut self, key: u128, stream: Stream) {
+    /// Answers what was there before.
+    fn insert(&mut self, key: u128, stream: Stream) -> Option<Stream> {
         self.bytes += stream.bytes();
-        if let Some(former) = self.streams.insert(key, stream) {
-            self.bytes -= former.bytes();
-        }
+        let former = self.streams.insert(key, stream);
+        self.bytes -= former.as_ref().map_or(0, Stream::bytes);
+        former
     }
 
-    /// Forgets streams that have been idle, and answers how many.
+    fn has_room(&self, streams: usize, bytes: usize) -> bool {
+        let DeltaLimits {
+            streams_max,
+            bytes_max,
+            ..
+        } = self.limits;
+        (streams == 0 || self.streams.len() + streams <= streams_max)
+            && (bytes == 0 || self.bytes + bytes <= bytes_max)
+    }
+
+    /// Forgets streams that have been idle, and answers how many. Nothing may be in flight.
     pub fn evict_idle(&mut self, now_ms: i64) -> usize {
+        debug_assert!(self.in_flight.is_empty(), "changes may still be taken back");
         let before = self.streams.len();
         let oldest_ms = now_ms.saturating_sub(self.limits.idle_ms);
         let bytes = &mut self.bytes;
@@ -151,9 +242,10 @@ impl DeltaStreams {
         before - self.streams.len()
     }
 
-    /// All streams as bytes, checksum included.
+    /// All streams as bytes, checksum included. Nothing may be in flight.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        debug_assert!(self.in_flight.is_empty(), "changes may still be taken back");
         saved::encode_streams(self)
     }
 
@@ -185,8 +277,6 @@ impl DeltaStreams {
 pub(crate) struct DeltaTurn<'s> {
     base: &'s DeltaStreams,
     changes: DeltaChanges,
-    added: usize,
-    added_bytes: usize,
     now_ms: i64,
 }
 
@@ -194,9 +284,10 @@ impl<'s> DeltaTurn<'s> {
     pub(crate) fn new(base: &'s DeltaStreams, now_ms: i64) -> Self {
         Self {
             base,
-            changes: DeltaChanges::default(),
-            added: 0,
-            added_bytes: 0,
+            changes: DeltaChanges {
+                failures: base.failures,
+                ..DeltaChanges::default()
+            },
             now_ms,
         }
     }
@@ -266,19 +357,14 @@ impl<'s> DeltaTurn<'s> {
         time_ns: u64,
         add: impl FnOnce(Option<&Total>) -> std::result::Result<(Total, bool), Refusal>,
     ) -> std::result::Result<&Stream, Refusal> {
-        let former = self
-            .changes
-            .streams
-            .get(&key)
-            .or_else(|| self.base.streams.get(&key));
+        let changed = self.changes.streams.get(&key);
+        let base = self.base.streams.get(&key);
+        let former = changed.map(|change| &change.stream).or(base);
         if let Some(former) = former
             && time_ns <= former.last_ns
         {
-            let detail = format!(
-                "a delta that ends at {time_ns} ns, but its stream has come to {} ns",
-                former.last_ns
-            );
-            return Err(Refusal::new(RefusalReason::DeltaOutOfOrder, detail));
+            self.changes.late += usize::from(changed.is_none());
+            return Err(late(time_ns, former.last_ns, changed.is_some()));
         }
         let (total, continued) = add(former.map(|stream| &stream.total))?;
         let stream = Stream {
@@ -293,31 +379,47 @@ impl<'s> DeltaTurn<'s> {
         let growth = stream
             .bytes()
             .saturating_sub(former.map_or(0, Stream::bytes));
+        let former_ns = base.map(|stream| stream.last_ns);
         self.check_room(usize::from(is_new), growth)?;
-        self.added += usize::from(is_new);
-        self.added_bytes += growth;
-        let entry = self.changes.streams.entry(key).insert_entry(stream);
-        Ok(entry.into_mut())
+        self.changes.added += usize::from(is_new);
+        self.changes.added_bytes += growth;
+        let change = Change { stream, former_ns };
+        let entry = self.changes.streams.entry(key).insert_entry(change);
+        Ok(&entry.into_mut().stream)
     }
 
     fn check_room(&self, streams: usize, bytes: usize) -> std::result::Result<(), Refusal> {
+        let (added, added_bytes) = (self.changes.added, self.changes.added_bytes);
+        let full = (streams > 0 && !self.base.has_room(added + streams, 0))
+            || (bytes > 0 && !self.base.has_room(0, added_bytes + bytes));
+        if !full {
+            return Ok(());
+        }
         let DeltaLimits {
             streams_max,
             bytes_max,
             ..
         } = self.base.limits;
-        let streams_full =
-            streams > 0 && self.base.streams.len() + self.added + streams > streams_max;
-        let bytes_full = bytes > 0 && self.base.bytes + self.added_bytes + bytes > bytes_max;
-        if !streams_full && !bytes_full {
-            return Ok(());
-        }
         let detail = format!(
             "the table of delta streams is full ({streams_max} streams, {bytes_max} bytes); raise its limits or let \
              the sender use cumulative temporality"
         );
         Err(Refusal::new(RefusalReason::DeltaStreamLimit, detail))
     }
+}
+
+/// Why a delta is not added: the stream has come further, in the same request or before.
+fn late(time_ns: u64, last_ns: u64, same_request: bool) -> Refusal {
+    if same_request && time_ns == last_ns {
+        let detail = format!(
+            "a second delta for one series that ends at {time_ns} ns; metrics or attributes may have the same name after \
+             translation"
+        );
+        return Refusal::new(RefusalReason::Duplicate, detail);
+    }
+    let detail =
+        format!("a delta that ends at {time_ns} ns, but its stream has come to {last_ns} ns");
+    Refusal::new(RefusalReason::DeltaOutOfOrder, detail)
 }
 
 fn damaged(offset: usize, reason: &'static str) -> Error {

@@ -82,7 +82,23 @@ impl Database {
     /// When nothing of the batch was stored: the disk is full (see [`is_out_of_space`](crate::Error::is_out_of_space); the same batch may be
     /// written again later), the write-ahead log failed, or the database is closed.
     pub fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
-        let written = self.engine.write(batch);
+        self.write_placed(batch, || ())
+    }
+
+    /// Stores a batch like [`Database::write`], and calls `placed` as soon as the batch has its place in the log and before
+    /// the disk is waited for. Batches that are handed over one after another's `placed` are logged in that order, and
+    /// still share syncs. A batch may fail although a later one is stored.
+    ///
+    /// `placed` is dropped without a call when the batch comes to no record of the log; it must not write itself.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub fn write_placed(
+        &self,
+        batch: &WriteBatch<'_>,
+        placed: impl FnOnce(),
+    ) -> Result<WriteOutcome> {
+        let written = self.engine.write(batch, placed);
         match &written {
             Ok(outcome) => self.engine.counters.accepted(outcome),
             Err(_) => self.engine.counters.write_failed(),

@@ -226,8 +226,22 @@ impl<T: Send + Debug + 'static> Wal<T> {
     /// [`Error::GroupFailed`] when the group could not be written: nothing of it was applied, and it may be tried
     /// again. [`Error::Closed`] after [`Wal::close`].
     pub(crate) fn commit(&self, payload: Payload, item: T) -> Result<u64> {
+        self.commit_placed(payload, item, || ())
+    }
+
+    /// The same; `placed` is called once the record has its place in the order of records, before it is written.
+    ///
+    /// # Errors
+    /// As [`Wal::commit`].
+    pub(crate) fn commit_placed(
+        &self,
+        payload: Payload,
+        item: T,
+        placed: impl FnOnce(),
+    ) -> Result<u64> {
         let shared = &*self.shared;
         let (group, index, leads) = shared.queue.lock().join(payload, item)?;
+        placed();
         if leads || group.wait_or_lead() {
             shared.lead();
         }

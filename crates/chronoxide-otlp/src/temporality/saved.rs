@@ -24,8 +24,8 @@ pub(super) fn encode_streams(streams: &DeltaStreams) -> Vec<u8> {
 
 pub(super) fn encode_changes(changes: &DeltaChanges) -> Vec<u8> {
     let mut out = Vec::new();
-    for (key, stream) in &changes.streams {
-        write_record(*key, stream, &mut out);
+    for (key, change) in &changes.streams {
+        write_record(*key, &change.stream, &mut out);
     }
     sealed(out)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chronoxide_otlp::{
-    DeltaLimits, DeltaStreams, HistogramForm, Options, Promotion, RefusalReason, Translation,
-    translate_message,
+    DeltaLimits, DeltaStreams, DeltaTicket, HistogramForm, Options, Promotion, RefusalReason,
+    Translation, translate_message,
 };
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -29,7 +29,8 @@ fn options() -> Options {
 /// Translates `metrics` and adopts what their deltas come to.
 fn feed(streams: &mut DeltaStreams, metrics: Vec<Metric>, options: &Options) -> Translation {
     let mut translation = translate_message(&request(&[], metrics), options, streams, TIME_MS);
-    streams.commit(std::mem::take(&mut translation.deltas));
+    let ticket = streams.begin(std::mem::take(&mut translation.deltas));
+    streams.end(ticket, true);
     translation
 }
 
@@ -70,7 +71,7 @@ fn s48_deltas_are_added_up_and_late_ones_refused() {
         &options(),
     );
     assert_eq!(values(&second), ["d_total 8"]);
-    assert_eq!(reasons(&second), [(RefusalReason::DeltaOutOfOrder, 1)]);
+    assert_eq!(reasons(&second), [(RefusalReason::Duplicate, 1)]);
     let started = second.batch.series().next().unwrap().start_timestamps_ms;
     assert_eq!(
         started,
@@ -118,6 +119,130 @@ fn what_is_not_committed_does_not_count() {
         &options(),
     );
     assert_eq!(values(&again), ["d_total 8"]);
+}
+
+/// Translates one delta of `value` from `step` to the next, and begins to store it.
+fn begin(streams: &mut DeltaStreams, step: u64, value: i64) -> (Vec<String>, DeltaTicket) {
+    let request = request(&[], delta_sum(vec![integer_step(step, value)]));
+    let translation = translate_message(&request, &options(), streams, TIME_MS);
+    assert!(streams.still_holds(&translation.deltas));
+    (values(&translation), streams.begin(translation.deltas))
+}
+
+/// What the stream's next total would be after a delta of 1.
+fn next_total(streams: &DeltaStreams) -> Vec<String> {
+    let request = request(&[], delta_sum(vec![integer_step(20, 1)]));
+    values(&translate_message(&request, &options(), streams, TIME_MS))
+}
+
+#[test]
+fn requests_in_flight_build_on_one_another_and_fail_back_to_what_is_stored() {
+    // For each of three requests in the order in which they end: which it is, and whether it was stored.
+    for (ends, total) in [
+        ([(0, true), (1, true), (2, true)], 100 + 7),
+        ([(2, true), (1, true), (0, true)], 100 + 7),
+        ([(0, false), (1, false), (2, false)], 100),
+        ([(2, false), (1, false), (0, false)], 100),
+        ([(1, false), (2, false), (0, false)], 100),
+        ([(1, false), (0, false), (2, false)], 100),
+        ([(0, true), (1, false), (2, false)], 100 + 1),
+        ([(2, false), (1, false), (0, true)], 100 + 1),
+        ([(1, true), (0, false), (2, false)], 100 + 3),
+        ([(0, false), (2, false), (1, true)], 100 + 3),
+        ([(2, true), (0, false), (1, false)], 100 + 7),
+        ([(0, false), (1, false), (2, true)], 100 + 7),
+        ([(1, true), (2, false), (0, true)], 100 + 3),
+    ] {
+        let mut streams = no_streams();
+        feed(
+            &mut streams,
+            delta_sum(vec![integer_step(0, 100)]),
+            &options(),
+        );
+        let bytes = streams.bytes();
+        let mut tickets = [1, 2, 4]
+            .into_iter()
+            .zip([101, 103, 107])
+            .zip(1..)
+            .map(|((delta, total), step)| {
+                let (values, ticket) = begin(&mut streams, step, delta);
+                assert_eq!(values, [format!("d_total {total}")]);
+                Some(ticket)
+            })
+            .collect::<Vec<_>>();
+        for (index, stored) in ends {
+            streams.end(tickets[index].take().unwrap(), stored);
+        }
+        let expected = [format!("d_total {}", total + 1)];
+        assert_eq!(next_total(&streams), expected, "{ends:?}");
+        assert_eq!((streams.len(), streams.bytes()), (1, bytes), "{ends:?}");
+    }
+}
+
+#[test]
+fn a_stream_whose_first_request_fails_is_gone() {
+    let mut streams = no_streams();
+    let (_, first) = begin(&mut streams, 0, 5);
+    let (second_values, second) = begin(&mut streams, 1, 3);
+    assert_eq!(second_values, ["d_total 8"]);
+    streams.end(first, false);
+    assert_eq!(
+        next_total(&streams),
+        ["d_total 9"],
+        "the second is under way"
+    );
+    streams.end(second, false);
+    assert_eq!(next_total(&streams), ["d_total 1"]);
+    assert_eq!((streams.len(), streams.bytes()), (0, 0));
+}
+
+#[test]
+fn a_translation_holds_until_one_of_its_streams_moves_or_a_request_fails() {
+    let mut streams = no_streams();
+    let translate = |streams: &DeltaStreams, name: &str, step: u64| {
+        let metric = sum(name, "", DELTA, true, vec![integer_step(step, 1)]);
+        translate_message(&request(&[], vec![metric]), &options(), streams, TIME_MS).deltas
+    };
+    let waiting = translate(&streams, "a", 3);
+    let other = translate(&streams, "b", 0);
+    let ticket = streams.begin(other);
+    assert!(streams.still_holds(&waiting), "another stream has moved");
+    streams.end(ticket, true);
+    assert!(streams.still_holds(&waiting));
+    let same = translate(&streams, "a", 0);
+    let ticket = streams.begin(same);
+    assert!(!streams.still_holds(&waiting), "its stream has moved");
+    let built_on_it = translate(&streams, "a", 3);
+    let late = translate(&streams, "a", 0);
+    assert!(late.is_empty() && late.has_late());
+    assert!(streams.still_holds(&built_on_it) && streams.still_holds(&late));
+    streams.end(ticket, false);
+    assert!(
+        !streams.still_holds(&built_on_it),
+        "what it built on is gone"
+    );
+    assert!(!streams.still_holds(&late), "it is not late any more");
+}
+
+#[test]
+fn a_translation_holds_only_while_there_is_room_for_its_streams() {
+    let mut streams = DeltaStreams::new(
+        DeltaLimits {
+            streams_max: 1,
+            ..DeltaLimits::default()
+        },
+        1,
+    );
+    let translate = |streams: &DeltaStreams, name: &str| {
+        let metric = sum(name, "", DELTA, true, vec![integer_step(0, 1)]);
+        translate_message(&request(&[], vec![metric]), &options(), streams, TIME_MS)
+    };
+    let (first, second) = (translate(&streams, "a"), translate(&streams, "b"));
+    let ticket = streams.begin(first.deltas);
+    assert!(!streams.still_holds(&second.deltas));
+    streams.end(ticket, true);
+    let refused = translate(&streams, "b");
+    assert_eq!(reasons(&refused), [(RefusalReason::DeltaStreamLimit, 1)]);
 }
 
 #[test]

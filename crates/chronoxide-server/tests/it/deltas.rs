@@ -104,3 +104,66 @@ fn a_server_whose_saved_totals_are_damaged_starts_and_counts_from_zero() {
     assert_eq!(send(&server, now - 2000, now - 1000, 7).body, "{}");
     assert_eq!(total(&server, now), "7");
 }
+
+/// Each of several clients adds to a counter of its own, and all resend a delta of one that they share: requests are in
+/// flight together, and no delta is lost or counted twice.
+#[test]
+fn concurrent_deltas_add_up_and_survive_a_crash() {
+    const CLIENTS: i64 = 8;
+    const STEPS: i64 = 12;
+    let base = now_ms() - 60_000;
+    let at = |step: i64| base + step * 1000;
+    let body = |client: &str, step: i64| {
+        let point = json!({
+            "startTimeUnixNano": (at(step) * 1_000_000).to_string(),
+            "timeUnixNano": (at(step + 1) * 1_000_000).to_string(),
+            "asInt": 5,
+            "attributes": [{"key": "client", "value": {"stringValue": client}}],
+        });
+        let sum = json!({"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [point]});
+        json!({"resourceMetrics": [{
+            "scopeMetrics": [{"scope": {"name": "test"}, "metrics": [{"name": "jobs", "sum": sum}]}],
+        }]})
+        .to_string()
+    };
+    let server = Running::start();
+    let shared_taken = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (server, body, shared_taken) = (&server, &body, &shared_taken);
+            scope.spawn(move || {
+                for step in 0..STEPS {
+                    let own = body(&client.to_string(), step);
+                    let answer = server.post("/v1/metrics", &JSON, own.as_bytes());
+                    assert_eq!(answer.body, "{}", "client {client}, step {step}");
+                    let answer = server.post("/v1/metrics", &JSON, body("shared", step).as_bytes());
+                    assert_eq!(answer.status, 200);
+                    let taken = u64::from(answer.body == "{}");
+                    shared_taken.fetch_add(taken, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let taken = shared_taken.into_inner() as i64;
+    assert!((1..=STEPS).contains(&taken), "{taken}");
+    let end = at(STEPS);
+    let crashed = Running::start_in(copied(server.directory()), &[]);
+    for server in [server, crashed] {
+        let value = |query: &str| {
+            let data = server.query(query, end);
+            data["result"][0]["value"][1].as_str().map(str::to_owned)
+        };
+        let own = format!("count(jobs_total{{client!=\"shared\"}} == {})", STEPS * 5);
+        assert_eq!(value(&own), Some(CLIENTS.to_string()));
+        assert_eq!(
+            value("jobs_total{client=\"shared\"}"),
+            Some((taken * 5).to_string())
+        );
+        // The totals in memory are those that are stored.
+        let next = server.post("/v1/metrics", &JSON, body("shared", STEPS).as_bytes());
+        assert_eq!(next.body, "{}");
+        let data = server.query("jobs_total{client=\"shared\"}", at(STEPS + 1));
+        let total = data["result"][0]["value"][1].as_str();
+        assert_eq!(total, Some(((taken + 1) * 5).to_string().as_str()));
+    }
+}

@@ -113,8 +113,12 @@ const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 const BACKLOG_BATCHES_MAX: usize = 2;
 
 impl Engine {
-    /// Stores a batch: admits it, logs it, and has it applied with its group.
-    pub(super) fn write(&self, batch: &WriteBatch<'_>) -> Result<WriteOutcome> {
+    /// Stores a batch: admits it, logs it, and has it applied with its group; `placed` is called in between.
+    pub(super) fn write(
+        &self,
+        batch: &WriteBatch<'_>,
+        placed: impl FnOnce(),
+    ) -> Result<WriteOutcome> {
         self.check_room()?;
         // A panic may leave series that are in the registry's log and not in the registry, or half there.
         let _whole = AbortOnPanic::of("a write");
@@ -134,8 +138,8 @@ impl Engine {
                 reason: error.to_string(),
             })?;
         let logged_bytes = payload.framed_len() as u64;
-        self.wal
-            .commit(payload, Change::Batch(Box::new(admitted)))?;
+        let change = Change::Batch(Box::new(admitted));
+        self.wal.commit_placed(payload, change, placed)?;
         self.backlog
             .logged_bytes
             .fetch_add(logged_bytes, Ordering::Relaxed);

@@ -5,11 +5,11 @@ use std::panic::AssertUnwindSafe;
 
 use chronoxide_model::WriteOutcome;
 use chronoxide_otlp::{
-    DeltaLimits, DeltaStreams, Options, PartialSuccess, Translation, translate_json,
+    DeltaLimits, DeltaStreams, DeltaTicket, Options, PartialSuccess, Translation, translate_json,
     translate_protobuf,
 };
 use chronoxide_storage::Database;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use super::{Format, INTAKE};
 use crate::config::Config;
@@ -25,16 +25,25 @@ const EVICTION_INTERVAL_MS: i64 = 60_000;
 ///
 /// What a request's deltas came to is stored together with its samples, and found again when the server starts: no stream
 /// begins anew because of a restart or a crash.
+///
+/// Requests with deltas are translated side by side and wait for the disk together; between, they take turns, in the order
+/// of the log. Of the locks, the turn comes first.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     options: Options,
     streams: RwLock<DeltaStreams>,
-    /// Held by the one request with deltas that may be between translation and commit.
+    /// Held by the one request with deltas that may be between the check of its translation and its place in the log.
     turn: Mutex<DeltaTurn>,
+    /// Told of when a request ends that was in flight.
+    landed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct DeltaTurn {
+    /// Requests that have their place in the log, or are about to, and are not stored yet.
+    in_flight: usize,
+    /// Somebody waits until none is in flight, and nobody begins before that.
+    closed: bool,
     evicted_ms: i64,
     /// There is a checkpoint: what is stored with samples makes sense only together with its seed.
     has_checkpoint: bool,
@@ -63,6 +72,7 @@ impl Receiver {
             options,
             streams: RwLock::new(DeltaStreams::new(DeltaLimits::default(), seed)),
             turn: Mutex::default(),
+            landed: Condvar::new(),
         }
     }
 
@@ -104,18 +114,48 @@ impl Receiver {
         *self.streams.write() = restored;
     }
 
-    /// Stores the streams as a whole, when changes since the last time take much more than they.
-    fn keep_streams(
+    /// Waits for the turn of a request with deltas.
+    fn take_turn(&self) -> MutexGuard<'_, DeltaTurn> {
+        let mut turn = self.turn.lock();
+        while turn.closed {
+            self.landed.wait(&mut turn);
+        }
+        turn
+    }
+
+    /// Waits until all that streams have come to is stored.
+    fn land_all(&self, turn: &mut MutexGuard<'_, DeltaTurn>) {
+        turn.closed = true;
+        while turn.in_flight > 0 {
+            self.landed.wait(turn);
+        }
+        turn.closed = false;
+        self.landed.notify_all();
+    }
+
+    /// Forgets idle streams now and then, and stores all others as a whole when changes since the last time take much
+    /// more than they.
+    fn tend_streams(
         &self,
         database: &Database,
-        turn: &mut DeltaTurn,
+        turn: &mut MutexGuard<'_, DeltaTurn>,
+        now_ms: i64,
     ) -> chronoxide_storage::Result<()> {
         let (changes, checkpoint) = database.state_bytes();
-        if turn.has_checkpoint && changes <= CHANGES_BYTES_MIN + 2 * checkpoint {
+        let must_keep = !turn.has_checkpoint || changes > CHANGES_BYTES_MIN + 2 * checkpoint;
+        let must_evict = now_ms.saturating_sub(turn.evicted_ms) >= EVICTION_INTERVAL_MS;
+        if !must_keep && !must_evict {
             return Ok(());
         }
-        database.put_state(&self.streams.read().encode())?;
-        turn.has_checkpoint = true;
+        self.land_all(turn);
+        if must_evict {
+            turn.evicted_ms = now_ms;
+            self.streams.write().evict_idle(now_ms);
+        }
+        if must_keep {
+            database.put_state(&self.streams.read().encode())?;
+            turn.has_checkpoint = true;
+        }
         Ok(())
     }
 
@@ -128,29 +168,55 @@ impl Receiver {
         message: &[u8],
     ) -> Result<PartialSuccess, IngestError> {
         let now_ms = state.now_ms();
-        let translation = self.translate(format, message, now_ms)?;
-        let (translation, outcome) = if translation.deltas.is_empty() {
-            let outcome = write(database, &translation)?;
-            (translation, outcome)
+        let mut translation = self.translate(format, message, now_ms)?;
+        let deltas = &translation.deltas;
+        let outcome = if deltas.is_empty() && !deltas.has_late() {
+            write(database, &translation)?
         } else {
-            // Others with deltas may have been committed since, so it counts only what is translated from here on.
-            drop(translation);
-            let mut turn = self.turn.lock();
-            self.keep_streams(database, &mut turn)?;
-            let mut translation = self.translate(format, message, now_ms)?;
-            translation.batch.push_state(translation.deltas.encode());
-            let outcome = write(database, &translation)?;
-            let mut streams = self.streams.write();
-            streams.commit(std::mem::take(&mut translation.deltas));
-            if now_ms.saturating_sub(turn.evicted_ms) >= EVICTION_INTERVAL_MS {
-                turn.evicted_ms = now_ms;
-                streams.evict_idle(now_ms);
+            let mut turn = self.take_turn();
+            self.tend_streams(database, &mut turn, now_ms)?;
+            loop {
+                if translation.deltas.has_late() {
+                    // What it is later than may yet fail.
+                    self.land_all(&mut turn);
+                }
+                if self.streams.read().still_holds(&translation.deltas) {
+                    break;
+                }
+                translation = self.translate(format, message, now_ms)?;
             }
-            (translation, outcome)
+            self.write_deltas(database, &mut translation, turn)?
         };
         count(state, &translation, &outcome);
         commit::log_rejections(state, &outcome);
         Ok(translation.answer(&outcome))
+    }
+
+    /// Stores a request with deltas, whose turn ends when it has its place in the log.
+    fn write_deltas(
+        &self,
+        database: &Database,
+        translation: &mut Translation,
+        mut turn: MutexGuard<'_, DeltaTurn>,
+    ) -> Result<WriteOutcome, IngestError> {
+        if translation.deltas.is_empty() {
+            drop(turn);
+            return write(database, translation);
+        }
+        translation.batch.push_state(translation.deltas.encode());
+        let deltas = std::mem::take(&mut translation.deltas);
+        let ticket = self.streams.write().begin(deltas);
+        turn.in_flight += 1;
+        let written = database.write_placed(&translation.batch, move || drop(turn));
+        self.land(ticket, written.is_ok());
+        Ok(written?)
+    }
+
+    fn land(&self, ticket: DeltaTicket, stored: bool) {
+        let mut turn = self.turn.lock();
+        self.streams.write().end(ticket, stored);
+        turn.in_flight -= 1;
+        self.landed.notify_all();
     }
 
     fn translate(

@@ -108,3 +108,29 @@ fn writers_and_readers_meet_flushes_and_merges() {
             .is_clean()
     );
 }
+
+#[test]
+fn batches_share_the_disk_in_the_order_of_their_places() {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    let batch_of = |value: f64| {
+        let mut batch = WriteBatch::new();
+        batch.push(series("a"), START_MS, value);
+        batch
+    };
+    // The second is written once the first has its place, whether or not the first is on the disk by then.
+    std::thread::scope(|scope| {
+        let (placed, is_placed) = std::sync::mpsc::channel();
+        let first = scope.spawn({
+            let db = &db;
+            move || db.write_placed(&batch_of(1.0), || placed.send(()).unwrap())
+        });
+        is_placed.recv().unwrap();
+        db.write(&batch_of(2.0)).unwrap();
+        first.join().unwrap().unwrap();
+    });
+    assert_eq!(read_floats(&db)[0].1, [(START_MS, 2.0)]);
+    db.abandon();
+    let db = place.open(Options::default());
+    assert_eq!(read_floats(&db)[0].1, [(START_MS, 2.0)]);
+}
