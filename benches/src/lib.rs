@@ -5,9 +5,11 @@
 
 mod capture;
 mod dashboard;
+mod otlp;
 mod synthetic;
 pub mod wire;
 mod workload;
 
 pub use dashboard::{DASHBOARD_QUERIES, DashboardSeries, dashboard_series};
+pub use otlp::OtlpRequest;
 pub use workload::{Job, Workload};
