@@ -30,6 +30,7 @@ export function CardinalityPage() {
   const { data, error } = useLoaded((signal) => tsdbStatus(limit, signal), [limit, tick]);
   const series = useLoaded((signal) => historyOf(SERIES_QUERY, signal), [tick]);
   const created = useLoaded((signal) => createdLastHour(signal), [tick]);
+  const churning = useLoaded((signal) => historyOf(CHURN_QUERY, signal), [tick]);
   if (error !== undefined && data === undefined) return <main><Notice kind="error">{error}</Notice></main>;
   if (data === undefined) return <main aria-busy="true" />;
   const tsdb = data.data;
@@ -63,6 +64,7 @@ export function CardinalityPage() {
         <Tile
           title="New in the last hour"
           value={churn === undefined ? "–" : count(churn)}
+          history={churning.data?.values}
           note={churn === undefined || total === 0 ? undefined : `${percent(churn / total)} of the active ones`}
           href={queryLink(CHURN_QUERY, undefined, { range: { last: 21_600 } })}
         />

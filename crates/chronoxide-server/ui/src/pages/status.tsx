@@ -229,8 +229,7 @@ function Rejections({ tick, now }: { readonly tick: number; readonly now: OwnMet
             <thead>
               <tr>
                 <th scope="col">When</th>
-                <th scope="col">Series</th>
-                <th scope="col">Reason</th>
+                <th scope="col">Series and reason</th>
                 <th scope="col" class="number">Samples</th>
               </tr>
             </thead>
@@ -242,10 +241,9 @@ function Rejections({ tick, now }: { readonly tick: number; readonly now: OwnMet
                   </td>
                   <td>
                     <code>{one.series}</code>
-                  </td>
-                  <td>
-                    {one.reason} <span class="faint">by {one.protocol}</span>
-                    <div class="faint">{one.detail}</div>
+                    <div>
+                      {one.reason} <span class="faint">by {one.protocol}: {withDates(one.detail)}</span>
+                    </div>
                   </td>
                   <td class="number">{count(one.samples)}</td>
                 </tr>
@@ -256,6 +254,11 @@ function Rejections({ tick, now }: { readonly tick: number; readonly now: OwnMet
       )}
     </Section>
   );
+}
+
+/** Times in milliseconds as dates. */
+function withDates(text: string): string {
+  return text.replace(/-?\d{10,} ms/g, (ms) => formatTime(parseInt(ms, 10) / 1000));
 }
 
 function Settings() {
@@ -305,7 +308,7 @@ function SlowQueries({ tick }: { readonly tick: number }) {
       {(queries) => (
         <QueryTable
           head="Took"
-          rows={queries.map((query) => ({ ...query, time: roughDuration(query.durationMs / 1000), note: noteOf(query) }))}
+          rows={queries.map((query) => ({ ...query, time: query.durationMs < 1 ? "< 1 ms" : roughDuration(query.durationMs / 1000), note: noteOf(query) }))}
         />
       )}
     </Section>

@@ -23,12 +23,14 @@ export function Tile({ title, value, note, share, history, href }: TileProps) {
       <span class="tile-title">{title}</span>
       <span class="tile-value">{value}</span>
       {history !== undefined && <Sparkline values={history} label={`${title} over the last hour`} />}
-      {share !== undefined && Number.isFinite(share) && (
-        <span class={`meter${level}`} role="meter" aria-label={title} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(share * 100)} title={percent(share)}>
-          <span style={{ width: `${Math.min(100, share * 100)}%` }} />
-        </span>
-      )}
-      {note !== undefined && <span class="tile-note">{note}</span>}
+      <span class="tile-foot">
+        {share !== undefined && Number.isFinite(share) && (
+          <span class={`meter${level}`} role="meter" aria-label={title} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(share * 100)} title={percent(share)}>
+            <span style={{ width: `${Math.min(100, share * 100)}%` }} />
+          </span>
+        )}
+        {note !== undefined && <span class="tile-note">{note}</span>}
+      </span>
     </>
   );
   return href === undefined ? (
