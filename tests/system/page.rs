@@ -166,25 +166,69 @@ fn write_temperatures(server: &Server, end_ms: i64) {
 
 /// An hour of a classic histogram: of 10 answers in each interval 5 take up to 0.1 s, 3 more up to 0.5 s.
 fn write_answers(server: &Server, end_ms: i64) {
-    let buckets = [("0.1", 5.0), ("0.5", 8.0), ("+Inf", 10.0)];
-    let samples: Vec<_> = (1..)
-        .zip(times(end_ms, HOUR_MS))
-        .flat_map(|(interval, timestamp_ms)| {
-            let interval = f64::from(interval);
-            let count = RemoteWriteSample {
-                labels: vec![("__name__", "answer_seconds_count")],
-                timestamp_ms,
-                value: 10.0 * interval,
-            };
-            let buckets = buckets.map(|(le, value)| RemoteWriteSample {
-                labels: vec![("__name__", "answer_seconds_bucket"), ("le", le)],
-                timestamp_ms,
-                value: value * interval,
-            });
-            buckets.into_iter().chain([count])
+    let points = points(end_ms, HOUR_MS, |interval| {
+        json!({
+            "count": (10 * interval).to_string(),
+            "sum": 3 * interval,
+            "explicitBounds": [0.1, 0.5],
+            "bucketCounts": [(5 * interval).to_string(), (3 * interval).to_string(), (2 * interval).to_string()],
+            "exemplars": exemplar(0.3),
         })
-        .collect();
-    push(server, &samples);
+    });
+    push_otlp(
+        server,
+        &json!({
+            "name": "answer",
+            "description": "Time to the answer.",
+            "unit": "s",
+            "histogram": { "aggregationTemporality": 2, "dataPoints": points },
+        }),
+    );
+}
+
+/// Points of a cumulative OTLP histogram, one for each interval, counted from 1. The exemplars that they come with are
+/// kept for one of them only, and get its time.
+fn points(end_ms: i64, length_ms: i64, point: impl Fn(i64) -> Value) -> Vec<Value> {
+    let start_ms = end_ms - HOUR_MS - INTERVAL_MS;
+    let nanoseconds = |ms: i64| format!("{ms}000000");
+    // Some minutes ago, so that it stays within the last half hour while the browser is busy.
+    let with_exemplar = end_ms - 12 * 60_000;
+    (1..)
+        .zip(times(end_ms, length_ms))
+        .map(|(interval, timestamp_ms)| {
+            let mut point = point(interval);
+            point["startTimeUnixNano"] = json!(nanoseconds(start_ms));
+            point["timeUnixNano"] = json!(nanoseconds(timestamp_ms));
+            if timestamp_ms == with_exemplar {
+                point["exemplars"][0]["timeUnixNano"] = json!(nanoseconds(timestamp_ms));
+            } else {
+                point["exemplars"] = json!([]);
+            }
+            point
+        })
+        .collect()
+}
+
+fn exemplar(value: f64) -> Value {
+    json!([{
+        "asDouble": value,
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "spanId": "00f067aa0ba902b7",
+    }])
+}
+
+fn push_otlp(server: &Server, metric: &Value) {
+    let service = json!([{ "key": "service.name", "value": { "stringValue": "shop" } }]);
+    let body = json!({
+        "resourceMetrics": [{ "resource": { "attributes": service }, "scopeMetrics": [{ "metrics": [metric] }] }],
+    });
+    let mut answer = ureq::post(format!("{}/v1/metrics", server.url()))
+        .header("Content-Type", "application/json")
+        .send(body.to_string())
+        .unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let text = answer.body_mut().read_to_string().unwrap();
+    assert!(!text.contains("partialSuccess"), "{text}");
 }
 
 fn times(end_ms: i64, length_ms: i64) -> impl Iterator<Item = i64> {
@@ -199,40 +243,28 @@ fn push(server: &Server, samples: &[RemoteWriteSample<'_>]) {
 
 /// Half an hour of a native histogram, from an exponential histogram of OTLP.
 fn write_payloads(server: &Server, end_ms: i64) {
-    let start_ms = end_ms - HOUR_MS;
-    let nanoseconds = |ms: i64| format!("{ms}000000");
-    let points: Vec<Value> = (1..)
-        .zip(times(end_ms, HOUR_MS / 2))
-        .map(|(interval, timestamp_ms)| {
-            json!({
-                "startTimeUnixNano": nanoseconds(start_ms),
-                "timeUnixNano": nanoseconds(timestamp_ms),
-                "count": (6 * interval).to_string(),
-                "sum": 600 * interval,
-                "scale": 0,
-                "zeroCount": "0",
-                "positive": {
-                    "offset": 5,
-                    "bucketCounts": [interval.to_string(), (3 * interval).to_string(), (2 * interval).to_string()],
-                },
-            })
+    let points = points(end_ms, HOUR_MS / 2, |interval| {
+        json!({
+            "count": (6 * interval).to_string(),
+            "sum": 600 * interval,
+            "scale": 0,
+            "zeroCount": "0",
+            "positive": {
+                "offset": 5,
+                "bucketCounts": [interval.to_string(), (3 * interval).to_string(), (2 * interval).to_string()],
+            },
+            "exemplars": exemplar(100.0),
         })
-        .collect();
-    let metric = json!({
-        "name": "payload.size",
-        "description": "Bytes of a payload.",
-        "unit": "By",
-        "exponentialHistogram": { "aggregationTemporality": 2, "dataPoints": points },
     });
-    let service = json!([{ "key": "service.name", "value": { "stringValue": "shop" } }]);
-    let body = json!({
-        "resourceMetrics": [{ "resource": { "attributes": service }, "scopeMetrics": [{ "metrics": [metric] }] }],
-    });
-    let answer = ureq::post(format!("{}/v1/metrics", server.url()))
-        .header("Content-Type", "application/json")
-        .send(body.to_string())
-        .unwrap();
-    assert_eq!(answer.status().as_u16(), 200);
+    push_otlp(
+        server,
+        &json!({
+            "name": "payload.size",
+            "description": "Bytes of a payload.",
+            "unit": "By",
+            "exponentialHistogram": { "aggregationTemporality": 2, "dataPoints": points },
+        }),
+    );
 }
 
 /// A sample that is older than retention, to be listed as refused.

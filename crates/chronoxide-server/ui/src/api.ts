@@ -233,6 +233,11 @@ export function metadata(signal?: AbortSignal): Promise<Answer<Readonly<Record<s
   return get("metadata", [], signal);
 }
 
+/** What is known of one metric. */
+export function metadataOf(metric: string): Promise<Answer<Readonly<Record<string, readonly Metadata[]>>>> {
+  return get("metadata", [["metric", metric]]);
+}
+
 export function seriesOf(selector: string, limit: number, signal?: AbortSignal): Promise<Answer<readonly Labels[]>> {
   return post("series", [["match[]", selector], ["limit", limit]], signal);
 }

@@ -88,6 +88,10 @@ export function zoomed(range: Range, factor: number, now: number): Range {
   return end >= now ? { last: Math.round(length) } : { from: middle - length / 2, to: end };
 }
 
+export function isSameRange(a: Range, b: Range): boolean {
+  return "last" in a ? "last" in b && a.last === b.last : !("last" in b) && a.from === b.from && a.to === b.to;
+}
+
 const STEPS: readonly number[] = [
   1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
 ];

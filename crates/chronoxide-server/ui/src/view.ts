@@ -52,6 +52,11 @@ export const FIRST_QUERY: QueryView = {
 /** Expressions beyond this many are dropped from links: each costs a query. */
 export const EXPRESSIONS_MAX = 12;
 
+/** How an expression is called where there are several: A, B, ... */
+export function letterOf(index: number): string {
+  return String.fromCharCode(65 + index);
+}
+
 const DRAWINGS: readonly string[] = ["lines", "stacked", "heatmap"];
 
 /** The view of what follows `#` in an address; what makes no sense there is as if absent. */

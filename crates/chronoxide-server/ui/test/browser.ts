@@ -32,7 +32,7 @@ let expectedFailures = 0;
 
 const profiles: string[] = [];
 
-async function open(look: { dark?: boolean; width?: number; height?: number } = {}): Promise<{ context: BrowserContext; page: Page }> {
+async function open(look: { dark?: boolean; width?: number; height?: number; touch?: boolean } = {}): Promise<{ context: BrowserContext; page: Page }> {
   const profile = mkdtempSync(join(tmpdir(), "chronoxide-browser-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
@@ -40,10 +40,19 @@ async function open(look: { dark?: boolean; width?: number; height?: number } = 
     args: FLAGS,
     viewport: { width: look.width ?? 1280, height: look.height ?? 860 },
     colorScheme: look.dark === true ? "dark" : "light",
+    hasTouch: look.touch === true,
+    isMobile: look.touch === true,
   });
   context.setDefaultTimeout(20_000);
   profiles.push(profile);
   await context.addInitScript(() => {
+    const drawn: string[] = [];
+    Object.assign(window, { drawn });
+    const { fillText } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.fillText = function (text: string, ...place: [number, number, number?]): void {
+      drawn.push(text);
+      fillText.call(this, text, ...place);
+    };
     document.addEventListener("securitypolicyviolation", (event) => {
       console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`);
     });
@@ -95,10 +104,13 @@ function colouredPixels(page: Page): Promise<number> {
   });
 }
 
+/** Texts along the axes of the last graph that was drawn, and of those before it. */
+const drawnTexts = (page: Page): Promise<string[]> => page.evaluate(() => (window as unknown as { drawn: string[] }).drawn);
+
 const overflow = (page: Page): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
 const shot = (page: Page, name: string): Promise<Buffer> => page.screenshot({ path: join(shots, `${name}.png`) });
 
-const TEMPERATURES: readonly (readonly [string, string])[] = [["attic", "21.5"], ["cellar", "12.25"], ["kitchen", "19"]];
+const TEMPERATURES: readonly (readonly [string, string])[] = [["attic", "21.5 °C"], ["cellar", "12.25 °C"], ["kitchen", "19 °C"]];
 
 async function firstStart(page: Page): Promise<void> {
   await page.goto(base);
@@ -108,7 +120,7 @@ async function firstStart(page: Page): Promise<void> {
   await card.click();
   const rows = await legend(page);
   assert.equal(rows.length, 1);
-  assert.match(rows[0]?.[1] ?? "", /^\d+(\.\d+)?M$/, "resident memory is some megabytes");
+  assert.match(rows[0]?.[1] ?? "", /^\d+(\.\d+)? MiB$/, "resident memory is some megabytes");
   assert.match(page.url(), /expr=process_resident_memory_bytes/);
 }
 
@@ -148,7 +160,7 @@ async function cursorAndLegend(page: Page): Promise<void> {
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   const head = page.locator(".legend th").nth(1);
   assert.match((await head.textContent()) ?? "", /^\d\d:\d\d:\d\d$/, "the legend tells the time under the cursor");
-  assert.equal((await legend(page))[0]?.[1], "21.5");
+  assert.equal((await legend(page))[0]?.[1], "21.5 °C");
   await shot(page, "graph");
   await page.mouse.move(box.x + 20, box.y + box.height + 200);
 
@@ -160,10 +172,72 @@ async function cursorAndLegend(page: Page): Promise<void> {
   assert.ok((await colouredPixels(page)) < all, "two of three lines are gone");
   await attic.click();
   assert.equal(await page.locator(".legend-name[aria-pressed=true]").count(), 3);
+  const before = (await drawnTexts(page)).length;
   await page.getByRole("button", { name: "Stacked" }).click();
   await page.waitForTimeout(100);
+  assert.ok((await drawnTexts(page)).slice(before).includes("0"), "areas stand on zero, or they mislead");
   assert.ok((await colouredPixels(page)) > all, "areas are filled");
   await shot(page, "stacked");
+}
+
+async function severalExpressions(page: Page): Promise<void> {
+  const wanted = ['sum(rate(answer_seconds_count[2m]))', 'sum(rate(answer_seconds_bucket{le="+Inf"}[2m]))'];
+  await goto(page, link(wanted, "&last=30m"));
+  assert.deepEqual((await legend(page)).map(([name]) => name), wanted.map((text, index) => `${"AB"[index]}${text}`));
+  // Without names of their own they are still two: one hides without the other.
+  await page.locator(".legend-name").nth(1).click({ modifiers: ["Control"] });
+  assert.deepEqual(await page.locator(".legend-name").evaluateAll((names) => names.map((name) => name.getAttribute("aria-pressed"))), ["true", "false"]);
+}
+
+async function unitsOfAxes(page: Page): Promise<void> {
+  const axes: readonly (readonly [string[], RegExp])[] = [
+    [["fleet_temperature_celsius"], /^[\d.]+ °C$/],
+    [["process_resident_memory_bytes"], /^[\d.]+ MiB$/],
+    [["histogram_quantile(0.5, sum by (le) (rate(answer_seconds_bucket[2m])))"], /^[\d.]+ ms$/],
+    [["sum(rate(answer_seconds_count[2m]))"], /^[\d.]+\/s$/],
+  ];
+  const hasUnit = (text: string): boolean => /[^\d.:\s-]/.test(text);
+  for (const [expressions, unit] of axes) {
+    await goto(page, link(expressions, "&last=15m"));
+    await legend(page);
+    const texts = (await drawnTexts(page)).filter((text) => text !== "0" && !/^\d\d:\d\d|^\d\d-\d\d/.test(text));
+    assert.ok(texts.length >= 2 && texts.every((text) => unit.test(text)), `${expressions.join()}: ${texts.join()}`);
+  }
+  // An axis of two units has none; the legend tells each.
+  await goto(page, link(["fleet_temperature_celsius", "sum(rate(answer_seconds_count[2m]))"], "&last=15m"));
+  const rows = await legend(page);
+  assert.deepEqual(rows.map(([, last]) => last?.replace(/[\d.]+/, "")), [" °C", " °C", " °C", "/s"]);
+  const texts = await drawnTexts(page);
+  assert.ok(texts.length > 4 && !texts.some(hasUnit), texts.join());
+}
+
+async function keyboard(page: Page): Promise<void> {
+  await goto(page, link(["fleet_temperature_celsius"], "&last=30m"));
+  await legend(page);
+  const focused = (): Promise<string> =>
+    page.evaluate(() => `${document.activeElement?.getAttribute("aria-label") ?? ""} ${document.activeElement?.textContent ?? ""}`.trim());
+  const tabTo = async (wanted: RegExp): Promise<void> => {
+    for (let presses = 0; presses < 30; presses += 1) {
+      if (wanted.test(await focused())) return;
+      await page.keyboard.press("Tab");
+    }
+    assert.fail(`Tab does not lead to ${wanted}, but to ${await focused()}`);
+  };
+  await page.getByRole("textbox", { name: "Expression A" }).click();
+  await page.keyboard.press("Escape");
+  await tabTo(/^Run$/);
+  await tabTo(/^Time range/);
+  await page.keyboard.press("Enter");
+  await page.locator(".panel").waitFor();
+  await tabTo(/^Last 1h$/);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/last=1h/);
+  await legend(page);
+  await tabTo(/attic/);
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator(".legend-name[aria-pressed=true]").count(), 1);
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement ?? document.body).outlineStyle);
+  assert.notEqual(outline, "none", "what has the focus is seen");
 }
 
 async function ranges(page: Page): Promise<void> {
@@ -188,6 +262,17 @@ async function ranges(page: Page): Promise<void> {
   const form = new URLSearchParams(page.url().split("?")[1]);
   const length = Number(form.get("to")) - Number(form.get("from"));
   assert.ok(Math.abs(length - 900) < 60, `a quarter of an hour was chosen: ${length} s`);
+  // A double click takes the zoom back; another one widens what no zoom made.
+  await legend(page);
+  await page.mouse.dblclick(box.x + box.width * 0.3, box.y + 60);
+  await page.waitForURL(/last=1h/);
+  await page.getByText("step 10s").waitFor();
+  await page.mouse.dblclick(box.x + box.width * 0.3, box.y + 60);
+  await page.waitForURL(/last=2h/);
+  await page.goBack();
+  await page.waitForURL(/last=1h/);
+  await page.goBack();
+  await page.waitForURL(/from=\d+&to=\d+/);
   await page.goBack();
   await page.waitForURL(/last=1h/);
   const step = page.getByLabel("Step");
@@ -238,7 +323,7 @@ async function heatmaps(page: Page): Promise<void> {
   const tooltip = page.locator(".tooltip");
   await tooltip.waitFor();
   // Of 10 answers in 15 s, 5 take up to 0.1 s, 3 up to 0.5 s and 2 longer.
-  assert.match((await tooltip.textContent()) ?? "", /0 – 0\.1: 0\.3333 \(50/);
+  assert.match((await tooltip.textContent()) ?? "", /0 s – 100 ms: 0\.3333\/s \(50/);
   await shot(page, "heatmap_classic");
   await goto(page, link(["rate(payload_size_bytes[2m])"], "&last=15m"));
   await page.locator(".plot[data-cells]").waitFor();
@@ -246,33 +331,42 @@ async function heatmaps(page: Page): Promise<void> {
   await shot(page, "heatmap_native");
   await goto(page, link(["payload_size_bytes"], "&tab=table"));
   await page.locator(".bar-row").first().waitFor();
-  assert.deepEqual(await page.locator(".bar-row span:first-child.number").allTextContents(), ["32 – 64", "64 – 128", "128 – 256"]);
+  assert.deepEqual(await page.locator(".bar-row span:first-child.number").allTextContents(), ["32 B – 64 B", "64 B – 128 B", "128 B – 256 B"]);
   await shot(page, "histogram_table");
 }
 
-/** The answer is made up, so that its marks are at known places: exemplars of the server's own come and go. */
 async function exemplarMarks(page: Page): Promise<void> {
-  await page.route("**/api/v1/query_exemplars", (route) => {
-    const form = new URLSearchParams(route.request().postData() ?? "");
-    const middle = (Number(form.get("start")) + Number(form.get("end"))) / 2;
-    const exemplar = { labels: { trace_id: "4bf92f3577b34da6" }, value: "16.5", timestamp: middle };
-    const data = [{ seriesLabels: { __name__: "fleet_temperature_celsius", room: "attic" }, exemplars: [exemplar] }];
-    return route.fulfill({ json: { status: "success", data } });
-  });
-  await goto(page, link(["fleet_temperature_celsius"], "&exemplars=1"));
-  await page.getByText("1 exemplar").waitFor();
-  const box = await page.locator(".plot .u-over").boundingBox();
-  assert.ok(box !== null);
-  const tooltip = page.locator(".tooltip");
-  // The mark is in the middle, at a height between those of the lines: look for it from above.
-  for (let y = 0; y < box.height && !(await tooltip.textContent())?.includes("trace_id"); y += 6) {
-    await page.mouse.move(box.x + box.width / 2, box.y + y);
+  const graphs: readonly (readonly [string, string, RegExp])[] = [
+    ["exemplars", "histogram_quantile(0.75, sum by (le) (rate(answer_seconds_bucket[2m])))", /Exemplar 300 ms.*trace_id: 4bf92f3577b34da6a3ce929d0e0e4736.*le="0\.5"/],
+    ["exemplars_classic", "sum by (le) (rate(answer_seconds_bucket[2m]))", /Exemplar 300 ms.*span_id: 00f067aa0ba902b7/],
+    ["exemplars_native", "rate(payload_size_bytes[2m])", /Exemplar 100 B.*trace_id: 4bf92f3577b34da6a3ce929d0e0e4736.*payload_size_bytes/],
+  ];
+  for (const [name, text, wanted] of graphs) {
+    const asked = page.waitForRequest(/query_exemplars/);
+    await goto(page, link([text], "&last=30m&exemplars=1"));
+    const form = new URLSearchParams((await asked).postData() ?? "");
+    await page.getByText("1 exemplar").waitFor();
+    const answer = await page.request.post(`${base}/api/v1/query_exemplars`, { form: Object.fromEntries(form) });
+    const { data } = (await answer.json()) as { data: { exemplars: { timestamp: number }[] }[] };
+    const [start, end] = [Number(form.get("start")), Number(form.get("end"))];
+    await pointAtMark(page, ((data[0]?.exemplars[0]?.timestamp ?? NaN) - start) / (end - start));
+    assert.match((await page.locator(".tooltip").textContent()) ?? "", wanted);
+    await shot(page, name);
   }
-  assert.match((await tooltip.textContent()) ?? "", /Exemplar 16\.5.*trace_id: 4bf92f3577b34da6/);
-  await shot(page, "exemplars");
-  await page.unroute("**/api/v1/query_exemplars");
   await page.getByLabel("Exemplars").uncheck();
   await page.getByText("1 exemplar").waitFor({ state: "detached" });
+}
+
+/** Moves the cursor onto a mark at a share of the width of the graph, wherever it is in height. */
+async function pointAtMark(page: Page, share: number): Promise<void> {
+  assert.ok(share > 0 && share < 1, `the exemplar is on the graph: ${share}`);
+  const box = await page.locator(".plot .u-over").boundingBox();
+  assert.ok(box !== null);
+  for (let y = 0; y < box.height; y += 6) {
+    await page.mouse.move(box.x + box.width * share, box.y + y);
+    if ((await page.locator(".tooltip").textContent())?.includes("Exemplar") === true) return;
+  }
+  assert.fail("no mark is drawn there");
 }
 
 async function links(page: Page): Promise<void> {
@@ -306,7 +400,7 @@ async function metricsPage(page: Page): Promise<void> {
   await page.waitForURL(/#\/query/);
   const rows = await legend(page);
   assert.equal(rows.length, 1);
-  assert.ok(Number(rows[0]?.[4]) > 0, `a latency: ${rows[0]?.[4]}`);
+  assert.match(rows[0]?.[4] ?? "", /^[1-9][\d.]* (µs|ms|s)$/, "a latency");
 }
 
 async function cardinalityPage(page: Page): Promise<void> {
@@ -333,7 +427,24 @@ async function statusPage(page: Page): Promise<void> {
   await refused.getByText(/refused_metric/).waitFor();
   const partitions = page.locator(".status-section", { hasText: "Disk by partition" }).locator("tbody tr");
   await partitions.first().waitFor();
+  // A bar stands beside the numbers it is for.
+  const offsets = await partitions.evaluateAll((rows) => rows.map((row) => {
+    const middle = (element: Element | null): number => {
+      const { top = NaN, height = NaN } = element?.getBoundingClientRect() ?? {};
+      return top + height / 2;
+    };
+    return middle(row.querySelector(".bar")) - middle(row);
+  }));
+  assert.ok(offsets.every((offset) => Math.abs(offset) < 2), `bars are ${offsets.join()} px off`);
   await page.locator(".status-section", { hasText: "Slowest queries" }).getByText(/fleet_temperature_celsius/).first().waitFor();
+  // The bars of a row of tiles are level.
+  const bars = await page.locator(".tile .meter").evaluateAll((meters) => meters.map((meter) => {
+    const [bar, tile] = [meter.getBoundingClientRect(), (meter.closest(".tile") ?? meter).getBoundingClientRect()];
+    return [tile.top, bar.top];
+  }));
+  const rows = new Map<number, Set<number>>();
+  for (const [tile = 0, bar = 0] of bars) rows.set(Math.round(tile), (rows.get(Math.round(tile)) ?? new Set()).add(Math.round(bar)));
+  assert.ok(bars.length >= 3 && [...rows.values()].every((tops) => tops.size === 1), JSON.stringify(bars));
   await page.screenshot({ path: join(shots, "status.png"), fullPage: true });
 }
 
@@ -383,7 +494,7 @@ async function darkSystem(): Promise<void> {
 }
 
 async function phone(): Promise<void> {
-  const { context, page } = await open({ width: 375, height: 740 });
+  const { context, page } = await open({ width: 375, height: 740, touch: true });
   const pages: readonly (readonly [string, string])[] = [
     ["start", base],
     ["graph", link(["fleet_temperature_celsius", "rate(answer_seconds_count[5m])"])],
@@ -399,12 +510,17 @@ async function phone(): Promise<void> {
     await page.locator("main").waitFor();
     await page.waitForTimeout(900);
     await page.screenshot({ path: join(shots, `phone_${name}.png`), fullPage: name !== "metrics" });
+    assert.equal(await page.evaluate(() => document.activeElement?.tagName), "BODY", "no keyboard comes up by itself");
     assert.ok((await overflow(page)) <= 0, `${name} is ${await overflow(page)} px too wide for a phone`);
   }
   await goto(page, link(["fleet_temperature_celsius"]));
   await page.getByRole("button", { name: /Time range/ }).click();
   assert.ok((await overflow(page)) <= 0, "the panel of the range fits");
   await shot(page, "phone_range");
+  await page.getByRole("button", { name: "Last 1h", exact: true }).tap();
+  await page.waitForURL(/last=1h/);
+  await page.locator(".legend-name", { hasText: "attic" }).tap();
+  assert.equal(await page.locator(".legend-name[aria-pressed=true]").count(), 1);
   await context.close();
 }
 
@@ -414,6 +530,9 @@ const steps: readonly (readonly [string, () => Promise<void>])[] = [
   ["a first start shows a graph after one click", () => firstStart(page)],
   ["a query is typed with completion and drawn", () => typing(page)],
   ["the legend follows the cursor, hides and shows", () => cursorAndLegend(page)],
+  ["series of several expressions are told apart", () => severalExpressions(page)],
+  ["axes have the unit of what they show", () => unitsOfAxes(page)],
+  ["a graph is used without a mouse", () => keyboard(page)],
   ["the range is chosen, dragged and restored", () => ranges(page)],
   ["tables show values and sort them", () => tables(page)],
   ["errors, remarks and empty answers are told", () => troubles(page)],

@@ -6,10 +6,12 @@ import { test } from "node:test";
 import { parseExposition, OwnMetrics } from "../src/pages/own_metrics.ts";
 import { suggestions } from "../src/pages/suggestions.ts";
 import { bytes, count, percent, shortNumber } from "../src/number.ts";
+import { expressionUnits, namesWithoutUnit } from "../src/query/expression_unit.ts";
 import { cellText, heatOf, placeOf, quantileCell } from "../src/query/heat.ts";
 import { layOut, stack, stepTimes, summarize } from "../src/query/matrix.ts";
 import { matcherText, selectorText, seriesText } from "../src/series.ts";
 import { formatDuration, parseDuration, shifted, spanOf, stepFor, zoomed } from "../src/time.ts";
+import { axisTexts, quantity, roundSteps, type Unit, unitOfName, unitOfText } from "../src/unit.ts";
 import { FIRST_QUERY, formatView, parseView, type View } from "../src/view.ts";
 
 test("durations are read and written as PromQL does", () => {
@@ -133,4 +135,72 @@ test("suggested queries suit the type of the metric", () => {
   assert.ok(texts("h_bucket", "histogram", ['job="x"'], ["le"])[0]?.startsWith('sum by (le) (rate(h_bucket{job="x"}[5m]))'));
   assert.ok(texts("h", "histogram", [], [])[1]?.startsWith("histogram_quantile("));
   assert.ok(texts("g", "gauge", [], []).includes("g"));
+});
+
+/** How a thousand of an expression's values is written: its unit at a glance. */
+function thousand(text: string, known: ReadonlyMap<string, Unit | undefined> = new Map()): string {
+  return quantity(1000, expressionUnits(text, known).value);
+}
+
+test("units come from the names of metrics and what is done with them", () => {
+  for (const [text, written] of [
+    ["a_seconds", "16.67 min"], ["sum by (x) (a_bytes)", "1000 B"], ["rate(a_bytes_total[5m])", "1000 B/s"], ["a_milliseconds", "1 s"],
+    ["a_ratio", "100000\u202f%"], ["a_percent", "1000\u202f%"], ["fleet_temperature_celsius", "1000 °C"], ["a_volts", "1 kV"],
+    ["rate(http_requests_total[5m])", "1k/s"], ["sum(rate(a_seconds_count[5m]))", "1k/s"], ["increase(a_bytes_total[1h])", "1000 B"],
+    ["histogram_quantile(0.9, sum by (le) (rate(a_seconds_bucket[5m])))", "16.67 min"], ["histogram_quantile(0.9, rate(a_bytes[5m]))", "1000 B"],
+    ["rate(a_seconds_sum[5m]) / rate(a_seconds_count[5m])", "16.67 min"], ["max_over_time(rate(a_bytes_total[1m])[5m:])", "1000 B/s"],
+    ["a_bytes / 1024 / 1024", "1000 MiB"], ["rate(a_bytes_total[1m]) * 8", "1 kbit/s"], ["-(a_bytes offset 5m) @ 3", "1000 B"],
+    ["time() - a_timestamp_seconds", "16.67 min"], ["a_bytes - b_bytes > 5", "1000 B"], ["a_bytes or b_bytes", "1000 B"],
+    ['{__name__="a_bytes", x="y"}', "1000 B"], ['{"a_bytes"}', "1000 B"], ["topk(3, a_bytes)", "1000 B"], ["a_bytes_per_second", "1000 B/s"],
+  ] as const) {
+    assert.equal(thousand(text), written, text);
+  }
+});
+
+test("an expression whose unit is not sure has none", () => {
+  for (const text of [
+    "a", "a_seconds * b_seconds", "rate(a_bytes_total[1m]) * 60", "a_bytes + b_seconds", "a_bytes / b_bytes", "a_bytes / b", "count(a_bytes)",
+    "a_bytes > bool 5", "absent(a_bytes)", "a_timestamp_seconds", "rate(a_seconds_total[5m])", "a_seconds_bucket", "sum(", "a_bytes ^ 2", "",
+    '{__name__=~"a_bytes"}', "a_joules_per_kilogram", "1000", "node_memory_bytesize",
+  ]) {
+    assert.equal(thousand(text), "1k", text);
+  }
+  // Seconds beyond thirty years are dates.
+  assert.equal(quantity(1_795_000_000, unitOfName("a_seconds")), "1.795G");
+});
+
+test("metadata tells the unit where the name does not", () => {
+  assert.deepEqual(namesWithoutUnit('sum(rate(a[5m])) / b_bytes + {__name__="c.d"}'), ["a", "c.d"]);
+  const known = new Map([["a", unitOfText("By")], ["b", unitOfText("seconds")]]);
+  assert.equal(thousand("rate(a[5m])", known), "1000 B/s");
+  assert.equal(thousand("b", known), "16.67 min");
+  assert.equal(thousand("c", known), "1k");
+  assert.equal(quantity(1000, unitOfText("By/s")), "1000 B/s");
+  for (const text of ["1", "", "furlong", "By/min"]) assert.equal(unitOfText(text), undefined, text);
+});
+
+test("quantities are written in the prefix that fits", () => {
+  const seconds = unitOfName("a_seconds");
+  for (const [value, text] of [[0, "0 s"], [0.0123, "12.3 ms"], [2e-6, "2 µs"], [3e-9, "3 ns"], [90, "90 s"], [7200, "2 h"], [864_000, "10 d"], [-0.5, "-500 ms"], [NaN, "NaN"]] as const) {
+    assert.equal(quantity(value, seconds), text);
+  }
+  const bytes = unitOfName("a_bytes");
+  for (const [value, text] of [[0, "0 B"], [1023, "1023 B"], [1536, "1.5 KiB"], [1_031_782, "1007.6 KiB"], [3 * 2 ** 30, "3 GiB"], [0.25, "0.25 B"]] as const) {
+    assert.equal(quantity(value, bytes, 5), text);
+  }
+  assert.equal(quantity(0.5, unitOfName("a_ratio")), "50\u202f%");
+});
+
+test("texts of an axis share one unit and are round in it", () => {
+  const bytes = unitOfName("a_bytes");
+  assert.deepEqual(axisTexts([0, 2 ** 29, 2 ** 30, 3 * 2 ** 29], bytes), ["0", "0.5 GiB", "1 GiB", "1.5 GiB"]);
+  assert.deepEqual(axisTexts([0, 2 ** 17, 2 ** 18, 9 * 2 ** 17], bytes), ["0", "128 KiB", "256 KiB", "1152 KiB"]);
+  assert.deepEqual(axisTexts([91, 92, 93].map((quarters) => quarters * 2 ** 18), bytes), ["22.75 MiB", "23 MiB", "23.25 MiB"]);
+  assert.deepEqual(axisTexts([0.1, 0.2, 0.3], unitOfName("a_seconds")), ["100 ms", "200 ms", "300 ms"]);
+  assert.deepEqual(axisTexts([0, 1800, 3600, 7200], unitOfName("a_seconds")), ["0", "0.5 h", "1 h", "2 h"]);
+  assert.deepEqual(axisTexts([0, 500, 1000], undefined), ["0", "500", "1k"]);
+  assert.deepEqual(axisTexts([20_000_000, 20_000_001], undefined), ["20M", "20.000001M"]);
+  assert.ok(roundSteps(bytes)?.includes(2 ** 20));
+  assert.ok(roundSteps(unitOfName("a_milliseconds"))?.includes(60_000));
+  assert.equal(roundSteps(unitOfName("a_volts")), undefined);
 });

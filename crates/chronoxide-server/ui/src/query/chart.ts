@@ -2,9 +2,9 @@
 
 import uPlot from "uplot";
 
-import { shortNumber } from "../number.ts";
 import { color } from "../theme.ts";
 import type { Span } from "../time.ts";
+import { axisTexts, roundSteps, type Unit } from "../unit.ts";
 
 export const GRAPH_HEIGHT = 340;
 
@@ -31,26 +31,19 @@ export function timeAxis(): uPlot.Axis {
   return { ...axisLook(), values: TIME_VALUES, space: 70, size: 34 };
 }
 
-export function valueAxis(): uPlot.Axis {
+export function valueAxis(unit: Unit | undefined): uPlot.Axis {
+  const steps = roundSteps(unit);
   return {
     ...axisLook(),
     size: (self, values, _axis, cycle) => {
       const kept = self.axes[1] as { _size?: number } | undefined;
       if (cycle > 1 && kept?._size !== undefined) return kept._size;
       const longest = (values ?? []).reduce((length, text) => Math.max(length, text.length), 3);
-      return Math.min(96, 18 + longest * 6.4);
+      return Math.min(110, 18 + longest * 6.4);
     },
-    values: (_, splits) => valueTexts(splits),
+    ...(steps === undefined ? {} : { incrs: steps }),
+    values: (_, splits) => axisTexts(splits, unit),
   };
-}
-
-/** Texts with as many digits as tell neighbours apart. */
-export function valueTexts(splits: readonly number[]): string[] {
-  for (let digits = 3; digits < 12; digits += 1) {
-    const texts = splits.map((split) => shortNumber(split, digits));
-    if (new Set(texts).size === texts.length) return texts;
-  }
-  return splits.map(String);
 }
 
 export function axisLook(): uPlot.Axis {

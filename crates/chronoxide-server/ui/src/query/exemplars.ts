@@ -3,10 +3,11 @@
 import type uPlot from "uplot";
 
 import type { ExemplarSeries } from "../api.ts";
-import { parseValue, shortNumber } from "../number.ts";
+import { parseValue } from "../number.ts";
 import { type Labels, seriesText } from "../series.ts";
 import { color } from "../theme.ts";
 import { formatTime } from "../time.ts";
+import { quantity, unitOfName } from "../unit.ts";
 
 export interface Exemplar {
   readonly time: number;
@@ -77,7 +78,7 @@ export function exemplarAt(
 
 export function exemplarLines({ time, value, labels, series }: Exemplar): string[] {
   const pairs = Object.entries(labels).map(([name, text]) => `${name}: ${text}`);
-  return [`Exemplar ${shortNumber(value)}`, formatTime(time), ...pairs, seriesText(series)];
+  return [`Exemplar ${quantity(value, unitOfName(series["__name__"] ?? ""))}`, formatTime(time), ...pairs, seriesText(series)];
 }
 
 function clamp(value: number, min: number, max: number): number {

@@ -6,7 +6,8 @@ import { plural } from "../number.ts";
 import { Empty, Notice } from "../parts/notice.tsx";
 import { seriesText } from "../series.ts";
 import { formatDuration, formatTime, type Span } from "../time.ts";
-import type { Drawing } from "../view.ts";
+import { type Drawing, letterOf } from "../view.ts";
+import { commonUnit, COUNT, perSecond } from "../unit.ts";
 import { heatOf, hasHistograms, wantsHeatmap } from "./heat.ts";
 import { HeatGraph } from "./heat_graph.tsx";
 import { Legend, type LegendHandle } from "./legend.tsx";
@@ -19,7 +20,7 @@ interface GraphProps {
   readonly drawing: Drawing | undefined;
   readonly dark: boolean;
   readonly onChoose: (span: Span) => void;
-  readonly onReset: () => void;
+  readonly onWiden: () => void;
   readonly onDrawing: (drawing: Drawing) => void;
 }
 
@@ -29,7 +30,7 @@ function usualDrawing(grid: Grid): Drawing {
   return wantsHeatmap(grid) || onlyBuckets ? "heatmap" : "lines";
 }
 
-export function Graph({ results, drawing, dark, onChoose, onReset, onDrawing }: GraphProps) {
+export function Graph({ results, drawing, dark, onChoose, onWiden, onDrawing }: GraphProps) {
   const grid = useMemo(
     () => layOut(results.steps, results.outcomes.map((outcome) => outcome?.matrix?.data.result)),
     [results],
@@ -52,9 +53,9 @@ export function Graph({ results, drawing, dark, onChoose, onReset, onDrawing }: 
         </span>
       </div>
       {drawn === "heatmap" ? (
-        <Heatmap grid={grid} results={results} dark={dark} onChoose={onChoose} onReset={onReset} />
+        <Heatmap grid={grid} results={results} dark={dark} onChoose={onChoose} onWiden={onWiden} />
       ) : (
-        <Lines grid={grid} results={results} stacked={drawn === "stacked"} dark={dark} onChoose={onChoose} onReset={onReset} />
+        <Lines grid={grid} results={results} stacked={drawn === "stacked"} dark={dark} onChoose={onChoose} onWiden={onWiden} />
       )}
     </>
   );
@@ -80,16 +81,25 @@ interface DrawingProps {
   readonly results: Results;
   readonly dark: boolean;
   readonly onChoose: (span: Span) => void;
-  readonly onReset: () => void;
+  readonly onWiden: () => void;
 }
 
 function Heatmap({ grid, results, ...rest }: DrawingProps) {
   const heat = useMemo(() => heatOf(grid), [grid]);
   if (heat.bounds.length < 2) return <Empty title="All buckets are empty in this range" />;
+  const units = [...grid.histograms, ...grid.series].map(({ expression }) => results.units[expression]);
+  const isRate = units.length > 0 && units.every((unit) => unit?.value?.perSecond === true);
   const others = grid.series.filter(({ labels }) => labels["le"] === undefined).length;
   return (
     <>
-      <HeatGraph heat={heat} step={results.steps.step} exemplars={results.exemplars} {...rest} />
+      <HeatGraph
+        heat={heat}
+        step={results.steps.step}
+        boundsUnit={commonUnit(units.map((unit) => unit?.bounds))}
+        countUnit={isRate ? perSecond(COUNT) : COUNT}
+        exemplars={results.exemplars}
+        {...rest}
+      />
       {heat.merged > 1 && <Notice kind="info">{heat.merged} histograms are added up here; select fewer to see one alone.</Notice>}
       {others > 0 && <Notice kind="info">{others} series without buckets are not drawn; choose lines to see them.</Notice>}
     </>
@@ -101,7 +111,10 @@ function Lines({ grid, results, stacked, ...rest }: DrawingProps & { readonly st
     () => grid.series.map(({ labels, expression }) => nameOf(seriesText(labels), results.outcomes[expression]?.text)),
     [grid],
   );
-  const [shown, setShown] = useShown(names);
+  const units = useMemo(() => grid.series.map(({ expression }) => results.units[expression]?.value), [grid]);
+  const keys = useMemo(() => names.map((name, row) => `${letterOf(grid.series[row]?.expression ?? 0)} ${name}`), [names]);
+  const several = new Set(grid.series.map(({ expression }) => expression)).size > 1;
+  const [shown, setShown] = useShown(keys);
   const [focused, setFocused] = useState<number>();
   const legend = useRef<LegendHandle>(null);
   return (
@@ -116,7 +129,8 @@ function Lines({ grid, results, stacked, ...rest }: DrawingProps & { readonly st
         <>
           <LineGraph
             grid={grid}
-            names={names}
+            names={several ? keys : names}
+            units={units}
             shown={shown}
             stacked={stacked}
             exemplars={results.exemplars}
@@ -124,7 +138,7 @@ function Lines({ grid, results, stacked, ...rest }: DrawingProps & { readonly st
             onCursor={(index) => legend.current?.setCursor(index)}
             {...rest}
           />
-          <Legend grid={grid} names={names} shown={shown} dark={rest.dark} handle={legend} onShown={setShown} onFocus={setFocused} />
+          <Legend grid={grid} names={names} units={units} shown={shown} dark={rest.dark} handle={legend} several={several} onShown={setShown} onFocus={setFocused} />
         </>
       )}
     </>
@@ -136,14 +150,14 @@ function nameOf(series: string, expression: string | undefined): string {
 }
 
 /** Which series are shown; what was hidden stays hidden when newer data of the same series comes. */
-function useShown(names: readonly string[]): [readonly boolean[], (shown: readonly boolean[]) => void] {
+function useShown(keys: readonly string[]): [readonly boolean[], (shown: readonly boolean[]) => void] {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => {
     // Series that are all hidden, as after another query, would leave an empty graph.
-    if (names.length > 0 && names.every((name) => hidden.has(name))) setHidden(new Set());
-  }, [names]);
-  const shown = useMemo(() => names.map((name) => !hidden.has(name)), [names, hidden]);
-  const setShown = (next: readonly boolean[]): void => setHidden(new Set(names.filter((_, index) => next[index] !== true)));
+    if (keys.length > 0 && keys.every((key) => hidden.has(key))) setHidden(new Set());
+  }, [keys]);
+  const shown = useMemo(() => keys.map((key) => !hidden.has(key)), [keys, hidden]);
+  const setShown = (next: readonly boolean[]): void => setHidden(new Set(keys.filter((_, index) => next[index] !== true)));
   return [shown, setShown];
 }
 

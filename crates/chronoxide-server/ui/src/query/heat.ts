@@ -1,7 +1,8 @@
 /** Histograms over time as cells: classic buckets (series with a label `le`) and native histograms alike. */
 
 import type { NativeHistogram } from "../api.ts";
-import { parseValue, shortNumber } from "../number.ts";
+import { parseValue } from "../number.ts";
+import { quantity, type Unit } from "../unit.ts";
 import type { Grid, GridSeries } from "./matrix.ts";
 
 /** One bucket of one step. */
@@ -121,10 +122,11 @@ export function placeOf(bounds: readonly number[], value: number): number {
 }
 
 /** A cell's bounds as people read them. */
-export function cellText({ lower, upper }: Cell): string {
-  if (upper === Infinity) return `> ${shortNumber(lower)}`;
-  if (lower === -Infinity) return `≤ ${shortNumber(upper)}`;
-  return `${shortNumber(lower)} – ${shortNumber(upper)}`;
+export function cellText({ lower, upper }: Cell, unit?: Unit): string {
+  const text = (bound: number): string => quantity(bound, unit);
+  if (upper === Infinity) return `> ${text(lower)}`;
+  if (lower === -Infinity) return `≤ ${text(upper)}`;
+  return `${text(lower)} – ${text(upper)}`;
 }
 
 /** The cell that a quantile falls into, to tell at a glance where most of a step lies. */

@@ -3,10 +3,11 @@
 import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
 
-import { percent, shortNumber } from "../number.ts";
+import { percent } from "../number.ts";
 import { useWidth } from "../parts/width.ts";
 import { color } from "../theme.ts";
 import { formatTime, type Span } from "../time.ts";
+import { quantity, type Unit } from "../unit.ts";
 import { axisLook, chooseRange, CURSOR, GRAPH_HEIGHT, timeAxis, Tooltip } from "./chart.ts";
 import { exemplarAt, exemplarLines, exemplarMarks, type Exemplar } from "./exemplars.ts";
 import { type Cell, cellText, type Heat, placeOf, quantileCell } from "./heat.ts";
@@ -14,10 +15,13 @@ import { type Cell, cellText, type Heat, placeOf, quantileCell } from "./heat.ts
 interface HeatGraphProps {
   readonly heat: Heat;
   readonly step: number;
+  /** What the bounds of buckets are measured in, and what is in them. */
+  readonly boundsUnit: Unit | undefined;
+  readonly countUnit: Unit | undefined;
   readonly exemplars: readonly Exemplar[];
   readonly dark: boolean;
   readonly onChoose: (span: Span) => void;
-  readonly onReset: () => void;
+  readonly onWiden: () => void;
 }
 
 export function HeatGraph(props: HeatGraphProps) {
@@ -47,18 +51,18 @@ export function HeatGraph(props: HeatGraphProps) {
   const cells = heat.cells.reduce((sum, step) => sum + step.length, 0);
   return (
     <>
-      <div class="plot" ref={host} onDblClick={props.onReset} data-cells={cells} />
+      <div class="plot" ref={host} onDblClick={props.onWiden} data-cells={cells} />
       <div class="heat-key">
         <span>0</span>
         <span class="heat-ramp" />
-        <span>{shortNumber(heat.countMax)} per bucket</span>
+        <span>{quantity(heat.countMax, props.countUnit)} in a bucket</span>
       </div>
     </>
   );
 }
 
 function options(newest: { current: HeatGraphProps }, width: number): uPlot.Options {
-  const { heat, exemplars, step } = newest.current;
+  const { heat, boundsUnit, exemplars, step } = newest.current;
   const { bounds, times } = heat;
   const place = (value: number): number => placeOf(bounds, value);
   const first = times[0] ?? 0;
@@ -73,7 +77,7 @@ function options(newest: { current: HeatGraphProps }, width: number): uPlot.Opti
       x: { time: true, range: () => [first - step / 2, last + step / 2] },
       y: { range: () => [0, Math.max(1, bounds.length - 1)] },
     },
-    axes: [timeAxis(), boundsAxis(bounds)],
+    axes: [timeAxis(), boundsAxis(bounds, boundsUnit)],
     series: [{}, { paths: () => null, points: { show: false } }],
     plugins: [
       cellsPlugin(newest),
@@ -85,10 +89,10 @@ function options(newest: { current: HeatGraphProps }, width: number): uPlot.Opti
 }
 
 /** Bounds stand at equal distances; every so many have a text. */
-function boundsAxis(bounds: readonly number[]): uPlot.Axis {
+function boundsAxis(bounds: readonly number[], unit: Unit | undefined): uPlot.Axis {
   const every = Math.max(1, Math.ceil(bounds.length / 14));
   const marked = bounds.map((_, index) => index).filter((index) => index % every === 0);
-  const text = (index: number): string => shortNumber(bounds[index] ?? NaN, 3);
+  const text = (index: number): string => quantity(bounds[index] ?? NaN, unit, 3);
   const longest = marked.reduce((length, index) => Math.max(length, text(index).length), 3);
   return {
     ...axisLook(),
@@ -152,6 +156,7 @@ function tooltipPlugin(newest: { current: HeatGraphProps }, place: (value: numbe
 }
 
 function linesAt(self: uPlot, props: HeatGraphProps, place: (value: number) => number): string[] | undefined {
+  const { boundsUnit, countUnit } = props;
   const exemplar = exemplarAt(self, props.exemplars, place);
   if (exemplar !== undefined) return exemplarLines(exemplar);
   const { idx, top = -1 } = self.cursor;
@@ -162,11 +167,11 @@ function linesAt(self: uPlot, props: HeatGraphProps, place: (value: number) => n
   const total = cells.reduce((sum, { count }) => sum + count, 0);
   const quantile = (share: number): string => {
     const cell: Cell | undefined = quantileCell(cells, share);
-    return cell === undefined ? "–" : cellText(cell);
+    return cell === undefined ? "–" : cellText(cell, boundsUnit);
   };
   return [
-    ...(at === undefined ? [] : [`${cellText(at)}: ${shortNumber(at.count)} (${percent(at.count / total)})`]),
-    `all: ${shortNumber(total)}, median ${quantile(0.5)}, p99 ${quantile(0.99)}`,
+    ...(at === undefined ? [] : [`${cellText(at, boundsUnit)}: ${quantity(at.count, countUnit)} (${percent(at.count / total)})`]),
+    `all: ${quantity(total, countUnit)}, median ${quantile(0.5)}, p99 ${quantile(0.99)}`,
     formatTime(props.heat.times[idx ?? -1] ?? 0),
   ];
 }

@@ -3,10 +3,11 @@
 import type { RefObject } from "preact";
 import { useEffect, useImperativeHandle, useMemo, useRef, useState } from "preact/hooks";
 
-import { shortNumber } from "../number.ts";
 import { commonLabels, SeriesName } from "../parts/series_name.tsx";
 import { seriesColor } from "../theme.ts";
 import { formatTime } from "../time.ts";
+import { quantity, type Unit } from "../unit.ts";
+import { letterOf } from "../view.ts";
 import { type Grid, summarize } from "./matrix.ts";
 
 /** Rows shown at first; a click shows the others. */
@@ -20,31 +21,37 @@ export interface LegendHandle {
 interface LegendProps {
   readonly grid: Grid;
   readonly names: readonly string[];
+  /** For each series what its values are measured in. */
+  readonly units: readonly (Unit | undefined)[];
   readonly shown: readonly boolean[];
   readonly dark: boolean;
+  /** Whether the series answer more than one expression, so that each needs its letter. */
+  readonly several: boolean;
   readonly handle: RefObject<LegendHandle | null>;
   readonly onShown: (shown: readonly boolean[]) => void;
   readonly onFocus: (index: number | undefined) => void;
 }
 
-export function Legend({ grid, names, shown, handle, onShown, onFocus }: LegendProps) {
+export function Legend({ grid, names, units, shown, several, handle, onShown, onFocus }: LegendProps) {
   const [all, setAll] = useState(false);
   const summaries = useMemo(() => grid.series.map(({ values }) => summarize(values)), [grid]);
   const common = useMemo(() => commonLabels(grid.series.map(({ labels }) => labels)), [grid]);
   const cells = useRef<(HTMLTableCellElement | null)[]>([]);
   const head = useRef<HTMLTableCellElement>(null);
 
+  const text = (row: number, value: number | null | undefined): string =>
+    value === null || value === undefined ? "–" : quantity(value, units[row], 5);
   const setCursor = (index: number | undefined): void => {
     if (head.current !== null) head.current.textContent = index === undefined ? "Last" : formatTime(grid.times[index] ?? 0).slice(11);
     grid.series.forEach(({ values }, row) => {
       const cell = cells.current[row];
       if (cell === null || cell === undefined) return;
       const value = index === undefined ? summaries[row]?.last : values[index];
-      cell.textContent = value === null || value === undefined ? "–" : shortNumber(value, 5);
+      cell.textContent = text(row, value);
     });
   };
-  useImperativeHandle(handle, () => ({ setCursor }), [grid, summaries]);
-  useEffect(() => setCursor(undefined), [grid, all]);
+  useImperativeHandle(handle, () => ({ setCursor }), [grid, units, summaries]);
+  useEffect(() => setCursor(undefined), [grid, units, all]);
 
   const toggle = (row: number, alone: boolean): void => {
     const others = shown.some((one, index) => one && index !== row);
@@ -53,8 +60,6 @@ export function Legend({ grid, names, shown, handle, onShown, onFocus }: LegendP
     else onShown(shown.map(() => true));
   };
   const rows = all ? grid.series : grid.series.slice(0, ROWS_FIRST);
-  const text = (value: number | null | undefined): string =>
-    value === null || value === undefined ? "–" : shortNumber(value, 5);
 
   return (
     <div class="legend">
@@ -79,7 +84,7 @@ export function Legend({ grid, names, shown, handle, onShown, onFocus }: LegendP
           </tr>
         </thead>
         <tbody>
-          {rows.map(({ labels }, row) => (
+          {rows.map(({ labels, expression }, row) => (
             <tr
               key={row}
               class={shown[row] === true ? undefined : "off"}
@@ -96,6 +101,7 @@ export function Legend({ grid, names, shown, handle, onShown, onFocus }: LegendP
                   onBlur={() => onFocus(undefined)}
                 >
                   <span class="swatch" style={{ background: seriesColor(row) }} />
+                  {several && <span class="from">{letterOf(expression)}</span>}
                   <SeriesName labels={labels} common={common} fallback={names[row] ?? ""} />
                 </button>
               </td>
@@ -105,9 +111,9 @@ export function Legend({ grid, names, shown, handle, onShown, onFocus }: LegendP
                   cells.current[row] = cell;
                 }}
               />
-              <td class="number wide">{text(summaries[row]?.min)}</td>
-              <td class="number wide">{text(summaries[row]?.mean)}</td>
-              <td class="number">{text(summaries[row]?.max)}</td>
+              <td class="number wide">{text(row, summaries[row]?.min)}</td>
+              <td class="number wide">{text(row, summaries[row]?.mean)}</td>
+              <td class="number">{text(row, summaries[row]?.max)}</td>
             </tr>
           ))}
         </tbody>

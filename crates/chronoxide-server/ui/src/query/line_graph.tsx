@@ -3,9 +3,9 @@
 import uPlot from "uplot";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
-import { shortNumber } from "../number.ts";
 import { seriesColor } from "../theme.ts";
 import { formatTime, type Span } from "../time.ts";
+import { commonUnit, quantity, type Unit } from "../unit.ts";
 import { chooseRange, CURSOR, GRAPH_HEIGHT, timeAxis, Tooltip, valueAxis } from "./chart.ts";
 import { exemplarAt, exemplarLines, exemplarMarks, type Exemplar } from "./exemplars.ts";
 import { type Grid, stack } from "./matrix.ts";
@@ -14,6 +14,8 @@ import { useWidth } from "../parts/width.ts";
 interface LineGraphProps {
   readonly grid: Grid;
   readonly names: readonly string[];
+  /** For each series what its values are measured in. */
+  readonly units: readonly (Unit | undefined)[];
   /** For each series whether it is drawn. */
   readonly shown: readonly boolean[];
   readonly stacked: boolean;
@@ -22,7 +24,7 @@ interface LineGraphProps {
   /** The series that stands out, because the legend's row of it is under the cursor. */
   readonly focused: number | undefined;
   readonly onChoose: (span: Span) => void;
-  readonly onReset: () => void;
+  readonly onWiden: () => void;
   /** Called with the step under the cursor. */
   readonly onCursor: (index: number | undefined) => void;
 }
@@ -68,11 +70,11 @@ export function LineGraph(props: LineGraphProps) {
     plot.current?.setSeries(props.focused === undefined ? null : props.focused + 1, { focus: true });
   }, [props.focused]);
 
-  return <div class="plot" ref={host} onDblClick={props.onReset} data-series={grid.series.length} />;
+  return <div class="plot" ref={host} onDblClick={props.onWiden} data-series={grid.series.length} />;
 }
 
 function options(newest: { current: LineGraphProps }, width: number): uPlot.Options {
-  const { grid, shown, stacked, exemplars } = newest.current;
+  const { grid, units, shown, stacked, exemplars } = newest.current;
   const identity = (value: number): number => value;
   const { start, end, step } = grid.steps;
   return {
@@ -84,9 +86,9 @@ function options(newest: { current: LineGraphProps }, width: number): uPlot.Opti
     focus: { alpha: 0.25 },
     scales: {
       x: { time: true, range: () => [start, Math.max(end, start + step)] },
-      y: { range: (_, min, max) => valueRange(min, max) },
+      y: { range: (_, min, max) => valueRange(min, max, stacked) },
     },
-    axes: [timeAxis(), valueAxis()],
+    axes: [timeAxis(), valueAxis(commonUnit(units))],
     series: [{}, ...grid.series.map((_, index) => lineOf(index, shown[index] === true, stacked, grid.series.length))],
     ...(stacked ? { bands: bandsOf(shown) } : {}),
     plugins: [
@@ -99,10 +101,11 @@ function options(newest: { current: LineGraphProps }, width: number): uPlot.Opti
 
 const SOME_ROOM: uPlot.Range.Limit = { pad: 0.08, soft: 0, mode: 3 };
 
-/** From zero where that is near, with some room above; nothing but zeros lies on the ground. */
-function valueRange(min: number | null, max: number | null): uPlot.Range.MinMax {
+/** From zero where that is near, or where areas tell amounts; with some room above. Nothing but zeros lies on the ground. */
+function valueRange(min: number | null, max: number | null, fromZero: boolean): uPlot.Range.MinMax {
   if (min === null || max === null || (min === 0 && max === 0)) return [0, 1];
-  return uPlot.rangeNum(min, max, { min: SOME_ROOM, max: SOME_ROOM });
+  const [low, high] = fromZero ? [Math.min(0, min), Math.max(0, max)] : [min, max];
+  return uPlot.rangeNum(low, high, { min: SOME_ROOM, max: SOME_ROOM });
 }
 
 function lineOf(index: number, show: boolean, stacked: boolean, total: number): uPlot.Series {
@@ -149,7 +152,7 @@ function tooltipLines(self: uPlot, props: LineGraphProps, index: number, nearest
   const value = props.grid.series[series - 1]?.values[index];
   if (value === null || value === undefined) return undefined;
   const strong = document.createElement("b");
-  strong.textContent = shortNumber(value, 6);
+  strong.textContent = quantity(value, props.units[series - 1], 6);
   strong.style.color = seriesColor(series - 1);
   return [strong, props.names[series - 1] ?? "", formatTime(props.grid.times[index] ?? 0)];
 }

@@ -6,8 +6,8 @@ import { Icon } from "../parts/icons.tsx";
 import { useTicks } from "../parts/loading.ts";
 import { Notice } from "../parts/notice.tsx";
 import { useWidth } from "../parts/width.ts";
-import { formatDuration, parseDuration } from "../time.ts";
-import { type Expression, EXPRESSIONS_MAX, type QueryView } from "../view.ts";
+import { formatDuration, isSameRange, parseDuration, type Range, zoomed } from "../time.ts";
+import { type Expression, EXPRESSIONS_MAX, letterOf, type QueryView } from "../view.ts";
 import { Editor } from "./editor.tsx";
 import { Examples } from "./examples.tsx";
 import { Graph } from "./graph.tsx";
@@ -21,6 +21,9 @@ interface QueryPageProps {
   readonly dark: boolean;
   readonly onChange: (query: QueryView) => void;
 }
+
+/** Where fingers point, a text that has the focus brings up a keyboard that hides half of the page. */
+const isTouched = (): boolean => window.matchMedia("(pointer: coarse)").matches;
 
 const REFRESHES: readonly number[] = [5, 15, 30, 60, 300, 900];
 
@@ -148,12 +151,12 @@ interface ExpressionRowProps {
 }
 
 function ExpressionRow({ draft, index, version, single, outcome, onText, onHidden, onRemove, onRun }: ExpressionRowProps) {
-  const letter = String.fromCharCode(65 + index);
+  const letter = letterOf(index);
   return (
     <div class={`expression${draft.hidden ? " off" : ""}`}>
       <div class="expression-box">
         {!single && <span class="letter">{letter}</span>}
-        <Editor text={draft.text} version={version} label={`Expression ${letter}`} focused={index === 0 || draft.text === ""} onChange={onText} onRun={onRun} />
+        <Editor text={draft.text} version={version} label={`Expression ${letter}`} focused={index === 0 ? !isTouched() : draft.text === ""} onChange={onText} onRun={onRun} />
         {!single && (
           <div class="expression-buttons">
             <button
@@ -284,7 +287,25 @@ interface ResultAreaProps {
   readonly onChange: (change: Partial<QueryView>) => void;
 }
 
+/** Ranges that were chosen by dragging, each with the one before it. */
+function useZooms(range: Range, onRange: (range: Range) => void): { zoom: (next: Range) => void; undo: () => void } {
+  const zooms = useRef<{ before: Range; after: Range }[]>([]);
+  const zoom = (next: Range): void => {
+    zooms.current.push({ before: range, after: next });
+    onRange(next);
+  };
+  const undo = (): void => {
+    const last = zooms.current.pop();
+    if (last !== undefined && isSameRange(last.after, range)) return onRange(last.before);
+    // The range came from elsewhere since: from a link, the panel or a button.
+    zooms.current = [];
+    onRange(zoomed(range, 2, Math.floor(Date.now() / 1000)));
+  };
+  return { zoom, undo };
+}
+
 function ResultArea({ query, results, dark, onChange }: ResultAreaProps) {
+  const { zoom, undo } = useZooms(query.range, (range) => onChange({ range }));
   if (results === undefined) return null;
   if (results.tab === "graph") {
     return (
@@ -292,8 +313,8 @@ function ResultArea({ query, results, dark, onChange }: ResultAreaProps) {
         results={results}
         drawing={query.drawing}
         dark={dark}
-        onChoose={({ start, end }) => onChange({ range: { from: Math.floor(start), to: Math.ceil(end) } })}
-        onReset={() => onChange({ range: { last: 900 } })}
+        onChoose={({ start, end }) => zoom({ from: Math.floor(start), to: Math.ceil(end) })}
+        onWiden={undo}
         onDrawing={(drawing) => onChange({ drawing })}
       />
     );
@@ -309,7 +330,7 @@ function ResultArea({ query, results, dark, onChange }: ResultAreaProps) {
                   <code>{outcome.text}</code>
                 </h2>
               )}
-              <ResultTable data={outcome.instant.data} text={outcome.text} />
+              <ResultTable data={outcome.instant.data} text={outcome.text} bounds={results.units[index]?.bounds} />
             </section>
           ),
       )}

@@ -6,6 +6,8 @@ import { type Answer, type MatrixData, queryAt, type QueryData, queryExemplars, 
 import { spanOf, stepFor } from "../time.ts";
 import type { QueryView } from "../view.ts";
 import { exemplarsOf, type Exemplar } from "./exemplars.ts";
+import { expressionUnits, type ExpressionUnits } from "./expression_unit.ts";
+import { knownUnits } from "./metric_units.ts";
 
 /** What became of one expression. */
 export interface Outcome {
@@ -21,6 +23,8 @@ export interface Results {
   readonly steps: Steps;
   readonly tab: QueryView["tab"];
   readonly exemplars: readonly Exemplar[];
+  /** For each expression what its values are measured in. */
+  readonly units: readonly ExpressionUnits[];
 }
 
 /** The times of a graph's points. They are multiples of the step, so that a graph that moves on does not flicker. */
@@ -73,10 +77,13 @@ async function runAll(query: QueryView, steps: Steps, signal: AbortSignal): Prom
   const exemplars = wanted.map(({ text }) =>
     queryExemplars(text, steps.start, steps.end, signal).then(({ data }) => exemplarsOf(data), () => []),
   );
+  const known = knownUnits(query.expressions.filter(isAsked).map(({ text }) => text));
+  const units = known.then((found) => query.expressions.map(({ text }) => expressionUnits(text, found)));
   return {
     outcomes: await Promise.all(outcomes),
     steps,
     tab: query.tab,
     exemplars: (await Promise.all(exemplars)).flat(),
+    units: await units,
   };
 }

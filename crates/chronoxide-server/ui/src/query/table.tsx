@@ -8,16 +8,24 @@ import { Empty } from "../parts/notice.tsx";
 import { commonLabels, SeriesName } from "../parts/series_name.tsx";
 import { seriesText } from "../series.ts";
 import { formatTime } from "../time.ts";
+import { quantity, type Unit } from "../unit.ts";
 import { cellsOf, cellText } from "./heat.ts";
 
 const ROWS_FIRST = 200;
 
 type Order = "answer" | "up" | "down";
 
-export function ResultTable({ data, text }: { readonly data: QueryData; readonly text: string }) {
+interface ResultTableProps {
+  readonly data: QueryData;
+  readonly text: string;
+  /** What the bounds of buckets are measured in. */
+  readonly bounds: Unit | undefined;
+}
+
+export function ResultTable({ data, text, bounds }: ResultTableProps) {
   switch (data.resultType) {
     case "vector":
-      return data.result.length === 0 ? <Empty title="No series at this time" /> : <VectorTable result={data.result} text={text} />;
+      return data.result.length === 0 ? <Empty title="No series at this time" /> : <VectorTable result={data.result} text={text} bounds={bounds} />;
     case "matrix":
       return <MatrixTable data={data} text={text} />;
     default:
@@ -34,7 +42,11 @@ export function ResultTable({ data, text }: { readonly data: QueryData; readonly
   }
 }
 
-function VectorTable({ result, text }: { readonly result: readonly VectorSeries[]; readonly text: string }) {
+interface VectorTableProps extends Omit<ResultTableProps, "data"> {
+  readonly result: readonly VectorSeries[];
+}
+
+function VectorTable({ result, text, bounds }: VectorTableProps) {
   const [order, setOrder] = useState<Order>("answer");
   const [all, setAll] = useState(false);
   const common = useMemo(() => commonLabels(result.map(({ metric }) => metric)), [result]);
@@ -61,7 +73,7 @@ function VectorTable({ result, text }: { readonly result: readonly VectorSeries[
             <tr key={seriesText(metric)}>
               <td>
                 <SeriesName labels={metric} common={common} fallback={text} />
-                {histogram !== undefined && <HistogramBars histogram={histogram[1]} />}
+                {histogram !== undefined && <HistogramBars histogram={histogram[1]} unit={bounds} />}
               </td>
               <td class="number value">
                 {value?.[1]}
@@ -88,7 +100,7 @@ function inOrder(result: readonly VectorSeries[], order: Order): readonly Vector
 }
 
 /** The buckets of one histogram, the widest bar for the fullest. */
-export function HistogramBars({ histogram }: { readonly histogram: NativeHistogram }) {
+export function HistogramBars({ histogram, unit }: { readonly histogram: NativeHistogram; readonly unit: Unit | undefined }) {
   const cells = cellsOf(histogram).sort((a, b) => a.lower - b.lower);
   const total = parseValue(histogram.count);
   const most = Math.max(...cells.map(({ count }) => count), 0);
@@ -96,12 +108,12 @@ export function HistogramBars({ histogram }: { readonly histogram: NativeHistogr
   return (
     <div class="histogram">
       <p class="faint">
-        count {shortNumber(total)} · sum {shortNumber(parseValue(histogram.sum))} · mean {shortNumber(mean)}
+        count {shortNumber(total)} · sum {quantity(parseValue(histogram.sum), unit)} · mean {quantity(mean, unit)}
       </p>
       <div class="bars">
         {cells.map((cell) => (
           <div class="bar-row" key={`${cell.lower} ${cell.upper}`}>
-            <span class="number">{cellText(cell)}</span>
+            <span class="number">{cellText(cell, unit)}</span>
             <span class="bar">
               <span style={{ width: `${(100 * cell.count) / most}%` }} />
             </span>
