@@ -113,11 +113,18 @@ fn a_snapshot_has_a_generated_name() {
     names.dedup();
     assert_eq!(names.len(), 3);
     for name in &names {
+        // The time in UTC and 16 hexadecimal digits.
+        let (time, digits) = name.split_once('-').unwrap();
         assert!(
-            name.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            time.len() == 16 && time.ends_with('Z') && &time[8..9] == "T",
             "{name}"
         );
+        assert!(
+            digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{name}"
+        );
+        let snapshot = server.directory().join("data/snapshots").join(name);
+        assert!(snapshot.is_dir(), "{}", snapshot.display());
     }
     let answer = server.post_form(ENDPOINTS[1], "skip_head=perhaps");
     assert_eq!(

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
+use flate2::read::{GzDecoder, ZlibDecoder};
 
 use crate::running::{Running, now_ms};
 use crate::wire::series;
@@ -18,6 +18,12 @@ fn unknown_paths_are_not_found_in_the_words_clients_look_for() {
         "/api/v1/label",
         "/prometheus/nothing",
         "/api/v2/query",
+        // Rules of Mimir, for which Alloy and Grafana's editor look.
+        "/config/v1/rules",
+        "/prometheus/config/v1/rules",
+        "/api/v1/search/metric_names",
+        "/openapi.yaml",
+        "/debug/pprof/heap",
     ] {
         let answer = server.get(path);
         assert_eq!(
@@ -137,13 +143,15 @@ fn health_and_readiness_answer_get_and_head() {
             server.get(&format!("{prefix}/-/ready")).body,
             "chronoxide is Ready.\n"
         );
-        let request =
-            format!("HEAD {prefix}/-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer = server.raw(request.as_bytes());
-        assert!(
-            answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"),
-            "{answer:?}"
-        );
+        for path in ["/-/healthy", "/-/ready"] {
+            let request =
+                format!("HEAD {prefix}{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            let answer = server.raw(request.as_bytes());
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"),
+                "{path}: {answer:?}"
+            );
+        }
     }
 }
 
@@ -182,6 +190,54 @@ fn long_answers_are_compressed_when_asked() {
         short.len() < 2048 && !short.contains("content-encoding"),
         "{short}"
     );
+}
+
+#[test]
+fn deflate_is_what_the_standard_of_http_calls_so() {
+    let server = Running::start();
+    let request =
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: deflate\r\nConnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let split = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap();
+    let head = String::from_utf8_lossy(&answer[..split]).to_lowercase();
+    assert!(head.contains("content-encoding: deflate"), "{head}");
+    // A zlib stream, not the bare one.
+    let mut text = String::new();
+    ZlibDecoder::new(&answer[split + 4..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.contains("chronoxide_build_info{version="), "{text}");
+}
+
+#[test]
+fn what_is_unknown_or_empty_among_the_parameters_is_passed_over() {
+    let server = Running::start();
+    let plain = server.get("/api/v1/query?query=1%2B1&time=4").body;
+    for more in [
+        "&unheard_of=1&unheard_of=2",
+        "&timeout=&limit=&lookback_delta=&stats=",
+        "&max_source_resolution=5m&partial_response=true&dedup=true&engine=thanos&nocache=1",
+    ] {
+        let form = format!("query=1%2B1&time=4{more}");
+        assert_eq!(
+            server.get(&format!("/api/v1/query?{form}")).body,
+            plain,
+            "{more}"
+        );
+        assert_eq!(
+            server.post_form("/api/v1/query", &form).body,
+            plain,
+            "{more}"
+        );
+    }
+    let absent = server.get("/api/v1/query?query=&time=4");
+    assert_eq!(absent.status, 400, "{}", absent.body);
 }
 
 #[test]

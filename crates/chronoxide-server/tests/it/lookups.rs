@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::running::{Running, escaped};
-use crate::wire::series;
+use crate::wire::{V1_HEADERS, series, v1_metadata_body};
 
 const T: i64 = 1_700_000_000_000;
 
@@ -124,6 +124,72 @@ fn a_label_without_a_name_is_refused() {
             (answer.status, answer.error().0.as_str()),
             (400, "bad_data"),
             "{path}"
+        );
+    }
+}
+
+#[test]
+fn lookups_of_a_time_without_samples_find_nothing() {
+    let server = server();
+    let before = "start=2023-10-01T00:00:00Z&end=1696200000";
+    for path in [
+        format!("/api/v1/labels?{before}"),
+        format!("/api/v1/label/job/values?{before}"),
+        format!("/api/v1/series?match[]=up&{before}"),
+    ] {
+        assert_eq!(server.get(&path).data(), json!([]), "{path}");
+    }
+    let during = "start=1699999990&end=1700000000.000";
+    for (path, count) in [
+        (format!("/api/v1/labels?{during}"), 5),
+        (format!("/api/v1/label/job/values?{during}"), 2),
+        (format!("/api/v1/series?match[]=up&{during}"), 2),
+    ] {
+        assert_eq!(
+            server.get(&path).data().as_array().unwrap().len(),
+            count,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn metadata_is_limited_in_metrics_and_in_types_of_each() {
+    let server = Running::start();
+    for (name, kind, help) in [
+        ("a_total", 1, "Said first."),
+        ("a_total", 2, "Said last."),
+        ("b", 5, ""),
+    ] {
+        let body = v1_metadata_body(name, kind, help, "");
+        assert_eq!(server.post("/api/v1/write", &V1_HEADERS, &body).status, 204);
+    }
+    let counter = json!({"type": "counter", "help": "Said first.", "unit": ""});
+    let gauge = json!({"type": "gauge", "help": "Said last.", "unit": ""});
+    let summary = json!({"type": "summary", "help": "", "unit": ""});
+    for (form, expected) in [
+        ("", json!({"a_total": [gauge, counter], "b": [summary]})),
+        ("limit=1", json!({"a_total": [gauge, counter]})),
+        (
+            "limit=-1&limit_per_metric=1",
+            json!({"a_total": [gauge], "b": [summary]}),
+        ),
+        ("metric=b", json!({"b": [summary]})),
+        (
+            "metric=a_total&limit_per_metric=1",
+            json!({"a_total": [gauge]}),
+        ),
+        ("metric=unheard_of", json!({})),
+        ("limit=0", json!({})),
+    ] {
+        let found = server.get(&format!("/api/v1/metadata?{form}")).data();
+        assert_eq!(found, expected, "{form}");
+    }
+    for name in ["limit", "limit_per_metric"] {
+        let answer = server.get(&format!("/api/v1/metadata?{name}=few"));
+        assert_eq!(
+            answer.error(),
+            ("bad_data".to_owned(), format!("{name} must be a number"))
         );
     }
 }

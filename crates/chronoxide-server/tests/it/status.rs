@@ -20,10 +20,12 @@ fn build_info_looks_like_a_plain_prometheus() {
 #[test]
 fn rules_alerts_and_targets_are_empty() {
     let server = Running::start();
-    assert_eq!(
-        server.get("/api/v1/rules?type=alert").data(),
-        json!({"groups": []})
-    );
+    // All that clients may ask for.
+    let filtered = "rules?type=record&rule_name[]=a&rule_group[]=b&file[]=c&exclude_alerts=true&match[]=up&group_limit=10";
+    for path in [filtered, "rules?type=alert", "rules?type=", "rules"] {
+        let answer = server.get(&format!("/api/v1/{path}"));
+        assert_eq!(answer.data(), json!({"groups": []}), "{path}");
+    }
     assert_eq!(server.get("/api/v1/alerts").data(), json!({"alerts": []}));
     assert_eq!(
         server.get("/api/v1/targets").data()["activeTargets"],
@@ -98,8 +100,26 @@ fn runtime_info_tells_times_and_retention() {
     let data = server.get("/api/v1/status/runtimeinfo").data();
     assert_eq!(data["storageRetention"], "30d");
     assert_eq!(data["reloadConfigSuccess"], true);
-    assert!(data["startTime"].as_str().unwrap().ends_with('Z'));
-    assert!(data["corruptionCount"].is_number());
+    for key in ["startTime", "serverTime", "lastConfigTime"] {
+        let text = data[key].as_str().unwrap();
+        assert!(
+            text.starts_with("20") && text.ends_with('Z'),
+            "{key}: {text}"
+        );
+    }
+    assert!(data["startTime"].as_str() <= data["serverTime"].as_str());
+    assert_eq!(
+        data["CWD"],
+        server.directory().join("data").display().to_string()
+    );
+    assert!(!data["hostname"].as_str().unwrap().is_empty());
+    for key in ["GOGC", "GODEBUG", "GOMEMLIMIT"] {
+        assert!(data[key].is_string(), "{key}");
+    }
+    for key in ["goroutineCount", "timeSeriesCount", "corruptionCount"] {
+        assert_eq!(data[key], 0, "{key}");
+    }
+    assert!(data["GOMAXPROCS"].as_u64().unwrap() >= 1);
 }
 
 #[test]
