@@ -109,6 +109,7 @@ fn the_page_works_in_a_browser() {
     write_temperatures(&server, end_ms);
     write_answers(&server, end_ms);
     write_payloads(&server, end_ms);
+    write_markup(&server, end_ms);
     write_refused(&server);
     // The page shows rates of the server's own metrics, which take two scrapes.
     let scraped = wait_until(Duration::from_secs(30), || {
@@ -265,6 +266,21 @@ fn write_payloads(server: &Server, end_ms: i64) {
             "exponentialHistogram": { "aggregationTemporality": 2, "dataPoints": points },
         }),
     );
+}
+
+/// Half an hour of a series whose label would be more than text on a page that did not take care.
+fn write_markup(server: &Server, end_ms: i64) {
+    let samples: Vec<_> = times(end_ms, HOUR_MS / 2)
+        .map(|timestamp_ms| RemoteWriteSample {
+            labels: vec![
+                ("__name__", "markup"),
+                ("text", r#"<img src="x" onerror="throw 1">"#),
+            ],
+            timestamp_ms,
+            value: 1.0,
+        })
+        .collect();
+    push(server, &samples);
 }
 
 /// A sample that is older than retention, to be listed as refused.

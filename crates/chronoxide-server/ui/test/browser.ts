@@ -448,6 +448,44 @@ async function statusPage(page: Page): Promise<void> {
   await page.screenshot({ path: join(shots, "status.png"), fullPage: true });
 }
 
+async function markup(page: Page): Promise<void> {
+  const text = '<img src="x" onerror="throw 1">';
+  const escaped = JSON.stringify(text);
+  for (const url of [
+    link(["markup"], "&last=15m"),
+    link(["markup"], "&last=15m&tab=table"),
+    `${base}/#/metrics?metric=markup`,
+    link([`markup{text=${escaped}}`, "label_replace(markup, \"le\", \"<b>\", \"\", \"\")"], "&tab=table"),
+    `${base}/#/cardinality`,
+  ]) {
+    await goto(page, url);
+    if (url.includes("cardinality")) await page.locator(".count-table tbody tr").first().waitFor();
+    else await page.locator("main").getByText(text.slice(0, 8)).first().waitFor();
+    const plot = await page.locator(".plot .u-over").boundingBox({ timeout: 500 }).catch(() => null);
+    if (plot !== null) {
+      await page.mouse.move(plot.x + plot.width / 2, plot.y + plot.height / 2);
+      await page.locator(".tooltip", { hasText: "onerror" }).waitFor();
+    }
+    assert.equal(await page.locator("img").count(), 0, "labels are text");
+  }
+}
+
+/** Would take minutes, over nothing but time; ends when nobody waits for it. */
+const LONG = "sum_over_time(quantile_over_time(0.5, vector(time() % 7)[20000s:1s])[20000s:1s])";
+
+async function activeQueries(page: Page): Promise<void> {
+  const client = new AbortController();
+  const asked = fetch(`${base}/api/v1/query?query=${encodeURIComponent(LONG)}`, { signal: client.signal }).catch((error: unknown) => error);
+  await goto(page, `${base}/#/status`);
+  const section = page.locator(".status-section", { hasText: "Queries under way" });
+  await section.locator("a", { hasText: LONG }).waitFor();
+  client.abort();
+  assert.equal(((await asked) as Error).name, "AbortError");
+  // The page asks again every ten seconds.
+  await section.getByText("None at this moment").waitFor();
+  await page.locator(".status-section", { hasText: "Slowest queries" }).getByText(/cancel/).first().waitFor();
+}
+
 async function themes(page: Page): Promise<void> {
   await goto(page, link(["fleet_temperature_celsius"]));
   await legend(page);
@@ -543,6 +581,8 @@ const steps: readonly (readonly [string, () => Promise<void>])[] = [
   ["the metrics page leads to queries", () => metricsPage(page)],
   ["the cardinality page shows where series come from", () => cardinalityPage(page)],
   ["the status page shows how the server is", () => statusPage(page)],
+  ["the status page shows queries under way", () => activeQueries(page)],
+  ["labels are text and never markup", () => markup(page)],
   ["light and dark are chosen and kept", () => themes(page)],
   ["everything works below a prefix", () => prefix(page)],
   ["a dark system gets dark pages", darkSystem],
