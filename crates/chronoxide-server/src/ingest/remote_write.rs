@@ -1,5 +1,6 @@
 //! Prometheus remote write, versions 1 and 2.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -54,6 +55,7 @@ pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Reques
         Err(error) => {
             let (metrics, status) = (&state.metrics, error.status());
             metrics.count_request(INTAKE.protocol, "unknown", status);
+            commit::log_failure(&state, &error);
             return refusal(&error);
         }
     };
@@ -159,12 +161,25 @@ fn decode<'w>(work: &mut Work<'w>, version: Version) -> Result<Decoded<'w>, Inge
         };
         held.map_err(|error| refusal = Some(error)).is_ok()
     };
-    let decoded = match version {
+    // A bug that one message meets ends with that message: nothing is stored yet, and its sender would bring it again
+    // after a restart.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match version {
         Version::V1 => v1::decode_within(work.message, hold),
         Version::V2 => v2::decode_within(work.message, hold),
-    };
-    decoded.map_err(|error| refusal.unwrap_or_else(|| IngestError::Message(error.to_string())))
+    }));
+    match decoded {
+        Ok(decoded) => decoded
+            .map_err(|error| refusal.unwrap_or_else(|| IngestError::Message(error.to_string()))),
+        Err(_) => {
+            work.state.metrics.panics.increment();
+            Err(IngestError::Message(MET_A_BUG.to_owned()))
+        }
+    }
 }
+
+/// What is answered to a message that cannot be read because of the server.
+const MET_A_BUG: &str =
+    "the server met a bug in itself when it read this message; its log says where";
 
 /// Counts what a request brought beside samples.
 fn count(metrics: &Metrics, decoded: &Decoded<'_>, outcome: &WriteOutcome) {
@@ -198,10 +213,10 @@ fn answer(version: Version, outcome: &WriteOutcome) -> Response {
 /// What was refused: how much, and the first few by name.
 fn describe(outcome: &WriteOutcome) -> String {
     let accepted = outcome.samples_accepted + outcome.histograms_accepted;
-    let mut reasons = format!(
-        "{} samples refused, {accepted} stored",
-        outcome.samples_rejected
-    );
+    let mut reasons = match outcome.samples_rejected {
+        0 => format!("exemplars or metadata refused, {accepted} samples stored"),
+        refused => format!("{refused} samples refused, {accepted} stored"),
+    };
     for rejection in outcome.rejections.iter().take(LISTED_MAX) {
         reasons.push_str(&format!(
             "\n{}: {}: {}",

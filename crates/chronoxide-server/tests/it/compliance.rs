@@ -450,6 +450,22 @@ fn exemplars_may_come_without_samples() {
 }
 
 #[test]
+fn exemplars_of_series_with_bad_labels_are_refused() {
+    let (server, now) = (Running::start(), now_ms());
+    let alone = |labels: &[(&str, &str)]| Entry::new(labels).exemplar(&[("t", "1")], now, 1.0);
+    let nameless = || alone(&[("job", "test")]);
+    refused(&server, &[nameless()], [0; 3], "missing_metric_name");
+    refused(
+        &server,
+        &[nameless(), up(now, 1.0)],
+        [1, 0, 0],
+        "missing_metric_name",
+    );
+    let twice = alone(&[("__name__", "up"), ("job", "a"), ("job", "b")]);
+    refused(&server, &[twice], [0; 3], "duplicate_label_name");
+}
+
+#[test]
 fn wrong_references_are_refused_one_by_one() {
     use crate::wire_v2::push_bytes;
     let (server, now) = (Running::start(), now_ms());

@@ -390,9 +390,10 @@ impl Engine {
         }
     }
 
-    /// Counts a rejection. One of exemplars alone is none of samples.
+    /// Counts a rejection. A series of exemplars alone is refused for bad labels only: that there is no room for it is
+    /// no fault of its sender.
     pub(super) fn reject(&self, rejection: Rejection, outcome: &mut WriteOutcome) {
-        if rejection.samples == 0 {
+        if rejection.samples == 0 && rejection.reason == RejectReason::SeriesLimit {
             return;
         }
         self.counters.rejected(rejection.reason, rejection.samples);
