@@ -335,3 +335,67 @@ fn without_room_nothing_is_stored() {
     insert(&store, "a", 1, 1.0);
     assert!(!store.is_on() && all(&store).is_empty());
 }
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/EXEMPLARS-v1")
+}
+
+/// What the golden file has: written anew with one series, appended to with two.
+fn write_golden(disk: &SimFs) {
+    let (store, _) = open(disk, LIMITS);
+    for time in 0..4 {
+        insert(&store, "first", 1_700_000_000_000 + time, time as f64 / 3.0);
+    }
+    store.save(disk).unwrap();
+    store.insert(
+        300,
+        [
+            (series("second"), exemplar(-1, f64::NEG_INFINITY)),
+            (series("first"), exemplar(1_700_000_000_009, -0.0)),
+            (
+                series("second"),
+                Exemplar {
+                    labels: Labels::empty(),
+                    ..exemplar(7, 0.5)
+                },
+            ),
+        ],
+    );
+    store.save(disk).unwrap();
+}
+
+#[test]
+#[ignore = "writes into the source tree"]
+fn write_the_golden_file() {
+    let disk = disk();
+    write_golden(&disk);
+    assert!(
+        !golden().exists(),
+        "only for a new version, under a new name"
+    );
+    std::fs::write(golden(), disk.read(&Path::new(DIR).join(FILE)).unwrap()).unwrap();
+}
+
+#[test]
+fn the_golden_file_is_read_and_written_again_byte_for_byte() {
+    let bytes = std::fs::read(golden()).unwrap();
+    let path = Path::new(DIR).join(FILE);
+    let copied = disk();
+    copied.create_new(&path).unwrap().append(&bytes).unwrap();
+    let (store, damaged) = open(&copied, LIMITS);
+    assert_eq!(damaged, 0);
+    let time = 1_700_000_000_000;
+    let first = vec![
+        (time + 1, 1.0 / 3.0),
+        (time + 2, 2.0 / 3.0),
+        (time + 3, 1.0),
+        (time + 9, -0.0),
+    ];
+    let second = vec![(-1, f64::NEG_INFINITY), (7, 0.5)];
+    let expected = [("first".to_owned(), first), ("second".to_owned(), second)];
+    assert_eq!(all(&store), expected);
+
+    let anew = disk();
+    write_golden(&anew);
+    assert_eq!(anew.read(&path).unwrap(), bytes);
+}

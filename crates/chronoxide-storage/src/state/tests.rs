@@ -187,3 +187,52 @@ fn of_a_damaged_file_no_checkpoint_is_used_and_no_other_change() {
     }
     assert!(damaged > 100, "{damaged}");
 }
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/STATE-v1")
+}
+
+/// A checkpoint, changes appended since, one of them with others of the same log record.
+fn write_golden(disk: &SimFs) {
+    let (store, _) = open(disk);
+    take(&store, 1..=2);
+    store.save(disk).unwrap();
+    store
+        .checkpoint(disk, &b"a checkpoint ".repeat(400))
+        .unwrap();
+    store.take(300, vec![b"first".to_vec(), Vec::new()]);
+    store.save(disk).unwrap();
+    take(&store, [70_000]);
+    store.save(disk).unwrap();
+}
+
+#[test]
+#[ignore = "writes into the source tree"]
+fn write_the_golden_file() {
+    let disk = disk(1);
+    write_golden(&disk);
+    assert!(
+        !golden().exists(),
+        "only for a new version, under a new name"
+    );
+    std::fs::write(golden(), disk.read(&Path::new(DIR).join(FILE)).unwrap()).unwrap();
+}
+
+#[test]
+fn the_golden_file_is_read_and_written_again_byte_for_byte() {
+    let bytes = std::fs::read(golden()).unwrap();
+    let path = Path::new(DIR).join(FILE);
+    let copied = disk(1);
+    copied.create_new(&path).unwrap().append(&bytes).unwrap();
+    let (store, damaged) = open(&copied);
+    assert_eq!(damaged, 0);
+    let expected = SavedState {
+        checkpoint: Some(b"a checkpoint ".repeat(400)),
+        changes: vec![b"first".to_vec(), Vec::new(), change(70_000)],
+    };
+    assert_eq!(store.take_found(), expected);
+
+    let anew = disk(1);
+    write_golden(&anew);
+    assert_eq!(anew.read(&path).unwrap(), bytes);
+}

@@ -1,4 +1,4 @@
-//! A whole data directory as the first version wrote it: every later version must read it and go on with it.
+//! Whole data directories as former versions wrote them: every later version must read them and go on with them.
 
 use std::fs;
 
@@ -9,8 +9,12 @@ use chronoxide_model::{
 use super::*;
 use crate::RealFs;
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/data-v1")
+mod second;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
 }
 
 /// What the fixture holds: four scrapes of forty series over two days, two native histograms, metadata.
@@ -128,7 +132,7 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_the_fixture() {
-    let path = fixture();
+    let path = fixture("data-v1");
     assert!(!path.exists(), "{} is there already", path.display());
     let db = open(&path, START_MS + DAY_MS);
     // A registry checkpoint, a merged part, parts of two days, and a log with what is in no part.
@@ -151,7 +155,7 @@ fn write_the_fixture() {
 fn a_directory_of_the_first_version_is_read_and_written_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
-    copy(&fixture(), &path);
+    copy(&fixture("data-v1"), &path);
     let mut expected = expected();
     let now_ms = START_MS + DAY_MS;
     let report = crate::check(&path, Arc::new(RealFs)).expect("it can be checked");
