@@ -1,8 +1,8 @@
-//! Feeds arbitrary bytes to the decoder of value chunks: two bytes of count, then the chunk.
+//! Feeds arbitrary bytes to the decoders of value chunks and of their summaries: two bytes of count, then the chunk.
 
 #![no_main]
 
-use chronoxide_format::chunk::decode_values;
+use chronoxide_format::chunk::{decode_values, summarize_values};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -13,4 +13,6 @@ fuzz_target!(|input: &[u8]| {
     let mut out = Vec::new();
     let decoded = decode_values(bytes, count, &mut out);
     assert_eq!(out.len(), if decoded.is_ok() { count } else { 0 });
+    // It says nothing of what does not decode, but must not panic on it.
+    let _ = summarize_values(bytes, count);
 });

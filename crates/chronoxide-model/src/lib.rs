@@ -34,5 +34,5 @@ pub use metadata::{Metadata, MetricType};
 pub use outcome::{RejectReason, Rejection, WriteOutcome};
 pub use sample::{STALE_MARKER, STALE_MARKER_BITS, Sample, is_stale_marker};
 pub use series_key::{CanonicalKey, KeyEncoding, SeriesKey};
-pub use source::{SampleColumns, SeriesSet, SeriesSource, SourceError};
+pub use source::{Reduction, SampleColumns, SeriesSet, SeriesSource, SourceError};
 pub use time::{TimeRange, TimeRangeError};

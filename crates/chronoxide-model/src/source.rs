@@ -99,6 +99,50 @@ pub trait SeriesSet: Send + Sync + fmt::Debug {
         let _ = go_on;
         self.read(index, columns).map(|()| true)
     }
+
+    /// As [`read_while`](Self::read_while), but may leave out float samples inside `core` that do not matter to who
+    /// asks, as `reduction` says, and counts them in [`SampleColumns::left_out`]. A source that keeps summaries of
+    /// stretches of samples need not decode them then; the default leaves out nothing.
+    ///
+    /// # Errors
+    /// As [`SeriesSet::read`].
+    ///
+    /// # Panics
+    /// As [`SeriesSet::read`].
+    fn read_reduced_while(
+        &self,
+        index: usize,
+        core: TimeRange,
+        reduction: Reduction,
+        columns: &mut SampleColumns,
+        go_on: &dyn Fn(usize) -> bool,
+    ) -> Result<bool, SourceError> {
+        let _ = (core, reduction);
+        self.read_while(index, columns, go_on)
+    }
+}
+
+/// What still has to be the same when samples are left out of runs of neighbouring floats, none of them a NaN, with no
+/// histogram between them and no known start time.
+///
+/// Of each run at least one sample stays, and those that stay are samples of the run, but that
+/// [`Minimum`](Self::Minimum) and [`Maximum`](Self::Maximum) may give the extreme value another time of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// How many there are.
+    Count,
+    /// The first sample, and how many there are.
+    First,
+    /// The last sample, and how many there are.
+    Last,
+    /// The least value.
+    Minimum,
+    /// The greatest value.
+    Maximum,
+    /// The first and the last sample, and how many there are.
+    Ends,
+    /// The same, and nothing is left out where a value is below the one before.
+    Counter,
 }
 
 /// Samples of one series as columns, each ascending in time without repetition.
@@ -119,6 +163,8 @@ pub struct SampleColumns {
     pub histograms: Vec<Histogram>,
     /// Start times of the histogram samples, like `start_timestamps_ms`.
     pub histogram_start_timestamps_ms: Vec<i64>,
+    /// Float samples that [`SeriesSet::read_reduced_while`] left out; 0 otherwise.
+    pub left_out: u64,
 }
 
 impl SampleColumns {
@@ -130,9 +176,10 @@ impl SampleColumns {
         self.histogram_timestamps_ms.clear();
         self.histograms.clear();
         self.histogram_start_timestamps_ms.clear();
+        self.left_out = 0;
     }
 
-    /// How many samples of either kind there are.
+    /// How many samples of either kind there are, without those left out.
     #[must_use]
     pub fn len(&self) -> usize {
         self.timestamps_ms.len() + self.histogram_timestamps_ms.len()

@@ -178,6 +178,7 @@ fn histograms_and_start_times_come_back() {
             histogram(STALE_MARKER, false),
         ],
         histogram_start_timestamps_ms: vec![0, 1, 0],
+        ..SampleColumns::default()
     };
     let mut batch = WriteBatch::new();
     for line in written(&labels, &columns, 10).lines() {

@@ -1,8 +1,8 @@
 //! What a chunk is coded with, without decoding it.
 
-use super::integers;
 use super::residuals::Coder;
 use super::values::{self, Shape};
+use super::{integers, summary};
 use crate::part::ChunkKind;
 
 /// The name of the coding of a chunk of this kind, such as "decimals in blocks"; "unknown" for what decoders refuse by
@@ -36,6 +36,12 @@ fn value_coding(head: u8, rest: &[u8]) -> &'static str {
         },
         (Some(Shape::Bits), Some(None)) => "bits on a line",
         (Some(Shape::WithExceptions), _) => "with exceptions",
+        (Some(Shape::Summarized), _) => match summary::behind(rest) {
+            [head, rest @ ..] if matches!(values::shape_of(*head), Some(Shape::Decimals)) => {
+                value_coding(*head, rest)
+            }
+            _ => UNKNOWN,
+        },
         (Some(Shape::Decimals | Shape::Bits), None) | (None, _) => UNKNOWN,
     }
 }

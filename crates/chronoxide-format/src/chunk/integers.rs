@@ -269,6 +269,28 @@ pub(super) fn coder_of(bytes: &[u8]) -> Option<Option<Coder>> {
     }
 }
 
+/// A stream without residuals: `first + i * slope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) first: i64,
+    pub(super) slope: i64,
+}
+
+/// Reads the first value of a stream, and all of it when it is a line.
+pub(super) fn start(reader: &mut Reader<'_>) -> Result<(i64, Option<Line>)> {
+    let head = reader.u8()?;
+    if head & DIVIDED > 0 {
+        reader.varint_u64()?;
+    }
+    let first = reader.varint_i64()?;
+    let slope = match head & SHAPE_MASK {
+        CONSTANT => Some(0),
+        LINEAR => Some(reader.varint_i64()?),
+        _ => None,
+    };
+    Ok((first, slope.map(|slope| Line { first, slope })))
+}
+
 /// Reads `count` values and hands them to `f` in order, at most 128 at a time.
 pub(super) fn decode(
     reader: &mut Reader<'_>,

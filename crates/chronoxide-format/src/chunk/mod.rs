@@ -27,11 +27,13 @@ mod histograms;
 mod integers;
 mod pco_page;
 mod residuals;
+mod summary;
 mod timestamps;
 mod values;
 
 pub use coding::coding_of;
 pub use histograms::{decode_histograms, encode_histograms};
+pub use summary::{ValueSummary, summarize_values};
 pub use timestamps::{decode_timestamps, encode_timestamps};
 pub use values::{ValueEncoder, decode_values, encode_values};
 

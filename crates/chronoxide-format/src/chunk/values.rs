@@ -1,8 +1,9 @@
 //! Columns of float values.
 
-use super::decimal::{self, Decimal, Form};
+use super::decimal::{self, Decimal, Factor, Form};
 use super::exceptions::{self, Run};
 use super::integers::Smallest;
+use super::summary;
 use super::{check_count, integers};
 use crate::varint::put_i64;
 use crate::{Error, Reader, Result};
@@ -20,6 +21,7 @@ const PRODUCTS: u8 = 3;
 const CORRECTED: u8 = 4;
 const ORDERED_BITS: u8 = 5;
 const WITH_EXCEPTIONS: u8 = 6;
+pub(super) const SUMMARIZED: u8 = 7;
 
 /// What the first byte of a chunk says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub(super) enum Shape {
     Corrected,
     Bits,
     WithExceptions,
+    Summarized,
 }
 
 /// The shape of a chunk with this first byte, `None` for one that decoders refuse.
@@ -39,6 +42,7 @@ pub(super) const fn shape_of(head: u8) -> Option<Shape> {
         (CORRECTED, _) => Some(Shape::Corrected),
         (ORDERED_BITS, 0) => Some(Shape::Bits),
         (WITH_EXCEPTIONS, 0) => Some(Shape::WithExceptions),
+        (SUMMARIZED, 0) => Some(Shape::Summarized),
         _ => None,
     }
 }
@@ -47,6 +51,9 @@ pub(super) const fn shape_of(head: u8) -> Option<Shape> {
 pub fn encode_values(values: &[f64], out: &mut Vec<u8>) {
     ValueEncoder::new().encode(values, out);
 }
+
+/// Chunks of fewer values have no summary: it takes four bytes and more.
+const SUMMARIZED_MIN: usize = 1024;
 
 /// Appends the `count` values of the chunk that `bytes` are to `out`, which is left as it was on an error.
 ///
@@ -94,6 +101,16 @@ impl ValueEncoder {
 
     /// Appends a chunk of `values`, at most [`SAMPLES_MAX`](super::SAMPLES_MAX).
     pub fn encode(&mut self, values: &[f64], out: &mut Vec<u8>) {
+        let summarized = self.smallest.is_some() && values.len() >= SUMMARIZED_MIN;
+        self.encode_chunk(values, summarized, out);
+    }
+
+    /// Appends a chunk of `values` that nobody asks a summary of.
+    pub(super) fn encode_column(&mut self, values: &[f64], out: &mut Vec<u8>) {
+        self.encode_chunk(values, false, out);
+    }
+
+    fn encode_chunk(&mut self, values: &[f64], summarized: bool, out: &mut Vec<u8>) {
         let Some(&first) = values.first() else {
             return;
         };
@@ -107,10 +124,10 @@ impl ValueEncoder {
             exceptions::part(values, &mut self.runs, &mut ordinary);
             out.push(WITH_EXCEPTIONS);
             exceptions::encode(&self.runs, out);
-            self.encode(&ordinary, out);
+            self.encode_column(&ordinary, out);
             self.ordinary = ordinary;
         } else {
-            self.encode_varying(values, out);
+            self.encode_varying(values, summarized, out);
         }
     }
 
@@ -130,8 +147,11 @@ impl ValueEncoder {
         }
     }
 
-    fn encode_varying(&mut self, values: &[f64], out: &mut Vec<u8>) {
+    fn encode_varying(&mut self, values: &[f64], summarized: bool, out: &mut Vec<u8>) {
         if let Some(decimal) = decimal::exact(values, &mut self.integers) {
+            if summarized {
+                summary::encode(&self.integers, out);
+            }
             let codec = match decimal.form {
                 Form::Quotient => QUOTIENTS,
                 Form::Product => PRODUCTS,
@@ -180,8 +200,15 @@ pub(super) fn decode_stream(
     if count == 0 {
         return Ok(());
     }
-    let head = reader.u8()?;
+    let mut head = reader.u8()?;
     out.reserve(count);
+    if head == SUMMARIZED {
+        summary::skip(reader)?;
+        head = reader.u8()?;
+        if !matches!(shape_of(head), Some(Shape::Decimals)) {
+            return Err(reader.corrupt("only decimals have a summary"));
+        }
+    }
     if head != WITH_EXCEPTIONS {
         return decode_ordinary(head, reader, count, out);
     }
@@ -195,6 +222,26 @@ pub(super) fn decode_stream(
     Ok(())
 }
 
+/// The value of a constant chunk that begins with `head`, which has been read.
+pub(super) fn constant(head: u8, reader: &mut Reader<'_>) -> Result<f64> {
+    if head & CODEC_MASK == CONSTANT_DECIMAL {
+        Ok(factor_of(head).apply(reader.varint_i64()?))
+    } else {
+        reader.f64()
+    }
+}
+
+/// What makes mantissas doubles in a chunk of decimals that begins with `head`.
+pub(super) fn factor_of(head: u8) -> Factor {
+    let form = if head & CODEC_MASK == PRODUCTS {
+        Form::Product
+    } else {
+        Form::Quotient
+    };
+    let scale = head >> SCALE_SHIFT;
+    Decimal { form, scale }.factor()
+}
+
 fn decode_ordinary(
     head: u8,
     reader: &mut Reader<'_>,
@@ -202,15 +249,10 @@ fn decode_ordinary(
     out: &mut Vec<f64>,
 ) -> Result<()> {
     let (codec, scale) = (head & CODEC_MASK, head >> SCALE_SHIFT);
-    let form = if codec == PRODUCTS {
-        Form::Product
-    } else {
-        Form::Quotient
-    };
-    let factor = Decimal { form, scale }.factor();
+    let factor = factor_of(head);
     match codec {
         CONSTANT_DECIMAL => {
-            let value = factor.apply(reader.varint_i64()?);
+            let value = constant(head, reader)?;
             out.resize(out.len() + count, value);
             Ok(())
         }
@@ -228,7 +270,7 @@ fn decode_ordinary(
             })
         }
         CONSTANT_BITS if scale == 0 => {
-            let value = reader.f64()?;
+            let value = constant(head, reader)?;
             out.resize(out.len() + count, value);
             Ok(())
         }

@@ -176,16 +176,19 @@ impl Footer {
     ///
     /// When the footer is torn, damaged, or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<(Self, u32)> {
-        let framed = footer_bytes(bytes)?;
+        let (framed, version) = footer_bytes(bytes)?;
         let (payload, crc32) = section::payload(WHAT, SectionKind::Footer.byte(), framed)?;
-        let footer = Self::decode_payload(payload)?;
+        let footer = Self::decode_payload(payload, version)?;
         footer.check_tiling((bytes.len() - framed.len() - TRAILER_BYTES) as u64)?;
         Ok((footer, crc32))
     }
 
-    fn decode_payload(payload: &[u8]) -> Result<Self> {
+    fn decode_payload(payload: &[u8], version: u16) -> Result<Self> {
         let mut reader = Reader::new(WHAT, payload);
-        check_version(reader.u16()?)?;
+        // The trailer has no checksum.
+        if reader.u16()? != version {
+            return Err(reader.corrupt("the trailer has another version"));
+        }
         let level = reader.u8()?;
         let (wal_seq_min, wal_seq_max) = (reader.varint_u64()?, reader.varint_u64()?);
         let (min_ms, max_ms) = (reader.varint_i64()?, reader.varint_i64()?);
@@ -250,8 +253,8 @@ impl Footer {
     }
 }
 
-/// The bytes of the footer section, found through the trailer.
-fn footer_bytes(bytes: &[u8]) -> Result<&[u8]> {
+/// The bytes of the footer section, found through the trailer, and the version that the trailer has.
+fn footer_bytes(bytes: &[u8]) -> Result<(&[u8], u16)> {
     let truncated = Error::Truncated {
         what: WHAT,
         offset: bytes.len(),
@@ -281,6 +284,7 @@ fn footer_bytes(bytes: &[u8]) -> Result<&[u8]> {
         .len()
         .checked_sub(framed)
         .and_then(|at| before.get(at..))
+        .map(|bytes| (bytes, version))
         .ok_or(truncated)
 }
 

@@ -6,7 +6,7 @@ use crate::{Error, Reader, Result};
 pub const HEADER_BYTES: usize = 16;
 
 /// The version of the part format that this build writes, and the newest it reads.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 const MAGIC: [u8; 8] = *b"cxo.part";
 

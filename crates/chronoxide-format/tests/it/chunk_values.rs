@@ -187,7 +187,7 @@ fn bytes_after_the_chunk_are_refused() {
 
 #[test]
 fn codecs_this_build_does_not_know_are_refused() {
-    for id in [7, 8, 15, 0x10, 0x15, 0x16] {
+    for id in [8, 15, 0x10, 0x15, 0x16, 0x17] {
         let error = decode_values(&[id, 0, 0, 0, 0, 0, 0, 0, 0], 1, &mut Vec::new());
         assert!(
             matches!(error, Err(Error::UnknownCodec { id: found, .. }) if found == id),
@@ -235,6 +235,10 @@ fn every_codec_has_its_golden_bytes() {
             ],
         ),
     ];
+    let summarized = [0x07, 1, 16, 4, 8, 0x02, 0x04, 8, 8, 0x05, 0x17, 0x23];
+    let mut back = Vec::new();
+    decode_values(&summarized, 5, &mut back).expect("it is a chunk");
+    assert_eq!(back, [4.0, 8.0, 0.0, 4.0, 12.0]);
     for (values, golden) in cases {
         let bytes = comes_back(values);
         assert_eq!(bytes, golden, "{values:?} {bytes:#04x?}");

@@ -2,6 +2,7 @@
 
 mod chunk_coders;
 mod chunk_histograms;
+mod chunk_summaries;
 mod chunk_timestamps;
 mod chunk_values;
 mod corpus;

@@ -1,6 +1,6 @@
 //! Range vectors: selectors with a window, and subqueries, series by series.
 
-use chronoxide_model::{Labels, SampleColumns, TimeRange};
+use chronoxide_model::{Labels, Reduction, SampleColumns, TimeRange};
 
 use crate::Error;
 use crate::eval::samples::Samples;
@@ -18,6 +18,8 @@ pub(crate) struct RangeShape {
     /// How the selector reaches beyond its window.
     pub(crate) extension: Option<RangeExtension>,
     lookback_ms: i64,
+    /// Which samples that all windows have may be left out, if any.
+    reduction: Option<Reduction>,
 }
 
 impl RangeShape {
@@ -37,6 +39,7 @@ impl RangeShape {
                 at_ms: selector.at_ms,
                 extension: selector.extension,
                 lookback_ms,
+                reduction: None,
             }),
             Expr::Subquery(subquery) => Ok(Self {
                 window_ms: subquery.window_ms,
@@ -44,6 +47,7 @@ impl RangeShape {
                 at_ms: subquery.at_ms,
                 extension: None,
                 lookback_ms,
+                reduction: None,
             }),
             other => Err(Error::execution(format!(
                 "expected a range vector, got a {}",
@@ -68,6 +72,22 @@ impl RangeShape {
             after_ms: start_ms.saturating_sub(before_ms),
             until_ms: end_ms.saturating_add(beyond_ms),
         }
+    }
+
+    /// The shape, of whose samples some may be left out; not with an extended selector.
+    pub(crate) fn reduced_by(mut self, reduction: Option<Reduction>) -> Self {
+        if self.extension.is_none() {
+            self.reduction = reduction;
+        }
+        self
+    }
+
+    /// What may be left out, and the times that every window of `steps` has.
+    fn reduction(&self, steps: Steps) -> Option<(Reduction, TimeRange)> {
+        let first = self.bounds(steps.start_ms);
+        let last = self.bounds(steps.end_ms());
+        let core = TimeRange::new(last.after_ms.saturating_add(1), first.until_ms).ok()?;
+        Some((self.reduction?, core))
     }
 
     /// The times of all samples that the windows of `steps` look at.
@@ -101,6 +121,20 @@ pub(crate) fn map<S: Default, T: Send>(
     sink: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let shape = RangeShape::of(evaluation, node)?;
+    map_shaped(evaluation, node, shape, work, sink)
+}
+
+/// As [`map`], with the shape of `node`, which may let samples be left out.
+///
+/// # Errors
+/// As [`map`].
+pub(crate) fn map_shaped<S: Default, T: Send>(
+    evaluation: &Evaluation<'_>,
+    node: &Node,
+    shape: RangeShape,
+    work: RangeWork<'_, S, T>,
+    sink: &mut dyn FnMut(T) -> Result<(), Error>,
+) -> Result<(), Error> {
     match &node.expr {
         Expr::Subquery(subquery) => map_subquery(evaluation, &shape, subquery, work, sink),
         Expr::Range { selector, .. } => map_selected(evaluation, &shape, selector, work, sink),
@@ -122,7 +156,8 @@ fn map_selected<S: Default, T: Send>(
     let Some(times) = shape.times(evaluation.steps) else {
         return Ok(());
     };
-    let selection = Selection::new(evaluation, &selector.matchers, times)?;
+    let selection = Selection::new(evaluation, &selector.matchers, times)?
+        .reduced_by(shape.reduction(evaluation.steps));
     let work_on_columns =
         |index: usize, columns: &mut SampleColumns, (samples, state): &mut (Samples, S)| {
             samples.take(columns, &evaluation.query.stop)?;
@@ -206,6 +241,7 @@ mod tests {
             at_ms: None,
             extension: None,
             lookback_ms: 0,
+            reduction: None,
         };
         let inner = |end_ms, window_ms, step_ms| {
             inner_steps(

@@ -23,6 +23,8 @@ pub(crate) struct Samples {
     pub(crate) histograms: Vec<Arc<FloatHistogram>>,
     /// Start times of the histograms, 0 where unknown; empty when none is known.
     pub(crate) histogram_starts: Vec<i64>,
+    /// Floats that were left out because they do not matter, but for their number.
+    pub(crate) left_out: usize,
 }
 
 impl Samples {
@@ -34,6 +36,7 @@ impl Samples {
         swap(&mut self.times, &mut columns.timestamps_ms);
         swap(&mut self.values, &mut columns.values);
         swap(&mut self.starts, &mut columns.start_timestamps_ms);
+        self.left_out = usize::try_from(columns.left_out).unwrap_or(usize::MAX);
         if self.values.iter().any(|value| is_stale_marker(*value)) {
             self.drop_stale();
         }
@@ -112,6 +115,7 @@ impl Samples {
         self.histogram_times.clear();
         self.histograms.clear();
         self.histogram_starts.clear();
+        self.left_out = 0;
     }
 
     /// How many samples there are.

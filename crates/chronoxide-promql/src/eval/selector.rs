@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use chronoxide_model::{HistogramCounts, Labels, Matcher, SampleColumns, SeriesSet, TimeRange};
+use chronoxide_model::{
+    HistogramCounts, Labels, Matcher, Reduction, SampleColumns, SeriesSet, TimeRange,
+};
 
 use crate::Error;
 use crate::eval::{Charge, Evaluation, HistogramDetail, Meter, Size, parallel};
@@ -14,6 +16,8 @@ pub(crate) struct Selection<'q> {
     meter: Arc<Meter>,
     histograms: HistogramDetail,
     times: TimeRange,
+    /// Which samples may be left out, if any.
+    reduction: Option<(Reduction, TimeRange)>,
     /// What the series' labels take.
     _labels: Charge,
 }
@@ -44,7 +48,14 @@ impl<'q> Selection<'q> {
             meter: Arc::clone(&query.meter),
             histograms: evaluation.histograms,
             times,
+            reduction: None,
         })
+    }
+
+    /// The selection, whose samples may be left out as `reduction` says, inside the range it comes with.
+    pub(crate) fn reduced_by(mut self, reduction: Option<(Reduction, TimeRange)>) -> Self {
+        self.reduction = reduction;
+        self
     }
 
     /// Reads all series, and does `work` with the samples of each, on several threads when there is much to do; hands
@@ -109,7 +120,13 @@ impl<'q> Selection<'q> {
     ) -> Result<Charge, Error> {
         let left = self.meter.samples_left();
         let go_on = |samples: usize| samples as u64 <= left && evaluation.check().is_ok();
-        let whole = self.set.read_while(index, columns, &go_on);
+        let whole = match self.reduction {
+            None => self.set.read_while(index, columns, &go_on),
+            Some((reduction, core)) => {
+                let set = &self.set;
+                set.read_reduced_while(index, core, reduction, columns, &go_on)
+            }
+        };
         let whole = whole.map_err(Error::Source)?;
         self.meter.read(columns.len() as u64);
         if !whole {

@@ -28,6 +28,8 @@ pub(crate) struct Window<'w> {
     pub(crate) histograms: &'w [Arc<FloatHistogram>],
     /// Start times of the histograms; empty when none is known.
     pub(crate) histogram_starts: &'w [i64],
+    /// Floats that were left out, all of them in this window and in every other.
+    pub(crate) left_out: usize,
 }
 
 impl Window<'_> {
@@ -118,6 +120,7 @@ impl Slide {
             histogram_times: part(&samples.histogram_times, self.histograms),
             histograms: part(&samples.histograms, self.histograms),
             histogram_starts: part(&samples.histogram_starts, self.histograms),
+            left_out: samples.left_out,
         }
     }
 }

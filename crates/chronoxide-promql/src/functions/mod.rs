@@ -15,6 +15,7 @@ mod over_time;
 pub(crate) mod quantile;
 pub(crate) mod range;
 mod rate;
+mod reduction;
 mod regression;
 pub(crate) mod scalar;
 mod side_by_side;

@@ -89,7 +89,7 @@ fn running_mean(
 
 pub(super) fn count(window: &Window<'_>, _: &mut Workspace) -> KernelResult {
     Ok(float(
-        (window.times.len() + window.histogram_times.len()) as f64,
+        (window.times.len() + window.left_out + window.histogram_times.len()) as f64,
     ))
 }
 

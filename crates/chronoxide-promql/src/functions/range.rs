@@ -9,6 +9,7 @@ use crate::eval::{CellValue, Column, Evaluation, Scalars, Sink, StepSeries, Stop
 use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
 use crate::functions::rate::Change;
+use crate::functions::reduction::reduction_of;
 use crate::functions::side_by_side::{self, Place, Totals};
 use crate::functions::sorted_window::SortedWindow;
 use crate::functions::{
@@ -120,7 +121,7 @@ pub(crate) fn for_each(
         let drop_name = input.drop_name || !keeps_name(call.function);
         Ok((!column.is_empty()).then(|| StepSeries::new(input.labels.clone(), column, drop_name)))
     };
-    range::map(evaluation, run.argument, &work, sink)
+    range::map_shaped(evaluation, run.argument, run.shape, &work, sink)
 }
 
 /// The first and last sample of a series are its own; everything else is computed from it.
@@ -157,7 +158,7 @@ impl<'r> Run<'r> {
                     call.function.name()
                 ))
             })?;
-        let shape = RangeShape::of(evaluation, argument)?;
+        let shape = RangeShape::of(evaluation, argument)?.reduced_by(reduction_of(call.function));
         let kernel = kernel(call.function, shape.extension)
             .ok_or_else(|| extended::unsafe_function(call.function, shape.extension))?;
         let parameters = call

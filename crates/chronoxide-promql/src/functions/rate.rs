@@ -123,6 +123,8 @@ pub(super) fn any_overlap(starts: &[i64], times: &[i64]) -> bool {
 struct Ends<'w> {
     times: &'w [i64],
     starts: &'w [i64],
+    /// How many more there are.
+    left_out: usize,
 }
 
 /// The change in a window.
@@ -145,6 +147,7 @@ fn extrapolated(
         let ends = Ends {
             times: window.histogram_times,
             starts: window.histogram_starts,
+            left_out: 0,
         };
         let total = if ends.times.len() > 1 {
             Some(histogram::change(window, change, workspace)?)
@@ -156,6 +159,7 @@ fn extrapolated(
         let ends = Ends {
             times: window.times,
             starts: window.starts,
+            left_out: window.left_out,
         };
         (ends, Total::Float(float_change(window, workspace, change)))
     };
@@ -195,8 +199,8 @@ fn scale_to_window(
     ends: &Ends<'_>,
     mut total: Total,
 ) -> Option<CellValue> {
-    let count = ends.times.len();
-    let (first_ms, last_ms) = (ends.times[0], ends.times[count - 1]);
+    let count = ends.times.len() + ends.left_out;
+    let (first_ms, last_ms) = (ends.times[0], ends.times[ends.times.len() - 1]);
     let between = (last_ms - first_ms) as f64 / 1000.0;
     let average = if count > 1 {
         between / (count - 1) as f64

@@ -15,6 +15,7 @@ mod judge;
 mod literal;
 mod memory;
 mod notation;
+mod reduce;
 mod run;
 mod script;
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use chronoxide_model::{
     BucketCounts, BucketSpan, CounterResetHint, Histogram, HistogramCounts, Labels, Matcher,
-    SampleColumns, SeriesSet, SeriesSource, SourceError, TimeRange,
+    Reduction, SampleColumns, SeriesSet, SeriesSource, SourceError, TimeRange,
 };
 use chronoxide_promql::FloatHistogram;
+
+use crate::reduce::reduce;
 
 /// A sample beside its time.
 #[derive(Clone, Debug)]
@@ -151,6 +153,19 @@ impl SeriesSet for Selected<'_> {
             }
         }
         Ok(())
+    }
+
+    fn read_reduced_while(
+        &self,
+        index: usize,
+        core: TimeRange,
+        reduction: Reduction,
+        columns: &mut SampleColumns,
+        _: &dyn Fn(usize) -> bool,
+    ) -> Result<bool, SourceError> {
+        self.read(index, columns)?;
+        reduce(columns, core, reduction);
+        Ok(true)
     }
 }
 

@@ -17,6 +17,7 @@ use chronoxide_model::{SampleColumns, TimeRange};
 
 use super::column_cache::{ColumnCache, PartId};
 use super::damage::Damage;
+use super::reduced::Reduced;
 use super::samples::pad_starts;
 use super::summary::PartSummary;
 use crate::index::MatchCache;
@@ -122,6 +123,32 @@ impl Part {
             .map_err(|source| self.damaged(source))
     }
 
+    /// As [`Self::read`], and leaves out what `reduced` allows where chunks have summaries.
+    pub(crate) fn read_reduced(
+        &self,
+        rank: u32,
+        range: TimeRange,
+        reduced: Reduced<'_>,
+        out: &mut SampleColumns,
+    ) -> Result<()> {
+        if !self.summary.range.overlaps(&range) {
+            return Ok(());
+        }
+        self.read_reduced_samples(rank, range, reduced, out)
+            .map_err(|source| self.damaged(source))
+    }
+
+    fn read_reduced_samples(
+        &self,
+        rank: u32,
+        range: TimeRange,
+        reduced: Reduced<'_>,
+        out: &mut SampleColumns,
+    ) -> FormatResult<()> {
+        let mut cursor = self.chunk_directory()?.cursor();
+        self.read_some_of_chunks(cursor.series(rank)?, range, Some(reduced), out)
+    }
+
     pub(super) fn read_samples(
         &self,
         rank: u32,
@@ -139,8 +166,30 @@ impl Part {
         range: TimeRange,
         out: &mut SampleColumns,
     ) -> FormatResult<()> {
+        self.read_some_of_chunks(chunks, range, None, out)
+    }
+
+    fn read_some_of_chunks(
+        &self,
+        chunks: &[Chunk],
+        range: TimeRange,
+        reduced: Option<Reduced<'_>>,
+        out: &mut SampleColumns,
+    ) -> FormatResult<()> {
+        // Functions may care for what lies between floats.
+        let is_mixed = || chunks.iter().any(|chunk| chunk.kind != ChunkKind::Floats);
+        let reduced = reduced.filter(|_| !is_mixed());
         let mut end = [None, None];
         for chunk in chunks {
+            if let Some(reduced) = reduced
+                && let Some(span) = self.read_summary(chunk, reduced, out)?
+            {
+                if end[0] >= Some(span.first_ms) {
+                    return Err(disorder("chunks of a series overlap"));
+                }
+                end[0] = Some(span.last_ms);
+                continue;
+            }
             let Some(times) = self.chunk_timestamps(chunk, range)? else {
                 continue;
             };

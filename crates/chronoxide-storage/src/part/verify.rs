@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chronoxide_format::chunk::coding_of;
-use chronoxide_format::part::{PostingsBuilder, PostingsDirectory, PostingsSection};
+use chronoxide_format::chunk::{ValueSummary, coding_of, summarize_values};
+use chronoxide_format::part::{ChunkKind, PostingsBuilder, PostingsDirectory, PostingsSection};
 use chronoxide_model::{SampleColumns, TimeRange};
 
 use super::Part;
@@ -153,6 +153,7 @@ impl Part {
             columns.clear();
             let result = self.read_samples(rank, TimeRange::ALL, &mut columns);
             let result = result.and_then(|()| check_kinds(&columns));
+            let result = result.and_then(|()| self.verify_summaries(rank, &columns));
             if let Err(problem) = result {
                 findings.push(finding(&format!("samples of series {rank}"), problem));
                 complete = false;
@@ -177,6 +178,43 @@ impl Part {
             findings.push(finding("footer", problem));
         }
     }
+}
+
+impl Part {
+    /// Compares the summaries of the chunks of a series with its samples.
+    fn verify_summaries(
+        &self,
+        rank: u32,
+        columns: &SampleColumns,
+    ) -> chronoxide_format::Result<()> {
+        let mut cursor = self.chunk_directory()?.cursor();
+        let mut values = columns.values.as_slice();
+        for chunk in cursor.series(rank)? {
+            if chunk.kind != ChunkKind::Floats {
+                continue;
+            }
+            let count = self.chunk_span(chunk)?.count.min(values.len());
+            let (of_chunk, rest) = values.split_at(count);
+            values = rest;
+            let stated = summarize_values(self.values_of(chunk)?, count)?;
+            if stated.is_some_and(|stated| !is_summary_of(&stated, of_chunk)) {
+                return Err(disorder("a chunk has other values than its summary says"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_summary_of(stated: &ValueSummary, values: &[f64]) -> bool {
+    let bits = |value: Option<f64>| value.map(f64::to_bits);
+    let same = |stated: f64, found: Option<f64>| bits(Some(stated)) == bits(found);
+    let least = values.iter().copied().reduce(f64::min);
+    let most = values.iter().copied().reduce(f64::max);
+    same(stated.first, values.first().copied())
+        && same(stated.last, values.last().copied())
+        && same(stated.min, least)
+        && same(stated.max, most)
+        && stated.never_falls == values.is_sorted_by(|a, b| a <= b)
 }
 
 /// A timestamp stands among the floats or among the histograms, never in both.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chronoxide_model::{Labels, Sample, SampleColumns, SeriesSet, SourceError, TimeRange};
+use chronoxide_model::{
+    Labels, Reduction, Sample, SampleColumns, SeriesSet, SourceError, TimeRange,
+};
 
 use super::Overlay;
 use crate::Result;
-use crate::head::{HeadBatch, Mark};
-use crate::part::Part;
+use crate::head::{BatchRows, HeadBatch, Mark};
+use crate::part::{Part, Reduced};
 use crate::tombstones::remove_hidden;
 
 /// The series that satisfy a selection, in label order, as they were when it was made.
@@ -104,13 +106,15 @@ impl Selection {
     }
 
     fn read_series(&self, index: usize, columns: &mut SampleColumns) -> Result<()> {
-        self.read_series_while(index, columns, &|_| true).map(drop)
+        self.read_series_while(index, None, columns, &|_| true)
+            .map(drop)
     }
 
-    /// Asks `go_on` between places, of which each holds a day at most.
+    /// Asks `go_on` between places, of which each holds a partition at most.
     fn read_series_while(
         &self,
         index: usize,
+        reduction: Option<(Reduction, TimeRange)>,
         columns: &mut SampleColumns,
         go_on: &dyn Fn(usize) -> bool,
     ) -> Result<bool> {
@@ -118,30 +122,61 @@ impl Selection {
         let entry = &self.entries[index];
         let places = &self.places[entry.places_start..entry.places_end];
         let mut scratch = Scratch::default();
+        if reduction.is_some() {
+            let times = places.iter().map(|place| self.times_of(*place));
+            scratch.times.extend(times);
+        }
+        let mut left_out = 0;
         for (nth, place) in places.iter().enumerate() {
+            let reduced = reduction.map(|(reduction, core)| Reduced {
+                reduction,
+                core,
+                places: &scratch.times,
+                own: nth,
+                hidden: self.hidden.get(place).map_or(&[], Vec::as_slice),
+            });
             if nth == 0 {
-                self.read_place(*place, &mut scratch.indexes, columns)?;
+                self.read_place(*place, reduced, &mut scratch.indexes, columns)?;
+                left_out += columns.left_out;
                 continue;
             }
             if !go_on(columns.len()) {
                 return Ok(false);
             }
             scratch.newer.clear();
-            self.read_place(*place, &mut scratch.indexes, &mut scratch.newer)?;
+            self.read_place(*place, reduced, &mut scratch.indexes, &mut scratch.newer)?;
+            left_out += scratch.newer.left_out;
             scratch.overlay.lay(columns, &mut scratch.newer);
         }
+        columns.left_out = left_out;
         Ok(true)
+    }
+
+    /// From the earliest to the latest sample that any series has in `place`, or more.
+    fn times_of(&self, place: Place) -> Option<TimeRange> {
+        match place {
+            Place::Part(part, _) => Some(self.sources.parts[part as usize].summary().range),
+            Place::Head(batch, _) => {
+                let (batch, _) = &self.sources.batches[batch as usize];
+                batch.read(BatchRows::time_range)
+            }
+        }
     }
 
     fn read_place(
         &self,
         place: Place,
+        reduced: Option<Reduced<'_>>,
         indexes: &mut Vec<u32>,
         columns: &mut SampleColumns,
     ) -> Result<()> {
         match place {
             Place::Part(part, rank) => {
-                self.sources.parts[part as usize].read(rank, self.range, columns)?;
+                let part = &self.sources.parts[part as usize];
+                match reduced {
+                    Some(reduced) => part.read_reduced(rank, self.range, reduced, columns)?,
+                    None => part.read(rank, self.range, columns)?,
+                }
             }
             Place::Head(batch, sid) => {
                 let (batch, mark) = &self.sources.batches[batch as usize];
@@ -157,6 +192,8 @@ impl Selection {
 
 #[derive(Debug, Default)]
 struct Scratch {
+    /// Times of the places, for reductions.
+    times: Vec<Option<TimeRange>>,
     indexes: Vec<u32>,
     newer: SampleColumns,
     overlay: Overlay,
@@ -181,7 +218,20 @@ impl SeriesSet for Selection {
         columns: &mut SampleColumns,
         go_on: &dyn Fn(usize) -> bool,
     ) -> Result<bool, SourceError> {
-        Ok(self.read_series_while(index, columns, go_on)?)
+        Ok(self.read_series_while(index, None, columns, go_on)?)
+    }
+
+    fn read_reduced_while(
+        &self,
+        index: usize,
+        core: TimeRange,
+        reduction: Reduction,
+        columns: &mut SampleColumns,
+        go_on: &dyn Fn(usize) -> bool,
+    ) -> Result<bool, SourceError> {
+        // What lies outside the selected range must not be counted.
+        let reduction = self.range.intersection(&core).map(|core| (reduction, core));
+        Ok(self.read_series_while(index, reduction, columns, go_on)?)
     }
 }
 

@@ -11,3 +11,4 @@ mod data;
 mod layouts;
 mod query_text;
 mod steps;
+mod summaries;

@@ -23,7 +23,7 @@ pub(super) fn encode(
     let hints: Vec<i64> = hints.map(i64::from).collect();
     encoder.encode_integers(&hints, out);
     let sums: Vec<f64> = histograms.iter().map(|histogram| histogram.sum).collect();
-    encoder.encode(&sums, out);
+    encoder.encode_column(&sums, out);
     for columns in layouts.columns() {
         if columns.family.float {
             encode_family::<f64>(layouts, &columns, histograms, encoder, out);
@@ -216,7 +216,7 @@ impl Count for f64 {
     }
 
     fn encode(column: &[Self], encoder: &mut ValueEncoder, out: &mut Vec<u8>) {
-        encoder.encode(column, out);
+        encoder.encode_column(column, out);
     }
 
     fn decode(reader: &mut Reader<'_>, count: usize, column: &mut Vec<Self>) -> Result<()> {

@@ -122,7 +122,8 @@ impl<'s> Walk<'s> {
             to_start_ms: times[low] - start_ms,
             to_end_ms: end_ms - times[high - 1],
             between_ms: times[high - 1] - times[low],
-            gaps: high - low - 1,
+            // What was left out lies in every window.
+            gaps: high - low - 1 + self.samples.left_out,
             first: values[low],
             total,
         })
