@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// Timestamps of the columns that are kept to find slices in: 8 MiB.
+/// Timestamps of the columns that are kept to find slices in: 8 MiB, and 2 MiB for their marks.
 const RECENT_TIMESTAMPS_MAX: usize = 1 << 20;
 
 /// Columns whose hashes are remembered: about 4 MiB. With more distinct ones there is little to share.
@@ -25,18 +25,32 @@ pub(super) enum Found {
     },
 }
 
+/// One timestamp in so many marks its column, so that slices without an end in common with it are found.
+const MARKED: u64 = 32;
+
+/// So many marks of a slice are looked up: the column may have been forgotten, or the marks be those of many others.
+const MARKS_TRIED: usize = 4;
+
+/// So many columns with one timestamp are told apart: targets that are scraped in the same millisecond.
+const SAME_TIME_MAX: usize = 16;
+
 /// Finds the columns that have given timestamps.
 ///
 /// Whole columns are found by a 128-bit hash with a seed of its own in each table. Slices are found in columns seen
-/// lately that start or end with the same timestamp: series that start late or end early.
+/// lately, by their ends and by some of the timestamps between: series that start late, end early, or both.
 #[derive(Debug)]
 pub(super) struct ColumnTable {
     seed: u64,
     known: HashMap<u128, u32>,
     recent: Vec<(u32, Box<[i64]>)>,
     recent_timestamps: usize,
-    by_first: HashMap<i64, usize>,
-    by_last: HashMap<i64, usize>,
+    /// Recent columns by their first, last and marked timestamps.
+    by_time: HashMap<i64, Vec<u32>>,
+}
+
+/// Whether a timestamp marks its column, which depends on nothing else.
+const fn is_mark(time_ms: i64) -> bool {
+    (time_ms.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(MARKED)
 }
 
 impl ColumnTable {
@@ -46,8 +60,7 @@ impl ColumnTable {
             known: HashMap::new(),
             recent: Vec::new(),
             recent_timestamps: 0,
-            by_first: HashMap::new(),
-            by_last: HashMap::new(),
+            by_time: HashMap::new(),
         }
     }
 
@@ -61,49 +74,58 @@ impl ColumnTable {
     }
 
     fn find_slice(&self, timestamps_ms: &[i64]) -> Option<Found> {
-        let (first, last) = (timestamps_ms.first()?, timestamps_ms.last()?);
-        if let Some((column, times)) = self.by_last.get(last).map(|at| &self.recent[*at])
-            && times.ends_with(timestamps_ms)
-        {
-            return Some(Found::Slice {
+        let ends = [timestamps_ms.last(), timestamps_ms.first()];
+        let marks = timestamps_ms.iter().filter(|time| is_mark(**time));
+        let times = ends.into_iter().flatten().chain(marks.take(MARKS_TRIED));
+        times
+            .filter_map(|time| self.by_time.get(time))
+            .flatten()
+            .find_map(|at| self.slice_of(*at as usize, timestamps_ms))
+    }
+
+    /// Where `timestamps_ms` stand in recent column `at`.
+    fn slice_of(&self, at: usize, timestamps_ms: &[i64]) -> Option<Found> {
+        let (column, times) = self.recent.get(at)?;
+        let offset = times.binary_search(timestamps_ms.first()?).ok()?;
+        times[offset..]
+            .starts_with(timestamps_ms)
+            .then_some(Found::Slice {
                 column: *column,
-                offset: times.len() - timestamps_ms.len(),
-            });
-        }
-        match self.by_first.get(first).map(|at| &self.recent[*at]) {
-            Some((column, times)) if times.starts_with(timestamps_ms) => Some(Found::Slice {
-                column: *column,
-                offset: 0,
-            }),
-            _ => None,
-        }
+                offset,
+            })
     }
 
     /// Remembers that `column` has `timestamps_ms`; `key` is what [`Self::find`] returned.
     pub(super) fn insert(&mut self, key: u128, column: u32, timestamps_ms: &[i64]) {
-        let (Some(first), Some(last)) = (timestamps_ms.first(), timestamps_ms.last()) else {
+        let [first, .., last] = timestamps_ms else {
+            self.remember(key, column);
             return;
         };
+        self.remember(key, column);
+        if self.recent_timestamps + timestamps_ms.len() > RECENT_TIMESTAMPS_MAX {
+            self.recent.clear();
+            self.recent_timestamps = 0;
+            self.by_time.clear();
+        }
+        let at = u32::try_from(self.recent.len()).expect("recent timestamps are bounded");
+        let between = &timestamps_ms[1..timestamps_ms.len() - 1];
+        let marks = between.iter().filter(|time| is_mark(**time));
+        for time in [first, last].into_iter().chain(marks) {
+            let places = self.by_time.entry(*time).or_default();
+            if places.len() >= SAME_TIME_MAX {
+                places.remove(0);
+            }
+            places.push(at);
+        }
+        self.recent.push((column, timestamps_ms.into()));
+        self.recent_timestamps += timestamps_ms.len();
+    }
+
+    fn remember(&mut self, key: u128, column: u32) {
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }
         self.known.insert(key, column);
-        if self.recent_timestamps + timestamps_ms.len() > RECENT_TIMESTAMPS_MAX {
-            self.recent.clear();
-            self.recent_timestamps = 0;
-            self.by_first.clear();
-            self.by_last.clear();
-        }
-        let at = self.recent.len();
-        for (index, time) in [(&mut self.by_first, first), (&mut self.by_last, last)] {
-            let place = index.entry(*time).or_insert(at);
-            // The longer of two columns has more slices.
-            if *place != at && self.recent[*place].1.len() < timestamps_ms.len() {
-                *place = at;
-            }
-        }
-        self.recent.push((column, timestamps_ms.into()));
-        self.recent_timestamps += timestamps_ms.len();
     }
 
     fn key(&self, timestamps_ms: &[i64]) -> u128 {
@@ -133,8 +155,35 @@ mod tests {
         assert_eq!(table.find(&times), Ok(Found::Whole(7)));
         assert_eq!(table.find(&times[30..]), slice(30));
         assert_eq!(table.find(&times[..30]), slice(0));
+        // Without an end in common there must be a mark between: one of 32 is one, so in long slices nearly always.
+        assert!(times[20..80].iter().any(|time| is_mark(*time)));
+        assert_eq!(table.find(&times[20..80]), slice(20));
         assert!(table.find(&[0, 2]).is_err());
         assert!(table.find(&[times[98] + 1, times[99]]).is_err());
+    }
+
+    #[test]
+    fn columns_that_begin_or_end_together_are_told_apart() {
+        let mut table = ColumnTable::new();
+        let column = |n: i64| -> Vec<i64> {
+            let middle = (1..99).map(|i| i * 1000 + (i * (n + 3)) % 7);
+            [0].into_iter().chain(middle).chain([99_000]).collect()
+        };
+        for n in 0..4 {
+            let times = column(n);
+            let key = table.find(&times).unwrap_err();
+            table.insert(key, n as u32, &times);
+        }
+        for n in 0..4 {
+            let slice = |offset| {
+                Ok(Found::Slice {
+                    column: n as u32,
+                    offset,
+                })
+            };
+            assert_eq!(table.find(&column(n)[40..]), slice(40));
+            assert_eq!(table.find(&column(n)[..40]), slice(0));
+        }
     }
 
     #[test]

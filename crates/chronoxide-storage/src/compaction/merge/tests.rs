@@ -190,6 +190,91 @@ fn small_parts_become_long_chunks_of_shared_columns() {
 }
 
 #[test]
+fn series_that_start_late_share_the_columns_of_their_target_after_a_merge() {
+    const TARGETS: usize = 2;
+    const SERIES: usize = 40;
+    let rng = &mut StdRng::seed_from_u64(5);
+    let dir = tempfile::tempdir().unwrap();
+    let times: Vec<Vec<i64>> = (0..TARGETS)
+        .map(|_| {
+            let scrape = |at: i64| DAY_START_MS + at * 15_000 + rng.random_range(-5..=5);
+            (1..=1200).map(scrape).collect()
+        })
+        .collect();
+    let starts: Vec<usize> = (0..TARGETS * SERIES)
+        .map(|_| rng.random_range(0..1100))
+        .collect();
+    let mut model = Model::new();
+    let mut parts = Vec::new();
+    for sequence in 0..12_usize {
+        let mut series = Series::new();
+        for (id, start) in starts.iter().enumerate() {
+            let from = (*start).max(sequence * 100);
+            let columns = SampleColumns {
+                timestamps_ms: times[id % TARGETS]
+                    [from.min((sequence + 1) * 100)..(sequence + 1) * 100]
+                    .to_vec(),
+                ..SampleColumns::default()
+            };
+            let columns = SampleColumns {
+                values: columns
+                    .timestamps_ms
+                    .iter()
+                    .map(|t| (t % 977) as f64)
+                    .collect(),
+                ..columns
+            };
+            if !columns.is_empty() {
+                let labels = Labels::from_pairs([("id", format!("{id:02}"))]).unwrap();
+                series.insert(labels, columns);
+            }
+        }
+        lay_over(&mut model, &series);
+        let name = format!("{sequence}");
+        parts.push(Arc::new(write(
+            dir.path(),
+            &name,
+            header(sequence as u64),
+            &series,
+        )));
+    }
+    let options = MergeOptions {
+        level: 1,
+        min_ms: i64::MIN,
+        packing: Packing::All,
+    };
+    let summary = merge(&RealFs, dir.path(), "merged", &parts, options)
+        .unwrap()
+        .unwrap();
+    // A series that starts earlier than all before it has a new column; the others have slices of that.
+    let earliest = |target: usize| {
+        let mut least = usize::MAX;
+        let of_target = starts.iter().skip(target).step_by(TARGETS);
+        of_target
+            .filter(|start| {
+                let is_new = **start < least;
+                least = least.min(**start);
+                is_new
+            })
+            .count()
+    };
+    let columns: usize = (0..TARGETS).map(earliest).sum();
+    assert_eq!(summary.columns as usize, columns);
+    assert!(
+        columns <= 12,
+        "{columns} columns for {} series",
+        summary.series
+    );
+    assert_eq!(summary.chunks, summary.series.into());
+    check(
+        &Part::open(&RealFs, &summary.path).unwrap(),
+        &model,
+        i64::MIN,
+        5,
+    );
+}
+
+#[test]
 fn pairs_that_no_series_has_any_more_are_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let columns = |time: i64| SampleColumns {
