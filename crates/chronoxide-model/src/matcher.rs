@@ -1,10 +1,14 @@
 //! Label tests: `=`, `!=`, `=~`, `!~`.
 
+mod pattern;
 mod re2;
+mod walk;
 
 use std::fmt;
 
-use regex::Regex;
+pub use pattern::anchored_regex;
+use pattern::{Pattern, Reach};
+pub use walk::ValueWalk;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,18 +45,6 @@ pub struct Matcher {
     pattern: Option<Pattern>,
 }
 
-/// A compiled regular expression and what can be known of it without running it.
-#[derive(Clone, Debug)]
-struct Pattern {
-    regex: Regex,
-    /// All strings the pattern can match, when they are few literals.
-    literals: Option<Vec<String>>,
-    /// What every match begins with; often empty.
-    prefix: String,
-    /// See [`Matcher::weight`].
-    weight: usize,
-}
-
 /// A regular expression that cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("error parsing regexp in {name}=~{pattern:?}: {reason}")]
@@ -64,12 +56,6 @@ pub struct MatcherError {
     /// What is wrong with it, on one line.
     pub reason: String,
 }
-
-/// Bytes a compiled expression may take, so that no pattern can exhaust memory.
-const REGEX_BYTES_MAX: usize = 10 << 20;
-
-/// Alternations of more literals than this are left to the regex engine.
-const LITERALS_MAX: usize = 1024;
 
 impl Matcher {
     /// `name="value"`
@@ -166,12 +152,7 @@ impl Matcher {
             .pattern
             .as_ref()
             .expect("regex matchers are built with a pattern");
-        match &pattern.literals {
-            Some(literals) => literals
-                .binary_search_by(|literal| literal.as_str().cmp(value))
-                .is_ok(),
-            None => value.starts_with(&pattern.prefix) && pattern.regex.is_match(value),
-        }
+        pattern.matches(value)
     }
 
     /// Whether series without the label satisfy the matcher.
@@ -193,6 +174,37 @@ impl Matcher {
         }
     }
 
+    /// The only values that what stands on the right of any matcher is equal to or matches, sorted, when they are known
+    /// to be few: those that satisfy `=` and `=~`, and do not satisfy `!=` and `!~`.
+    #[must_use]
+    pub fn right_side_literals(&self) -> Option<&[String]> {
+        match &self.pattern {
+            None => Some(std::slice::from_ref(&self.value)),
+            Some(pattern) => pattern.literals.as_deref(),
+        }
+    }
+
+    /// Whether all values that are not empty satisfy the matcher, or none does; nothing when it depends on the value.
+    #[must_use]
+    pub fn verdict_on_any_value(&self) -> Option<bool> {
+        let right_side = match &self.pattern {
+            None => self.value.is_empty().then_some(false),
+            Some(pattern) => match (&pattern.reach, pattern.literals.as_deref()) {
+                (Reach::All, _) => Some(true),
+                (Reach::Some, Some([only])) if only.is_empty() => Some(false),
+                (Reach::Some, _) => None,
+            },
+        };
+        let is_negated = matches!(self.op, MatcherOp::NotEqual | MatcherOp::NotRegex);
+        right_side.map(|verdict| verdict != is_negated)
+    }
+
+    /// The matcher as a test of values that come in order, which costs less than testing each on its own.
+    #[must_use]
+    pub fn walk(&self) -> ValueWalk<'_> {
+        ValueWalk::new(self)
+    }
+
     /// What it took to compile a regular expression: characters and character ranges, times their repetitions; 0 for
     /// other matchers. Time and memory go with it, so that a caller can bound what one request may cost.
     #[must_use]
@@ -200,13 +212,13 @@ impl Matcher {
         self.pattern.as_ref().map_or(0, |pattern| pattern.weight)
     }
 
-    /// What every value that satisfies a `=~` matcher begins with; empty when nothing is known.
+    /// What values that match the pattern of a `=~` or `!~` matcher begin with, one or the other: sorted, none of them
+    /// with another in front. Just the empty text when nothing is known.
     #[must_use]
-    pub fn prefix(&self) -> &str {
-        match (self.op, &self.pattern) {
-            (MatcherOp::Regex, Some(pattern)) => &pattern.prefix,
-            (MatcherOp::Equal, _) => &self.value,
-            _ => "",
+    pub fn prefixes(&self) -> &[String] {
+        match &self.pattern {
+            Some(pattern) => &pattern.prefixes,
+            None => std::slice::from_ref(&self.value),
         }
     }
 }
@@ -228,104 +240,6 @@ impl std::hash::Hash for Matcher {
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}{:?}", self.name, self.op.as_str(), self.value)
-    }
-}
-
-impl Pattern {
-    fn compile(text: &str) -> Result<Self, String> {
-        let text = re2::translate(text, re2::Groups::Plain)?;
-        let hir = regex_syntax::ParserBuilder::new()
-            .dot_matches_new_line(true)
-            .build()
-            .parse(&text)
-            .map_err(|error| one_line(&error.to_string()))?;
-        let regex = anchored(&text)?;
-        Ok(Self {
-            literals: literals_of(&hir),
-            prefix: prefix_of(&hir),
-            weight: weight_of(&hir),
-            regex,
-        })
-    }
-}
-
-/// Compiles `pattern`, in RE2's notation as Prometheus reads it, so that it matches whole texts only and `.` matches
-/// newlines too. Groups keep their numbers and names.
-///
-/// # Errors
-/// What is wrong with the pattern, or that it compiles to more than a matcher may.
-pub fn anchored_regex(pattern: &str) -> Result<Regex, String> {
-    anchored(&re2::translate(pattern, re2::Groups::Capturing)?)
-}
-
-fn anchored(text: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(&format!("^(?s:{text})$"))
-        .size_limit(REGEX_BYTES_MAX)
-        .build()
-        .map_err(|error| one_line(&error.to_string()))
-}
-
-/// The last line of a many-line parse error says what is wrong; the others draw where.
-fn one_line(message: &str) -> String {
-    let last = message.lines().next_back().unwrap_or(message);
-    last.trim().trim_start_matches("error: ").to_owned()
-}
-
-/// Characters and ranges of an expression, times their repetitions. The parser bounds how deep expressions nest.
-fn weight_of(hir: &regex_syntax::hir::Hir) -> usize {
-    use regex_syntax::hir::{Class, HirKind};
-    match hir.kind() {
-        HirKind::Empty => 0,
-        HirKind::Look(_) => 1,
-        HirKind::Literal(literal) => literal.0.len(),
-        HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
-        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
-        HirKind::Capture(capture) => weight_of(&capture.sub),
-        HirKind::Repetition(repetition) => {
-            let times = repetition.max.unwrap_or(repetition.min).max(1);
-            let times = usize::try_from(times).unwrap_or(usize::MAX);
-            weight_of(&repetition.sub).saturating_mul(times)
-        }
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().map(weight_of).fold(0, usize::saturating_add)
-        }
-    }
-}
-
-/// All strings an expression matches, when it is nothing but literals and alternations of them.
-fn literals_of(hir: &regex_syntax::hir::Hir) -> Option<Vec<String>> {
-    let mut extractor = regex_syntax::hir::literal::Extractor::new();
-    extractor
-        .limit_total(LITERALS_MAX)
-        .limit_class(16)
-        .limit_repeat(4);
-    // Assertions inside would be dropped by the extractor although they restrict the match.
-    if !hir.properties().look_set().is_empty() {
-        return None;
-    }
-    let sequence = extractor.extract(hir);
-    if !sequence.is_exact() {
-        return None;
-    }
-    let mut literals = Vec::new();
-    for literal in sequence.literals()? {
-        literals.push(std::str::from_utf8(literal.as_bytes()).ok()?.to_owned());
-    }
-    literals.sort_unstable();
-    literals.dedup();
-    Some(literals)
-}
-
-/// The literal that every match begins with.
-fn prefix_of(hir: &regex_syntax::hir::Hir) -> String {
-    if !hir.properties().look_set().is_empty() {
-        return String::new();
-    }
-    let sequence = regex_syntax::hir::literal::Extractor::new().extract(hir);
-    let common = sequence.longest_common_prefix().unwrap_or(&[]);
-    match std::str::from_utf8(common) {
-        Ok(prefix) => prefix.to_owned(),
-        Err(error) => String::from_utf8_lossy(&common[..error.valid_up_to()]).into_owned(),
     }
 }
 
@@ -358,10 +272,13 @@ mod tests {
 
     #[test]
     fn literals_and_prefixes_are_found() {
-        assert_eq!(
-            Matcher::regex("a", "node_(cpu|disk)_.*").unwrap().prefix(),
-            "node_"
-        );
+        let matcher = |pattern: &str| Matcher::regex("a", pattern).unwrap();
+        let prefixes = |pattern: &str| matcher(pattern).prefixes().to_vec();
+        assert_eq!(prefixes("node_(cpu|disk)_.*"), ["node_cpu_", "node_disk_"]);
+        assert_eq!(prefixes("^a(b|bc|[xy]).*$"), ["ab", "ax", "ay"]);
+        assert_eq!(prefixes(".*a"), [""]);
+        assert_eq!(prefixes("a.*|.+"), [""]);
+        assert_eq!(prefixes("é.*|ê.*"), ["é", "ê"]);
         assert_eq!(Matcher::regex("a", "api-.+").unwrap().literals(), None);
         assert_eq!(
             Matcher::regex("a", "(?i)ab")
@@ -371,9 +288,38 @@ mod tests {
             Some(4)
         );
         assert_eq!(Matcher::regex("a", "a|b.*").unwrap().literals(), None);
-        assert_eq!(Matcher::regex("a", "^a$").unwrap().literals(), None);
+        assert_eq!(matcher("^(a|b)$").literals().unwrap(), ["a", "b"]);
+        assert_eq!(matcher("(^a|b)").literals(), None);
+        assert_eq!(matcher("a$|b").prefixes(), [""]);
         assert!(Matcher::regex("a", "^a$").unwrap().matches("a"));
         assert_eq!(Matcher::regex("a", "").unwrap().literals().unwrap(), [""]);
+    }
+
+    #[test]
+    fn what_does_not_depend_on_the_value_is_known() {
+        let verdict = |pattern: &str| {
+            let found = Matcher::regex("a", pattern).unwrap().verdict_on_any_value();
+            let negated = Matcher::not_regex("a", pattern).unwrap();
+            assert_eq!(negated.verdict_on_any_value(), found.map(|all| !all));
+            found
+        };
+        for pattern in [
+            ".*", ".+", "(.*)", "^.+$", "(?s).*", "[^a]*|.*", ".{0,}", ".*?",
+        ] {
+            let found = verdict(pattern);
+            assert!(found == Some(true) || pattern.contains('|'), "{pattern}");
+        }
+        for pattern in ["[^a]*", ".{2,}", "a.*", "..*", "(?-s).*", "", "a|"] {
+            assert_ne!(verdict(pattern), Some(true), "{pattern}");
+        }
+        assert_eq!(verdict(""), Some(false));
+        assert_eq!(verdict("a|"), None);
+        assert_eq!(Matcher::equal("a", "").verdict_on_any_value(), Some(false));
+        assert_eq!(
+            Matcher::not_equal("a", "").verdict_on_any_value(),
+            Some(true)
+        );
+        assert_eq!(Matcher::not_equal("a", "b").verdict_on_any_value(), None);
     }
 
     #[test]

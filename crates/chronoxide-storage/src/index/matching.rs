@@ -62,8 +62,8 @@ enum Test<'m> {
     Drop(Vec<u32>),
     /// These series stay, or go.
     Known(Arc<RoaringBitmap>, bool),
-    /// The values of these pairs must be looked at.
-    Scan(Range<u32>, &'m Matcher),
+    /// The values of the pairs in these ranges must be looked at, unless all of them satisfy the matcher, or none does.
+    Scan(Vec<Range<u32>>, &'m Matcher),
 }
 
 /// The state of one search.
@@ -78,7 +78,16 @@ struct Matching<'a> {
 }
 
 /// What testing fewer values than this found is not worth remembering.
-const VALUES_REMEMBERED: u32 = 64;
+const VALUES_REMEMBERED: u64 = 64;
+
+/// So many values, in order, are worth an automaton that goes on where the value before was the same.
+const VALUES_WALKED: u64 = 256;
+
+/// Pairs in all the ranges.
+fn count(ranges: &[Range<u32>]) -> u64 {
+    let lengths = ranges.iter().map(|range| range.end - range.start);
+    lengths.map(u64::from).sum()
+}
 
 impl Matching<'_> {
     fn apply(&mut self, matchers: &[Matcher]) -> FormatResult<()> {
@@ -97,7 +106,7 @@ impl Matching<'_> {
                 Test::Drop(pairs) => self.drop(&pairs)?,
                 Test::Known(ranks, true) => self.keep_ranks(&ranks),
                 Test::Known(ranks, false) => self.drop_ranks(&ranks),
-                Test::Scan(pairs, matcher) => self.scan(pairs, matcher)?,
+                Test::Scan(ranges, matcher) => self.scan(&ranges, matcher)?,
             }
         }
         Ok(())
@@ -106,31 +115,47 @@ impl Matching<'_> {
     /// Finds the pairs of a matcher without looking at all values, if they can be found so.
     fn test<'m>(&self, matcher: &'m Matcher) -> FormatResult<Test<'m>> {
         let (name, keeps) = (matcher.name(), !matcher.matches_empty());
-        let pairs = self.symbols.pairs_of(name);
-        if let (Some(literals), true) = (matcher.literals(), keeps) {
+        if let Some(literals) = matcher.right_side_literals()
+            && (matcher.literals().is_some() == keeps)
+        {
             let mut found = Vec::new();
             for literal in literals {
                 found.extend(self.symbols.find(name, literal)?);
             }
-            return Ok(Test::Keep(found));
+            return Ok(if keeps {
+                Test::Keep(found)
+            } else {
+                Test::Drop(found)
+            });
         }
-        if matcher.op() == MatcherOp::NotEqual && !keeps {
-            return Ok(Test::Drop(
-                self.symbols
-                    .find(name, matcher.value())?
-                    .into_iter()
-                    .collect(),
-            ));
+        if matcher
+            .verdict_on_any_value()
+            .is_some_and(|all| all != keeps)
+        {
+            // No value can be one that keeps, or drops.
+            return Ok(if keeps {
+                Test::Keep(Vec::new())
+            } else {
+                Test::Drop(Vec::new())
+            });
         }
         if let Some(ranks) = self.known.get(matcher) {
             return Ok(Test::Known(ranks, keeps));
         }
-        if keeps {
-            let prefix = matcher.prefix();
-            let pairs = self.symbols.pairs_with_prefix(name, prefix)?;
-            return Ok(Test::Scan(pairs, matcher));
+        let is_positive = matcher.op() == MatcherOp::Regex;
+        if is_positive != keeps {
+            // What the pattern does not match decides.
+            let all = self.symbols.pairs_of(name);
+            return Ok(Test::Scan(vec![all], matcher));
         }
-        Ok(Test::Scan(pairs, matcher))
+        let mut ranges = Vec::new();
+        for prefix in matcher.prefixes() {
+            let range = self.symbols.pairs_with_prefix(name, prefix)?;
+            if !range.is_empty() {
+                ranges.push(range);
+            }
+        }
+        Ok(Test::Scan(ranges, matcher))
     }
 
     /// Known pairs that keep go first, those with the shortest lists in front; then known pairs that drop; then scans.
@@ -139,7 +164,7 @@ impl Matching<'_> {
             Test::Keep(pairs) => (0, self.postings_bytes(pairs)?),
             Test::Drop(pairs) => (1, self.postings_bytes(pairs)?),
             Test::Known(ranks, keeps) => (u8::from(!keeps), ranks.len()),
-            Test::Scan(pairs, _) => (2, u64::from(pairs.end - pairs.start)),
+            Test::Scan(ranges, _) => (2, count(ranges)),
         })
     }
 
@@ -182,19 +207,17 @@ impl Matching<'_> {
         all
     }
 
-    fn scan(&mut self, pairs: Range<u32>, matcher: &Matcher) -> FormatResult<()> {
+    fn scan(&mut self, ranges: &[Range<u32>], matcher: &Matcher) -> FormatResult<()> {
         match self.left.take() {
-            Some(left) if left.len() < u64::from(pairs.end - pairs.start) => {
+            Some(left) if left.len() < count(ranges) => {
                 self.left = Some(self.filter(&left, matcher)?);
                 Ok(())
             }
             left => {
                 self.left = left;
                 let keeps = !matcher.matches_empty();
-                let values = pairs.end - pairs.start;
-                let pairs = self.pairs_that(pairs, |value| matcher.matches(value) == keeps)?;
-                let ranks = Arc::new(union(&self.postings, pairs)?);
-                if values >= VALUES_REMEMBERED {
+                let ranks = Arc::new(self.ranks_that(ranges, matcher, keeps)?);
+                if count(ranges) >= VALUES_REMEMBERED {
                     self.known.put(matcher, Arc::clone(&ranks));
                 }
                 if keeps {
@@ -207,15 +230,31 @@ impl Matching<'_> {
         }
     }
 
-    fn pairs_that(&self, pairs: Range<u32>, test: impl Fn(&str) -> bool) -> FormatResult<Vec<u32>> {
+    /// The series with a pair in `ranges` whose value satisfies the matcher, or does not.
+    fn ranks_that(
+        &self,
+        ranges: &[Range<u32>],
+        matcher: &Matcher,
+        satisfies: bool,
+    ) -> FormatResult<RoaringBitmap> {
+        if matcher.verdict_on_any_value().is_some() {
+            return union(&self.postings, ranges.iter().cloned().flatten());
+        }
         let mut found = Vec::new();
-        let mut values = self.symbols.values(pairs);
-        while let Some((pair, value)) = values.next()? {
-            if test(value) {
-                found.push(pair);
+        let mut walk = (count(ranges) >= VALUES_WALKED).then(|| matcher.walk());
+        for range in ranges {
+            let mut values = self.symbols.values(range.clone());
+            while let Some((pair, value)) = values.next()? {
+                let is_match = match &mut walk {
+                    Some(walk) => walk.matches(value),
+                    None => matcher.matches(value),
+                };
+                if is_match == satisfies {
+                    found.push(pair);
+                }
             }
         }
-        Ok(found)
+        union(&self.postings, found)
     }
 
     /// Those of `left` whose own value satisfies the matcher; each value is tested once.
@@ -232,11 +271,14 @@ impl Matching<'_> {
                 None => matcher.matches_empty(),
                 Some(pair) => match verdicts.get(&pair) {
                     Some(verdict) => *verdict,
-                    None => {
-                        value.clear();
-                        self.symbols.value(pair, &mut value)?;
-                        *verdicts.entry(pair).or_insert(matcher.matches(&value))
-                    }
+                    None => match matcher.verdict_on_any_value() {
+                        Some(verdict) => verdict,
+                        None => {
+                            value.clear();
+                            self.symbols.value(pair, &mut value)?;
+                            *verdicts.entry(pair).or_insert(matcher.matches(&value))
+                        }
+                    },
                 },
             };
             if keep {

@@ -53,6 +53,11 @@ fn matchers() -> Vec<Matcher> {
         "x.y",
         "absent.*",
         "(a|b)?pi",
+        "^metric_0.*$",
+        "(metric_0|metric_1|no).*",
+        "(host|pod)-.*[0-9]",
+        "[^m].*",
+        "(.*)",
     ];
     let mut all = Vec::new();
     for name in names {

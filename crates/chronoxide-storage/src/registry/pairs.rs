@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chronoxide_model::Matcher;
+use chronoxide_model::{Matcher, MatcherOp};
 use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -220,7 +220,14 @@ impl Pairs {
         let mut result = result.unwrap_or_else(|| all.clone());
         // A matcher that an absent label satisfies takes away the series whose value it refuses.
         for matcher in absent {
-            result -= self.with_value(matcher.name(), None, |value| !matcher.matches(value));
+            let literals = match matcher.op() {
+                MatcherOp::NotEqual | MatcherOp::NotRegex => matcher.right_side_literals(),
+                MatcherOp::Equal | MatcherOp::Regex => None,
+            };
+            if matcher.verdict_on_any_value() != Some(true) {
+                result -=
+                    self.with_value(matcher.name(), literals, |value| !matcher.matches(value));
+            }
         }
         result
     }
