@@ -12,6 +12,7 @@
 mod chunks;
 mod columns;
 mod footer;
+mod fragments;
 mod header;
 mod pages;
 mod postings;

@@ -7,9 +7,14 @@
 //! | ... | values |
 //!
 //! A value: varint bytes shared with the value before in the block, varint further bytes, these bytes.
+//!
+//! Packed, the section begins with a zero, which is no number of names, and a table of [`Fragments`]. A value then is one
+//! byte with the bytes shared in its high four bits and the codes of the further ones in its low four bits, 15 in either
+//! meaning that a varint of what is above 15 follows, shared first; then the codes.
 
 use std::ops::Range;
 
+use super::fragments::Fragments;
 use crate::{Error, Reader, Result, varint};
 
 const WHAT: &str = "symbols section";
@@ -18,6 +23,12 @@ const BLOCK: u32 = 16;
 
 /// Two lengths, which bounds what a claimed number of pairs can make a reader allocate.
 const VALUE_BYTES_MIN: usize = 2;
+
+/// Smaller sections are not packed: the table of fragments takes most of what it saves.
+const PACKED_BYTES_MIN: usize = 1 << 10;
+
+/// What four bits cannot say follows.
+const NIBBLE_MAX: usize = 15;
 
 /// Writes the symbols section.
 #[derive(Debug, Default)]
@@ -59,20 +70,105 @@ impl SymbolsBuilder {
         Ok(())
     }
 
-    /// The payload of the section.
+    /// The payload of the section, packed if that makes it smaller.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
+        let packed = self
+            .packed()
+            .filter(|packed| packed.len() < self.plain_len());
+        packed.unwrap_or_else(|| self.plain())
+    }
+
+    fn plain(&self) -> Vec<u8> {
         let mut payload = Vec::new();
-        varint::put_usize(&mut payload, self.names.len());
-        for (name, values) in &self.names {
-            varint::put_usize(&mut payload, name.len());
-            payload.extend_from_slice(name.as_bytes());
-            varint::put_u32(&mut payload, *values);
-        }
+        self.put_names(&mut payload);
         payload.extend_from_slice(&self.offsets);
         payload.extend_from_slice(&self.values);
         payload
     }
+
+    fn plain_len(&self) -> usize {
+        let mut names = Vec::new();
+        self.put_names(&mut names);
+        names.len() + self.offsets.len() + self.values.len()
+    }
+
+    fn put_names(&self, payload: &mut Vec<u8>) {
+        varint::put_usize(payload, self.names.len());
+        for (name, values) in &self.names {
+            varint::put_usize(payload, name.len());
+            payload.extend_from_slice(name.as_bytes());
+            varint::put_u32(payload, *values);
+        }
+    }
+
+    fn packed(&self) -> Option<Vec<u8>> {
+        if self.values.len() < PACKED_BYTES_MIN {
+            return None;
+        }
+        let ends = || Ends(Reader::new(WHAT, &self.values));
+        let fragments = Fragments::choose(ends().map(|(_, end)| end))?;
+        let mut payload = vec![0];
+        fragments.put(&mut payload);
+        self.put_names(&mut payload);
+        let offsets_at = payload.len();
+        payload.resize(offsets_at + self.offsets.len(), 0);
+        let values_at = payload.len();
+        let mut block_at = offsets_at;
+        let mut codes = Vec::new();
+        let counts = self.names.iter().map(|(_, values)| 0..*values);
+        for (index, (shared, end)) in counts.flatten().zip(ends()) {
+            if index.is_multiple_of(BLOCK) {
+                // Packed values are no longer than plain ones, or the section is not used: see `finish`.
+                let offset = u32::try_from(payload.len() - values_at).ok()?;
+                let place = payload.get_mut(block_at..block_at + 4)?;
+                place.copy_from_slice(&offset.to_le_bytes());
+                block_at += 4;
+            }
+            codes.clear();
+            fragments.encode(end, &mut codes);
+            put_lengths(shared, codes.len(), &mut payload);
+            payload.extend_from_slice(&codes);
+        }
+        Some(payload)
+    }
+}
+
+/// The values of a plain section as they stand there: how many bytes each shares with the one before, and the others.
+#[derive(Clone, Debug)]
+struct Ends<'a>(Reader<'a>);
+
+impl<'a> Iterator for Ends<'a> {
+    type Item = (usize, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let shared = self.0.varint_len(usize::MAX).ok()?;
+        let more = self.0.varint_len(self.0.remaining()).ok()?;
+        Some((shared, self.0.bytes(more).ok()?))
+    }
+}
+
+/// Appends two lengths, in one byte if they are short.
+fn put_lengths(shared: usize, codes: usize, out: &mut Vec<u8>) {
+    let nibble = |len: usize| u8::try_from(len.min(NIBBLE_MAX)).unwrap_or(u8::MAX);
+    out.push(nibble(shared) << 4 | nibble(codes));
+    for len in [shared, codes] {
+        if len >= NIBBLE_MAX {
+            varint::put_usize(out, len - NIBBLE_MAX);
+        }
+    }
+}
+
+/// Reads what [`put_lengths`] wrote.
+fn read_lengths(reader: &mut Reader<'_>) -> Result<(usize, usize)> {
+    let head = reader.u8()?;
+    let mut lengths = [usize::from(head >> 4), usize::from(head & 0xf)];
+    for len in &mut lengths {
+        if *len == NIBBLE_MAX {
+            *len = len.saturating_add(reader.varint_len(usize::MAX)?);
+        }
+    }
+    Ok(lengths.into())
 }
 
 fn shared_bytes(a: &str, b: &str) -> usize {
@@ -82,6 +178,8 @@ fn shared_bytes(a: &str, b: &str) -> usize {
 /// The label names of a part and where their values are: small, read once when the part is opened.
 #[derive(Clone, Debug)]
 pub struct SymbolsHeader {
+    /// What values are coded with in a packed section.
+    fragments: Option<Box<Fragments>>,
     names: Vec<Name>,
     pairs: u32,
     offsets_at: usize,
@@ -104,7 +202,12 @@ impl SymbolsHeader {
     /// When the header is damaged or stands for another number of pairs.
     pub fn read(payload: &[u8], pairs: u32) -> Result<Self> {
         let mut reader = Reader::new(WHAT, payload);
-        let count = reader.varint_len(reader.remaining() / 3)?;
+        let mut fragments = None;
+        let mut count = reader.varint_len(reader.remaining() / 3)?;
+        if count == 0 && reader.remaining() > 0 {
+            fragments = Some(Box::new(Fragments::read(&mut reader)?));
+            count = reader.varint_len(reader.remaining() / 3)?;
+        }
         let mut names: Vec<Name> = Vec::with_capacity(count);
         let (mut first_pair, mut first_block) = (0_u32, 0_u32);
         for _ in 0..count {
@@ -136,6 +239,7 @@ impl SymbolsHeader {
             return Err(reader.corrupt("there are more label pairs than bytes for them"));
         }
         Ok(Self {
+            fragments,
             names,
             pairs,
             offsets_at,
@@ -351,6 +455,16 @@ impl ValueCursor<'_> {
     }
 
     fn read_value(&mut self) -> Result<()> {
+        if let Some(fragments) = self.symbols.header.fragments.as_deref() {
+            let (shared, codes) = read_lengths(&mut self.reader)?;
+            if codes == 0 || shared > self.value.len() {
+                return Err(self
+                    .reader
+                    .corrupt("a label value is empty or shares too much"));
+            }
+            self.value.truncate(shared);
+            return fragments.decode(&mut self.reader, codes, &mut self.value);
+        }
         let shared = self.reader.varint_len(self.value.len())?;
         let more = self.reader.varint_len(self.reader.remaining())?;
         if shared + more == 0 {
@@ -428,6 +542,65 @@ mod tests {
     fn pairs_are_found_by_id_name_value_and_prefix() {
         for prefix in ["pod-", "pod-01", "pod-099", "pod-1", "a", "z", ""] {
             check(&pods(), prefix);
+        }
+    }
+
+    /// Enough text with words in common to be packed.
+    fn metrics() -> Pairs {
+        let words = ["node", "memory", "bytes", "total", "http", "request", "é"];
+        let word = |n: usize| words[n % words.len()];
+        let name = |n: usize| format!("{}_{}_{}_{}", word(n), word(n / 7), word(n / 49), n % 5);
+        let names: BTreeSet<String> = (0..343).map(name).collect();
+        let long = (0..40).map(|n| format!("{}{n}", "long and longer ".repeat(n)));
+        [("__name__", names), ("text", long.collect())]
+            .map(|(name, values)| (name.to_owned(), values))
+            .into()
+    }
+
+    #[test]
+    fn long_sections_are_packed_and_all_pairs_found() {
+        let pairs = metrics();
+        let (bytes, _) = payload(&pairs);
+        assert_eq!(bytes[0], 0);
+        for prefix in [
+            "node_",
+            "memory_bytes_total",
+            "long and longer long",
+            "é",
+            "z",
+            "",
+        ] {
+            check(&pairs, prefix);
+        }
+        let mut builder = SymbolsBuilder::default();
+        for (name, values) in &pairs {
+            for value in values {
+                builder.push(name, value).unwrap();
+            }
+        }
+        let plain = builder.plain().len();
+        assert_eq!(builder.plain_len(), plain);
+        assert!(bytes.len() * 5 < plain * 3, "{} of {plain}", bytes.len());
+        assert_ne!(payload(&pods()).0[0], 0);
+    }
+
+    #[test]
+    fn damaged_packed_bytes_never_panic() {
+        let (mut bytes, count) = payload(&metrics());
+        let read = |bytes: &[u8]| {
+            let header = SymbolsHeader::read(bytes, count)?;
+            let mut values = header.view(bytes).values(0..count);
+            while values.next()?.is_some() {}
+            header.view(bytes).find("__name__", "node_memory_bytes_0")
+        };
+        assert!(read(&bytes).is_ok());
+        for end in 0..bytes.len() {
+            assert!(read(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        for bit in (0..bytes.len() * 8).step_by(11) {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let _ = read(&bytes);
+            bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
 

@@ -271,6 +271,19 @@ fn golden_series_2() -> Series {
     series
 }
 
+/// The golden series and those that came with version 3: enough text that symbols are packed. The long ones are packed
+/// with a summary too, now.
+fn golden_series_3() -> Series {
+    let words = ["memory", "bytes", "é", "requests", "seconds"];
+    let mut series = golden_series_2();
+    for id in 0..125 {
+        let [a, b, c] = [id / 25, id / 5, id].map(|at| words[at % 5]);
+        let name = format!("node_{a}_{b}_{c}_total");
+        series.insert(labels(&name, id), floats(vec![DAY_START_MS], id as f64));
+    }
+    series
+}
+
 /// To make the fixture of a new version, write its golden series to it, and keep those of the versions before.
 fn is_read(fixture: &str, series: &Series) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
@@ -304,6 +317,58 @@ fn a_part_of_version_2_is_read() {
     for coding in ["decimals in pco", "decimals in zstd", "decimals on a line"] {
         assert!(codings.contains_key(coding), "{codings:?}");
     }
+}
+
+/// The golden series as this version writes them when it packs them.
+fn write_packed(dir: &Path, name: &str) -> Part {
+    let mut writer = PartWriter::create(&RealFs, dir, name, HEADER).unwrap();
+    writer.set_packing(Packing::All);
+    for (labels, columns) in &golden_series_3() {
+        writer.push(labels, columns.into()).unwrap();
+    }
+    let summary = writer.finish().unwrap().unwrap();
+    Part::open(&RealFs, &summary.path).unwrap()
+}
+
+#[test]
+#[ignore = "writes into the source tree"]
+fn write_the_fixture_of_version_3() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    write_packed(&fixtures, "part-v3.part");
+}
+
+/// How many samples of each series a part leaves out when only their number matters.
+fn left_out(part: &Part) -> Vec<u64> {
+    let reduced = Reduced {
+        reduction: chronoxide_model::Reduction::Count,
+        core: TimeRange::ALL,
+        places: &[],
+        own: 0,
+        hidden: &[],
+    };
+    let of_series = |rank| {
+        let mut columns = SampleColumns::default();
+        part.read_reduced(rank, TimeRange::ALL, reduced, &mut columns)
+            .unwrap();
+        columns.left_out
+    };
+    (0..part.series_count()).map(of_series).collect()
+}
+
+#[test]
+fn a_part_of_version_3_is_read_and_has_summaries() {
+    is_read("part-v3.part", &golden_series_3());
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/part-v3.part");
+    let bytes = std::fs::read(fixture).unwrap();
+    let found = left_out(&open(&bytes).unwrap());
+    // Of the long ones with skewed steps all samples but one; odd ones and histograms have no summary.
+    assert_eq!(
+        found.iter().filter(|count| **count == 1499).count(),
+        3,
+        "{found:?}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(left_out(&write_packed(dir.path(), "p")), found);
 }
 
 /// Writes a part on `disk`; whether it was acknowledged.
