@@ -1,5 +1,7 @@
 /** Durations as PromQL writes them, ranges of time, and times as people read them. Seconds everywhere. */
 
+import type { Steps } from "./api.ts";
+
 const UNITS: readonly (readonly [string, number])[] = [
   ["y", 31_536_000],
   ["w", 604_800],
@@ -134,4 +136,16 @@ export function rangeText(range: Range): string {
   const from = formatTime(range.from);
   const to = formatTime(range.to);
   return `${from} – ${from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to}`;
+}
+
+/** The times of a graph's points. They are multiples of the step, so that a graph that moves on does not flicker. */
+export function stepsOf(range: Range, asked: number | undefined, width: number, now: number): Steps {
+  const { start, end } = spanOf(range, now);
+  const points = Math.min(600, Math.max(60, Math.round(width / 3)));
+  // The server refuses more than 11,000 points.
+  const step = Math.max(asked ?? stepFor(end - start, points), (end - start) / 11_000);
+  const first = Math.ceil(start / step) * step;
+  const last = Math.floor(end / step) * step;
+  // A range that lies between two multiples shows its end.
+  return first <= last ? { start: first, end: last, step } : { start: end, end, step };
 }

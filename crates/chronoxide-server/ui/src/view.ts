@@ -52,6 +52,9 @@ export const FIRST_QUERY: QueryView = {
 /** Expressions beyond this many are dropped from links: each costs a query. */
 export const EXPRESSIONS_MAX = 12;
 
+/** Seconds between two refreshes, at least. */
+const REFRESH_MIN = 1;
+
 /** How an expression is called where there are several: A, B, ... */
 export function letterOf(index: number): string {
   return String.fromCharCode(65 + index);
@@ -78,11 +81,17 @@ function parseQuery(form: URLSearchParams): QueryView {
         : texts.map((text, index) => ({ text, hidden: hidden.includes(String(index)) })),
     range: parseRange(form),
     step: parseDuration(form.get("step") ?? ""),
-    refresh: parseDuration(form.get("refresh") ?? ""),
+    refresh: parseRefresh(form.get("refresh") ?? ""),
     tab: form.get("tab") === "table" ? "table" : "graph",
     drawing: DRAWINGS.includes(drawing) ? (drawing as Drawing) : undefined,
     exemplars: form.get("exemplars") === "1",
   };
+}
+
+/** A link from anywhere must not make the page ask without a pause. */
+function parseRefresh(text: string): number | undefined {
+  const refresh = parseDuration(text);
+  return refresh === undefined ? undefined : Math.max(refresh, REFRESH_MIN);
 }
 
 function parseRange(form: URLSearchParams): Range {

@@ -10,7 +10,7 @@ import { expressionUnits, namesWithoutUnit } from "../src/query/expression_unit.
 import { cellText, heatOf, placeOf, quantileCell } from "../src/query/heat.ts";
 import { layOut, stack, stepTimes, summarize } from "../src/query/matrix.ts";
 import { matcherText, selectorText, seriesText } from "../src/series.ts";
-import { formatDuration, parseDuration, shifted, spanOf, stepFor, zoomed } from "../src/time.ts";
+import { formatDuration, parseDuration, shifted, spanOf, stepFor, stepsOf, zoomed } from "../src/time.ts";
 import { axisTexts, quantity, roundSteps, type Unit, unitOfName, unitOfText } from "../src/unit.ts";
 import { FIRST_QUERY, formatView, parseView, type View } from "../src/view.ts";
 
@@ -82,6 +82,18 @@ test("a link restores the view", () => {
   assert.equal(formatView(parseView("")), "#/query");
   assert.deepEqual(parseView("#/nonsense?from=9&to=3&step=x&draw=y"), { page: "query", metric: "", query: FIRST_QUERY });
   assert.deepEqual(parseView("#/metrics?metric=a%20b").metric, "a b");
+});
+
+test("a link cannot make the page ask without a pause", () => {
+  assert.equal(parseView("#/query?refresh=1ms").query.refresh, 1);
+  assert.equal(parseView("#/query?refresh=5s").query.refresh, 5);
+});
+
+test("a step longer than the range shows the end of the range", () => {
+  const asked = (from: number, to: number, step: number) => stepsOf({ from, to }, step, 600, 0);
+  assert.deepEqual(asked(1000, 1900, 3600), { start: 1900, end: 1900, step: 3600 });
+  assert.deepEqual(asked(3000, 3900, 3600), { start: 3600, end: 3600, step: 3600 });
+  assert.deepEqual(asked(1001, 1099, 10), { start: 1010, end: 1090, step: 10 });
 });
 
 test("answers are laid out on the grid of steps, gaps included", () => {

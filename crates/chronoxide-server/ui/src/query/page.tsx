@@ -265,20 +265,28 @@ function StepBox({ step, onChange }: { readonly step: number | undefined; readon
 }
 
 function CopyLink() {
-  const [copied, setCopied] = useState(false);
+  const [outcome, setOutcome] = useState<"copied" | "failed">();
+  const show = (next: "copied" | "failed"): void => {
+    setOutcome(next);
+    setTimeout(() => setOutcome(undefined), outcomeMs[next]);
+  };
   const copy = (): void => {
     // Without a secure context there is no clipboard; the address bar has the same link.
-    void navigator.clipboard?.writeText(location.href).then(() => {
-      setCopied(true);
-      setTimeout(() => setCopied(false), 1500);
-    });
+    const written = navigator.clipboard?.writeText(location.href) ?? Promise.reject(new Error("no clipboard"));
+    written.then(
+      () => show("copied"),
+      () => show("failed"),
+    );
   };
   return (
-    <button type="button" class="button square" aria-label="Copy link to this view" title="Copy link to this view" onClick={copy}>
-      {copied ? "✓" : <Icon name="link" />}
+    <button type="button" class={outcome === "failed" ? "button" : "button square"} aria-label="Copy link to this view" title="Copy link to this view" onClick={copy}>
+      {outcome === "copied" ? "✓" : outcome === "failed" ? "Copy it from the address bar" : <Icon name="link" />}
     </button>
   );
 }
+
+/** How long the outcome of copying is shown. */
+const outcomeMs = { copied: 1500, failed: 4000 };
 
 interface ResultAreaProps {
   readonly query: QueryView;

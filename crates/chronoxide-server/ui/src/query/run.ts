@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { type Answer, type MatrixData, queryAt, type QueryData, queryExemplars, queryRange, reasonOf, type Steps } from "../api.ts";
-import { spanOf, stepFor } from "../time.ts";
+import { spanOf, stepsOf } from "../time.ts";
 import type { QueryView } from "../view.ts";
 import { exemplarsOf, type Exemplar } from "./exemplars.ts";
 import { expressionUnits, type ExpressionUnits } from "./expression_unit.ts";
@@ -27,15 +27,6 @@ export interface Results {
   readonly units: readonly ExpressionUnits[];
 }
 
-/** The times of a graph's points. They are multiples of the step, so that a graph that moves on does not flicker. */
-export function stepsOf(query: QueryView, width: number, now: number): Steps {
-  const { start, end } = spanOf(query.range, now);
-  const points = Math.min(600, Math.max(60, Math.round(width / 3)));
-  // The server refuses more than 11,000 points.
-  const step = Math.max(query.step ?? stepFor(end - start, points), (end - start) / 11_000);
-  return { start: Math.ceil(start / step) * step, end: Math.floor(end / step) * step, step };
-}
-
 /** The results of the view, asked for again whenever it or `run` changes; older results stay until then. */
 export function useResults(query: QueryView, run: number, width: number): { results: Results | undefined; loading: boolean } {
   const [results, setResults] = useState<Results>();
@@ -46,7 +37,7 @@ export function useResults(query: QueryView, run: number, width: number): { resu
   useEffect(() => {
     if (newestWidth.current === 0) return undefined;
     const abort = new AbortController();
-    const steps = stepsOf(query, newestWidth.current, Date.now() / 1000);
+    const steps = stepsOf(range, step, newestWidth.current, Date.now() / 1000);
     setLoading(true);
     void runAll(query, steps, abort.signal).then((next) => {
       if (abort.signal.aborted) return;

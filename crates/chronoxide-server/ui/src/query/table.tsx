@@ -127,6 +127,21 @@ export function HistogramBars({ histogram, unit }: { readonly histogram: NativeH
   );
 }
 
+/** Newest samples of each series of a window; a browser cannot show a million. */
+const SAMPLES_SHOWN = 100;
+
+function newest<T>(samples: readonly T[] | undefined): readonly T[] {
+  return samples?.slice(-SAMPLES_SHOWN) ?? [];
+}
+
+function earlier(samples: readonly unknown[] | undefined): number {
+  return Math.max((samples?.length ?? 0) - SAMPLES_SHOWN, 0);
+}
+
+function Earlier({ count }: { readonly count: number }) {
+  return count > 0 ? <div class="faint">{count} earlier ones, not shown</div> : null;
+}
+
 function MatrixTable({ data, text }: { readonly data: Extract<QueryData, { resultType: "matrix" }>; readonly text: string }) {
   if (data.result.length === 0) return <Empty title="No samples in this window" />;
   return (
@@ -146,12 +161,13 @@ function MatrixTable({ data, text }: { readonly data: Extract<QueryData, { resul
               <SeriesName labels={metric} fallback={text} />
             </td>
             <td class="number value">
-              {(values ?? []).map(([time, value]) => (
+              <Earlier count={earlier(values) + earlier(histograms)} />
+              {newest(values).map(([time, value]) => (
                 <div key={time}>
                   {value} <span class="faint">{formatTime(time)}</span>
                 </div>
               ))}
-              {(histograms ?? []).map(([time, { count, sum }]) => (
+              {newest(histograms).map(([time, { count, sum }]) => (
                 <div key={time}>
                   count {count}, sum {sum} <span class="faint">{formatTime(time)}</span>
                 </div>
