@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::active_queries::ActiveQueries;
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory};
+use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory, WriteTurns};
 use crate::lately::SlowestQueries;
 use crate::log_limit::LogLimit;
 use crate::query_memory::SharedQueryMemory;
@@ -19,6 +19,9 @@ use crate::self_metrics::{Family, MemoryUse, Metrics};
 
 /// How long a query waits for its turn.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a write waits for its turn. Senders wait for an answer for 30 s or longer.
+const WRITE_TURN_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a write waits for others to give memory back.
 const REQUEST_MEMORY_WAIT: Duration = Duration::from_secs(5);
@@ -42,7 +45,7 @@ pub(crate) struct ServerState {
     pub(crate) otlp: OtlpReceiver,
     pub(crate) grpc_health: GrpcHealth,
     /// Writes that may be decoded and committed at once.
-    pub(crate) writes: Arc<Semaphore>,
+    pub(crate) writes: WriteTurns,
     /// Log lines about writes that storage refused.
     pub(crate) write_failures: LogLimit,
     /// Log lines about requests that could not be read, or not now.
@@ -91,7 +94,7 @@ impl ServerState {
                 REQUEST_MEMORY_WAIT,
             ),
             // Most of a write is waiting for the disk, together with the others of its group.
-            writes: Arc::new(Semaphore::new((2 * cores).max(16))),
+            writes: WriteTurns::new((2 * cores).max(16), WRITE_TURN_WAIT),
             write_failures: LogLimit::default(),
             write_refusals: LogLimit::default(),
             write_rejections: LogLimit::default(),

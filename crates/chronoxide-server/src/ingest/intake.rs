@@ -97,8 +97,7 @@ impl Intake {
         {
             state.request_memory.hold(&mut held, declared).await?;
         }
-        let turn = Arc::clone(&state.writes).acquire_owned().await;
-        let turn = turn.map_err(|_| IngestError::Busy)?;
+        let turn = state.writes.take().await?;
         let shared = Arc::clone(state);
         let runtime = Handle::current();
         let stored = commit::run(move || {
@@ -157,7 +156,7 @@ mod tests {
     async fn turn_and_memory_stay_with_the_work_when_the_client_leaves() {
         let directory = tempfile::tempdir().unwrap();
         let state = state(directory.path());
-        let turns = state.writes.available_permits();
+        let turns = state.writes.free();
         assert_eq!(state.request_memory.held_bytes(), 0);
         let (begun, has_begun) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel::<()>();
@@ -177,11 +176,11 @@ mod tests {
         assert_eq!(length.await.unwrap(), 100_000);
         client.abort();
         assert!(client.await.unwrap_err().is_cancelled());
-        assert_eq!(state.writes.available_permits(), turns - 1);
+        assert_eq!(state.writes.free(), turns - 1);
         assert!(state.request_memory.held_bytes() >= 100_000);
         go_on.send(()).unwrap();
         assert!(has_ended.await.is_err(), "dropped with the work's result");
-        assert_eq!(state.writes.available_permits(), turns);
+        assert_eq!(state.writes.free(), turns);
         assert_eq!(state.request_memory.held_bytes(), 0);
     }
 

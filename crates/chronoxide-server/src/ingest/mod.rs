@@ -1,7 +1,8 @@
 //! Endpoints that take samples in.
 //!
-//! `intake` is the way of a request of either protocol: `body` reads it, `encoding` decompresses it, `commit` stores it
-//! where waiting harms nobody, `error` says what went wrong. `remote_write` and `otlp` are what the protocols differ in.
+//! `intake` is the way of a request of either protocol: `body` reads it, `write_turns` says when it goes on, `encoding`
+//! decompresses it, `commit` stores it where waiting harms nobody, `error` says what went wrong. `remote_write` and `otlp`
+//! are what the protocols differ in.
 //! `import` reads text of any length, line by line.
 
 mod body;
@@ -12,6 +13,7 @@ mod import;
 mod intake;
 mod otlp;
 mod remote_write;
+mod write_turns;
 
 pub(crate) use body::{BodyError, HeldMemory, RequestMemory, read};
 pub(crate) use import::{import_json, import_text, import_text_labelled};
@@ -20,3 +22,4 @@ pub(crate) use otlp::{
     refuse_signal as refuse_otlp_signal, unknown_service, write as write_otlp,
 };
 pub(crate) use remote_write::write;
+pub(crate) use write_turns::WriteTurns;

@@ -248,42 +248,4 @@ fn refusal(error: &IngestError) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types_choose_the_schema() {
-        for (text, expected) in [
-            ("", Some(Version::V1)),
-            ("application/x-protobuf", Some(Version::V1)),
-            ("APPLICATION/X-Protobuf", Some(Version::V1)),
-            (
-                "application/x-protobuf;proto=prometheus.WriteRequest",
-                Some(Version::V1),
-            ),
-            (
-                "application/x-protobuf;proto=io.prometheus.write.v2.Request",
-                Some(Version::V2),
-            ),
-            (
-                "application/x-protobuf; proto=io.prometheus.write.v2.Request",
-                Some(Version::V2),
-            ),
-            (
-                "application/x-protobuf ; Proto=\"io.prometheus.write.v2.Request\"",
-                Some(Version::V2),
-            ),
-            ("application/x-protobuf; charset=utf-8", Some(Version::V1)),
-            (
-                "application/x-protobuf;proto=io.prometheus.write.v3.Request",
-                None,
-            ),
-            ("application/x-protobuf;foo", None),
-            ("application/json", None),
-            ("text/plain", None),
-            (";proto=prometheus.WriteRequest", None),
-        ] {
-            assert_eq!(version_of(text), expected, "{text:?}");
-        }
-    }
-}
+mod tests;
