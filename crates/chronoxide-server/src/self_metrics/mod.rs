@@ -166,11 +166,6 @@ impl Metrics {
                 "Pieces of metadata taken in.",
                 &self.ingest_metadata,
             ),
-            (
-                "chronoxide_ingest_metadata_total",
-                "Pieces of metadata taken in.",
-                &self.ingest_metadata,
-            ),
         ] {
             let mut family = Family::new(name, MetricType::Counter, help);
             counters.collect(&mut family);

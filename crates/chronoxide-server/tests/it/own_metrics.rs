@@ -73,7 +73,7 @@ fn requests_and_samples_are_counted() {
 fn metric_names_follow_one_pattern() {
     let server = Running::start();
     let metrics = server.get("/metrics").body;
-    let mut families = 0;
+    let mut families = std::collections::BTreeSet::new();
     for line in metrics
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))
@@ -84,9 +84,9 @@ fn metric_names_follow_one_pattern() {
             "{name}"
         );
         assert_eq!(name.ends_with("_total"), kind == "counter", "{name} {kind}");
-        families += 1;
+        assert!(families.insert(name), "{name} twice");
     }
-    assert!(families > 30, "{families}");
+    assert!(families.len() > 30, "{families:?}");
 }
 
 #[test]
