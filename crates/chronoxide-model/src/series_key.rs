@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use crate::{Labels, LabelsError};
+use crate::{Labels, LabelsError, METRIC_NAME};
 
 /// How the bytes of a key become labels.
 pub trait KeyEncoding: fmt::Debug + Send + Sync {
@@ -21,6 +21,45 @@ pub trait KeyEncoding: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the key stands for no valid set: see [`LabelsError`].
     fn decode(&self, key: &[u8]) -> Result<Labels, LabelsError>;
+
+    /// The series that `key` means, as far as it can be told: for people, about keys that stand for no valid set. Long
+    /// ones are cut, and there are no control characters.
+    fn describe(&self, key: &[u8]) -> String {
+        let text = String::from_utf8_lossy(&key[..key.len().min(DESCRIBED_BYTES_MAX)]);
+        text.replace(char::is_control, " ").trim().to_owned()
+    }
+}
+
+/// Bytes of a key that are described, and of each text of labels.
+const DESCRIBED_BYTES_MAX: usize = 256;
+
+/// Labels that are no valid set, or not valid at all, as people write them, as far as they make sense. What is long is
+/// cut.
+///
+/// ```
+/// let pairs = [(&b"__name__"[..], &b"up"[..]), (b"a", b"1"), (b"a", b"2")];
+/// assert_eq!(chronoxide_model::describe_pairs(pairs), "up{a=\"1\", a=\"2\"}");
+/// ```
+pub fn describe_pairs<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> String {
+    let text = |bytes: &[u8]| {
+        let bytes = &bytes[..bytes.len().min(DESCRIBED_BYTES_MAX)];
+        String::from_utf8_lossy(bytes).escape_debug().to_string()
+    };
+    let (mut name, mut labels) = (String::new(), Vec::new());
+    let mut bytes = 0;
+    for (label, value) in pairs {
+        if bytes > DESCRIBED_BYTES_MAX {
+            labels.push("…".to_owned());
+            break;
+        }
+        bytes += label.len() + value.len() + 1;
+        if label == METRIC_NAME.as_bytes() && name.is_empty() {
+            name = text(value);
+        } else {
+            labels.push(format!("{}=\"{}\"", text(label), text(value)));
+        }
+    }
+    format!("{name}{{{}}}", labels.join(", "))
 }
 
 /// A key and its encoding.
@@ -39,6 +78,12 @@ impl SeriesKey<'_> {
     /// When the key stands for no valid set.
     pub fn decode(&self) -> Result<Labels, LabelsError> {
         self.encoding.decode(self.bytes)
+    }
+
+    /// The series that the key means, as far as it can be told.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.encoding.describe(self.bytes)
     }
 }
 
@@ -92,6 +137,15 @@ impl KeyEncoding for CanonicalKey {
         }
         Labels::from_pairs(pairs)
     }
+
+    fn describe(&self, key: &[u8]) -> String {
+        let mut offset = 0;
+        describe_pairs(std::iter::from_fn(|| {
+            let name = decode_bytes(key, &mut offset).ok()?;
+            let value = decode_bytes(key, &mut offset).ok()?;
+            Some((name, value))
+        }))
+    }
 }
 
 fn encode_length(mut length: usize, out: &mut Vec<u8>) {
@@ -103,6 +157,13 @@ fn encode_length(mut length: usize, out: &mut Vec<u8>) {
 }
 
 fn decode_text<'a>(key: &'a [u8], offset: &mut usize) -> Result<&'a str, LabelsError> {
+    let bytes = decode_bytes(key, offset)?;
+    std::str::from_utf8(bytes).map_err(|_| LabelsError::InvalidUtf8 {
+        text: String::from_utf8_lossy(bytes).into_owned(),
+    })
+}
+
+fn decode_bytes<'a>(key: &'a [u8], offset: &mut usize) -> Result<&'a [u8], LabelsError> {
     let malformed = LabelsError::MalformedKey { offset: *offset };
     let mut length = 0_usize;
     for shift in (0..35).step_by(7) {
@@ -115,9 +176,7 @@ fn decode_text<'a>(key: &'a [u8], offset: &mut usize) -> Result<&'a str, LabelsE
                 .ok_or_else(|| malformed.clone())?;
             let bytes = key.get(*offset..end).ok_or(malformed)?;
             *offset = end;
-            return std::str::from_utf8(bytes).map_err(|_| LabelsError::InvalidUtf8 {
-                text: String::from_utf8_lossy(bytes).into_owned(),
-            });
+            return Ok(bytes);
         }
     }
     Err(malformed)
@@ -126,6 +185,46 @@ fn decode_text<'a>(key: &'a [u8], offset: &mut usize) -> Result<&'a str, LabelsE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug)]
+    struct Unreadable;
+
+    impl KeyEncoding for Unreadable {
+        fn id(&self) -> u8 {
+            99
+        }
+
+        fn decode(&self, _: &[u8]) -> Result<Labels, LabelsError> {
+            Err(LabelsError::MalformedKey { offset: 0 })
+        }
+    }
+
+    #[test]
+    fn keys_that_stand_for_no_set_are_described() {
+        let mut key = Vec::new();
+        for text in [&b"job"[..], b"a\n", b"__name__", b"up", b"job", b"\xff"] {
+            CanonicalKey::encode_text(text, &mut key);
+        }
+        assert!(CanonicalKey.decode(&key).is_err());
+        assert_eq!(
+            CanonicalKey.describe(&key),
+            "up{job=\"a\\n\", job=\"\u{fffd}\"}"
+        );
+        assert_eq!(CanonicalKey.describe(&key[..5]), "{}", "cut short");
+        let mut long = Vec::new();
+        for _ in 0..100 {
+            CanonicalKey::encode_text(&[b'x'; 1000], &mut long);
+        }
+        let described = CanonicalKey.describe(&long);
+        assert!(
+            described.len() < 1000 && described.ends_with("…}"),
+            "{described}"
+        );
+        assert_eq!(
+            Unreadable.describe(b"\x01name\x00\nup\xff\x02"),
+            "name  up\u{fffd}"
+        );
+    }
 
     #[test]
     fn a_canonical_key_decodes_to_its_labels() {

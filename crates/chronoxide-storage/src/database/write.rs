@@ -284,10 +284,7 @@ impl Engine {
     fn labels_of(&self, series: &BatchSeries<'_>) -> Result<Labels, Rejection> {
         let samples = series.sample_count();
         let labels = series.key.decode().map_err(|error| {
-            let text = shortened(
-                &String::from_utf8_lossy(series.key.bytes),
-                SERIES_TEXT_BYTES,
-            );
+            let text = shortened(&series.key.describe(), SERIES_TEXT_BYTES);
             rejection(
                 &text,
                 RejectReason::from(&error),
