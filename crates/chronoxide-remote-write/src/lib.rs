@@ -24,6 +24,7 @@
 
 mod decoded;
 mod error;
+mod exemplar;
 mod histogram;
 mod memory;
 mod metadata;

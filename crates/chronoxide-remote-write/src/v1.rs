@@ -10,7 +10,7 @@ use chronoxide_protobuf::{Reader, Tag, WireType};
 
 use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
 use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_BYTES};
-use crate::{Decoded, Result, histogram, metadata};
+use crate::{Decoded, Result, exemplar, histogram, metadata};
 
 /// The encoding of version 1 keys: the `labels` fields of a `TimeSeries` as they stand on the wire, end to end.
 #[derive(Clone, Copy, Debug)]
@@ -198,13 +198,14 @@ impl<'a> Walk<'a, '_> {
 
     fn exemplar(&mut self, reader: Reader<'_>) -> Result<()> {
         self.decoded.exemplars += 1;
-        let read = decode_exemplar(reader)?;
+        let mut pairs = ExemplarPairs::default();
+        let read = exemplar::read(reader, |reader, tag| pairs.read(reader, tag))?;
         // What is too long is left out without a word, as storage leaves out what it cannot keep.
-        let Some(pairs) = read.pairs else {
+        if pairs.are_too_long() {
             return Ok(());
-        };
+        }
         self.memory.take(EXEMPLAR_BYTES)?;
-        match exemplar_labels(&pairs) {
+        match pairs.labels() {
             Ok(labels) => self.decoded.batch.push_exemplar(Exemplar {
                 labels,
                 timestamp_ms: read.timestamp_ms,
@@ -300,52 +301,37 @@ fn decode_sample(mut reader: Reader<'_>) -> chronoxide_protobuf::Result<Sample> 
     Ok(sample)
 }
 
-/// An exemplar as it was read.
-struct WireExemplar<'a> {
-    /// Absent when they are too long for any use.
-    pairs: Option<Vec<(&'a [u8], &'a [u8])>>,
-    timestamp_ms: i64,
-    value: f64,
+/// The labels of an exemplar, and how much of them there is.
+#[derive(Default)]
+struct ExemplarPairs<'a> {
+    pairs: Vec<(&'a [u8], &'a [u8])>,
+    bytes: usize,
 }
 
-fn decode_exemplar(mut reader: Reader<'_>) -> Result<WireExemplar<'_>> {
-    let (mut pairs, mut pairs_bytes) = (Vec::new(), 0);
-    let (mut timestamp_ms, mut value) = (0, 0.0);
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        match tag.field {
-            1 => {
-                reader.expect(tag, WireType::Bytes)?;
-                let (name, text) = label_bytes(&mut reader)?;
-                // A label without any bytes counts too, so that there cannot be many of them.
-                pairs_bytes += name.len() + text.len() + 1;
-                if pairs_bytes <= EXEMPLAR_BYTES_MAX {
-                    pairs.push((name, text));
-                }
-            }
-            2 => {
-                reader.expect(tag, WireType::Fixed64)?;
-                value = reader.double()?;
-            }
-            3 => {
-                reader.expect(tag, WireType::Varint)?;
-                timestamp_ms = reader.varint()? as i64;
-            }
-            _ => reader.skip(tag.wire)?,
+impl<'a> ExemplarPairs<'a> {
+    fn read(&mut self, reader: &mut Reader<'a>, tag: Tag) -> chronoxide_protobuf::Result<()> {
+        reader.expect(tag, WireType::Bytes)?;
+        let (name, value) = label_bytes(reader)?;
+        // A label without any bytes counts too, so that there cannot be many of them.
+        self.bytes += name.len() + value.len() + 1;
+        if !self.are_too_long() {
+            self.pairs.push((name, value));
         }
+        Ok(())
     }
-    Ok(WireExemplar {
-        pairs: (pairs_bytes <= EXEMPLAR_BYTES_MAX).then_some(pairs),
-        timestamp_ms,
-        value,
-    })
-}
 
-fn exemplar_labels(pairs: &[(&[u8], &[u8])]) -> std::result::Result<Labels, LabelsError> {
-    let texts = pairs
-        .iter()
-        .map(|(name, value)| Ok((label_text(name)?, label_text(value)?)));
-    Labels::from_pairs(texts.collect::<std::result::Result<Vec<_>, LabelsError>>()?)
+    /// Whether they are too long for any use; not all are kept then.
+    fn are_too_long(&self) -> bool {
+        self.bytes > EXEMPLAR_BYTES_MAX
+    }
+
+    fn labels(&self) -> std::result::Result<Labels, LabelsError> {
+        let texts = self
+            .pairs
+            .iter()
+            .map(|(name, value)| Ok((label_text(name)?, label_text(value)?)));
+        Labels::from_pairs(texts.collect::<std::result::Result<Vec<_>, LabelsError>>()?)
+    }
 }
 
 #[cfg(test)]

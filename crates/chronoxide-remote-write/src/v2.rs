@@ -175,8 +175,8 @@ impl Walk<'_> {
         match exemplar_labels(&exemplar.refs, &self.symbols) {
             Ok(Some(labels)) => self.decoded.batch.push_exemplar(Exemplar {
                 labels,
-                timestamp_ms: exemplar.timestamp_ms,
-                value: exemplar.value,
+                timestamp_ms: exemplar.sample.timestamp_ms,
+                value: exemplar.sample.value,
             }),
             // What is too long is left out without a word, as storage leaves out what it cannot keep.
             Ok(None) => {}

@@ -5,7 +5,7 @@ use chronoxide_protobuf::{Reader, WireType};
 
 use crate::histogram::WireHistogram;
 use crate::memory::Memory;
-use crate::{Result, histogram};
+use crate::{Result, exemplar, histogram};
 
 /// One entry; reused from entry to entry.
 #[derive(Debug, Default)]
@@ -18,11 +18,12 @@ pub(super) struct Entry {
     pub(super) metadata: Option<EntryMetadata>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct EntryExemplar {
+    /// References of its labels.
     pub(super) refs: Vec<u32>,
-    pub(super) value: f64,
-    pub(super) timestamp_ms: i64,
+    /// Its time and value.
+    pub(super) sample: Sample,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -58,9 +59,12 @@ impl Entry {
                     self.histograms.push(histogram::decode(message, memory)?);
                 }
                 4 => {
-                    let exemplar = read_exemplar(reader.message("Exemplar")?)?;
-                    memory.take(size_of::<EntryExemplar>() + 4 * exemplar.refs.capacity())?;
-                    self.exemplars.push(exemplar);
+                    let mut refs = Vec::new();
+                    let sample = exemplar::read(reader.message("Exemplar")?, |reader, tag| {
+                        reader.repeated(tag, WireType::Varint, &mut refs, reference)
+                    })?;
+                    memory.take(size_of::<EntryExemplar>() + 4 * refs.capacity())?;
+                    self.exemplars.push(EntryExemplar { refs, sample });
                 }
                 5 => self.read_metadata(reader.message("Metadata")?)?,
                 _ => reader.skip(tag.wire)?,
@@ -121,24 +125,4 @@ fn read_sample(mut reader: Reader<'_>) -> chronoxide_protobuf::Result<(Sample, i
         }
     }
     Ok((sample, start_timestamp_ms))
-}
-
-fn read_exemplar(mut reader: Reader<'_>) -> Result<EntryExemplar> {
-    let mut exemplar = EntryExemplar::default();
-    while !reader.is_at_end() {
-        let tag = reader.tag()?;
-        match tag.field {
-            1 => reader.repeated(tag, WireType::Varint, &mut exemplar.refs, reference)?,
-            2 => {
-                reader.expect(tag, WireType::Fixed64)?;
-                exemplar.value = reader.double()?;
-            }
-            3 => {
-                reader.expect(tag, WireType::Varint)?;
-                exemplar.timestamp_ms = reader.varint()? as i64;
-            }
-            _ => reader.skip(tag.wire)?,
-        }
-    }
-    Ok(exemplar)
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use chronoxide_remote_write::{decompress, v1, v2};
 
+use crate::invariants::{MESSAGE_BYTES_MAX, check};
+
 fn for_each_file(folder: &str, mut check: impl FnMut(&[u8])) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fuzz/corpus")
@@ -20,13 +22,10 @@ fn for_each_file(folder: &str, mut check: impl FnMut(&[u8])) {
 #[test]
 fn the_corpus_of_version_1_ends_in_answers() {
     for_each_file("remote_write_v1", |bytes| {
-        if let Ok(decoded) = v1::decode(bytes) {
-            for series in decoded.batch.series() {
-                let _ = series.key.decode();
-            }
-        }
-        if let Ok(message) = decompress(bytes, 1 << 20) {
-            assert!(message.len() <= 1 << 20);
+        check(|hold| v1::decode_within(bytes, hold));
+        if let Ok(message) = decompress(bytes, MESSAGE_BYTES_MAX) {
+            assert!(message.len() <= MESSAGE_BYTES_MAX);
+            check(|hold| v1::decode_within(&message, hold));
         }
     });
 }
@@ -34,10 +33,6 @@ fn the_corpus_of_version_1_ends_in_answers() {
 #[test]
 fn the_corpus_of_version_2_ends_in_answers() {
     for_each_file("remote_write_v2", |bytes| {
-        if let Ok(decoded) = v2::decode(bytes) {
-            for series in decoded.batch.series() {
-                let _ = series.key.decode();
-            }
-        }
+        check(|hold| v2::decode_within(bytes, hold));
     });
 }

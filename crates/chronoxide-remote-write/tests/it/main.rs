@@ -6,5 +6,6 @@ mod corpus;
 mod differential;
 mod generate;
 mod hostile;
+mod invariants;
 mod oracle;
 mod seen;
