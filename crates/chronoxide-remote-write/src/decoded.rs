@@ -30,7 +30,7 @@ impl Decoded<'_> {
         let last = self.batch.last_series();
         last.map_or_else(String::new, |series| match series.key.decode() {
             Ok(labels) => labels.to_string(),
-            Err(error) => format!("(unreadable labels: {error})"),
+            Err(_) => series.key.describe(),
         })
     }
 

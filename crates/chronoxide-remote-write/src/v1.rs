@@ -5,6 +5,7 @@
 
 use chronoxide_model::{
     Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason, Sample,
+    describe_pairs,
 };
 use chronoxide_protobuf::{Reader, Tag, WireType};
 
@@ -34,6 +35,14 @@ impl KeyEncoding for WireLabels {
             });
         }
         Ok(labels)
+    }
+
+    fn describe(&self, key: &[u8]) -> String {
+        let mut reader = Reader::new(key, "TimeSeries");
+        describe_pairs(std::iter::from_fn(|| {
+            reader.tag().ok()?;
+            label_bytes(&mut reader).ok()
+        }))
     }
 }
 
@@ -175,7 +184,7 @@ impl<'a> Walk<'a, '_> {
         let refused = &mut self.decoded.refused;
         refused.reject_with(RejectReason::LabelsTooLong, samples, || {
             let detail = format!("more than {KEY_BYTES_MAX} bytes of labels are not even read");
-            (first_labels(key), detail)
+            (WireLabels.describe(key), detail)
         });
         Ok(())
     }

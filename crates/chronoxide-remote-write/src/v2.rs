@@ -2,10 +2,12 @@
 
 mod entry;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use chronoxide_model::{
     CanonicalKey, Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason,
+    describe_pairs,
 };
 use chronoxide_protobuf::{Reader, WireType};
 
@@ -32,6 +34,10 @@ impl KeyEncoding for ResolvedLabels {
             });
         }
         Ok(labels)
+    }
+
+    fn describe(&self, key: &[u8]) -> String {
+        CanonicalKey.describe(key)
     }
 }
 
@@ -287,30 +293,20 @@ fn symbol<'a>(reference: u32, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
 
 /// An entry as people recognise it: its labels as far as they can be read.
 fn series_of(refs: &[u32], symbols: &[&[u8]]) -> String {
-    const SHOWN_MAX: usize = 8;
-    const SHOWN_BYTES: usize = 64;
-    let mut key = Vec::new();
-    if resolve(refs, symbols, 1024, &mut key).is_ok()
-        && let Ok(labels) = CanonicalKey.decode(&key)
-    {
-        return labels.to_string();
-    }
     let text = |reference: &u32| match symbol(*reference, symbols) {
-        Some(bytes) => String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]).into_owned(),
-        None => format!("?{reference}"),
+        Some(bytes) => Cow::Borrowed(bytes),
+        None => Cow::Owned(format!("?{reference}").into_bytes()),
     };
-    let pairs = refs.chunks(2).take(SHOWN_MAX).map(|pair| match pair {
-        [name, value] => format!("{}={:?}", text(name), text(value)),
-        odd => odd.iter().map(text).collect(),
-    });
-    let shown: Vec<String> = pairs.collect();
-    let more = if refs.len() > 2 * SHOWN_MAX {
-        ", …"
-    } else {
-        ""
-    };
-    format!("{{{}{more}}}", shown.join(", "))
+    let pairs: Vec<_> = refs
+        .chunks(2)
+        .take(SHOWN_MAX)
+        .map(|pair| (text(&pair[0]), pair.get(1).map_or_else(Cow::default, text)))
+        .collect();
+    describe_pairs(pairs.iter().map(|(name, value)| (&name[..], &value[..])))
 }
+
+/// Labels of an entry that are looked at for people.
+const SHOWN_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests;

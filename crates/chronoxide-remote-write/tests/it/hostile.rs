@@ -79,7 +79,7 @@ fn labels_beyond_measure_are_refused_with_their_series_and_nothing_else() {
         (rejection.reason, rejection.samples),
         (RejectReason::LabelsTooLong, 1)
     );
-    assert!(rejection.series.len() < 2000 && rejection.series.contains("__name__=\"nnn"));
+    assert!(rejection.series.len() < 2000 && rejection.series.starts_with("nnn"));
 
     let symbols = [
         field(4, b""),
@@ -96,7 +96,7 @@ fn labels_beyond_measure_are_refused_with_their_series_and_nothing_else() {
         (rejection.reason, rejection.samples),
         (RejectReason::LabelsTooLong, 1)
     );
-    assert!(rejection.series.len() < 2000 && rejection.series.contains("__name__=\"nnn"));
+    assert!(rejection.series.len() < 2000 && rejection.series.starts_with("nnn"));
 }
 
 #[test]
