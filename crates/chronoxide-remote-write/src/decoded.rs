@@ -22,9 +22,22 @@ pub struct Decoded<'a> {
     pub metadata: u64,
     /// Pieces of metadata without the name of a metric, which are left out.
     pub metadata_nameless: u64,
+    /// Start times after the sample that they start, which mean nothing and are left out; their samples are kept.
+    pub starts_left_out: u64,
 }
 
 impl Decoded<'_> {
+    /// The start time of a sample at `timestamp_ms`: one that lies behind it is none, and no reason to lose the sample.
+    #[inline]
+    pub(crate) fn start_of(&mut self, start_timestamp_ms: i64, timestamp_ms: i64) -> i64 {
+        if start_timestamp_ms <= timestamp_ms {
+            return start_timestamp_ms;
+        }
+        // 0 says that there is none, whatever the time of the sample.
+        self.starts_left_out += u64::from(start_timestamp_ms != 0);
+        0
+    }
+
     /// The series begun last, as people write it.
     fn last_series(&self) -> String {
         let last = self.batch.last_series();

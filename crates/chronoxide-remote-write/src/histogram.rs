@@ -160,15 +160,6 @@ fn decode_span(reader: &mut Reader<'_>) -> Result<BucketSpan> {
     Ok(decoded)
 }
 
-/// A start after the sample it starts means nothing, and is no reason to lose the sample.
-pub(crate) fn valid_start(start_timestamp_ms: i64, timestamp_ms: i64) -> i64 {
-    if start_timestamp_ms <= timestamp_ms {
-        start_timestamp_ms
-    } else {
-        0
-    }
-}
-
 fn build(mut fields: Fields) -> std::result::Result<Histogram, String> {
     let is_float =
         matches!(fields.count, Count::Float(_)) || matches!(fields.zero_count, Count::Float(_));

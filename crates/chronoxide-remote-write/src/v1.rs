@@ -193,8 +193,9 @@ impl<'a> Walk<'a, '_> {
         let read = histogram::decode(reader, &mut self.memory)?;
         match read.histogram {
             Ok(histogram) => {
-                let start_ms = histogram::valid_start(read.start_timestamp_ms, read.timestamp_ms);
-                let batch = &mut self.decoded.batch;
+                let decoded = &mut self.decoded;
+                let start_ms = decoded.start_of(read.start_timestamp_ms, read.timestamp_ms);
+                let batch = &mut decoded.batch;
                 batch.push_histogram(read.timestamp_ms, start_ms, histogram);
             }
             Err(detail) => {
@@ -274,21 +275,6 @@ fn late_labels(mut reader: Reader<'_>) -> Result<Vec<u8>> {
         }
     }
     Ok(late)
-}
-
-/// The first few labels of a key, for people.
-fn first_labels(key: &[u8]) -> String {
-    const SHOWN_BYTES: usize = 256;
-    let mut reader = Reader::new(key, "TimeSeries");
-    let mut text = String::from("{");
-    while text.len() < SHOWN_BYTES {
-        let Ok((name, value)) = label_pair(&mut reader) else {
-            break;
-        };
-        let short = |text: &str| text[..text.floor_char_boundary(SHOWN_BYTES)].to_owned();
-        text.push_str(&format!("{}={:?}, ", short(name), short(value)));
-    }
-    text + "…}"
 }
 
 fn decode_sample(mut reader: Reader<'_>) -> chronoxide_protobuf::Result<Sample> {

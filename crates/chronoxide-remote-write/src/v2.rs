@@ -12,7 +12,7 @@ use chronoxide_model::{
 use chronoxide_protobuf::{Reader, WireType};
 
 use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
-use crate::histogram::{WireHistogram, valid_start};
+use crate::histogram::WireHistogram;
 use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_BYTES};
 use crate::{Decoded, Result, metadata};
 use entry::{Entry, EntryExemplar, EntryMetadata};
@@ -122,11 +122,17 @@ impl Walk<'_> {
             refused.reject_with(reason, samples as u64, || (series(), detail));
             return Ok(());
         }
+        if let Some(read) = entry.metadata {
+            self.accept_metadata(read, entry, memory)?;
+        }
         memory.take(SERIES_BYTES + self.key.len())?;
-        let batch = &mut self.decoded.batch;
-        batch.start_series_copied(&self.key, &ResolvedLabels);
+        let decoded = &mut self.decoded;
+        decoded
+            .batch
+            .start_series_copied(&self.key, &ResolvedLabels);
         for (sample, start_ms) in entry.samples.drain(..) {
-            batch.push_sample_started(sample, valid_start(start_ms, sample.timestamp_ms));
+            let start_ms = decoded.start_of(start_ms, sample.timestamp_ms);
+            decoded.batch.push_sample_started(sample, start_ms);
         }
         for read in entry.histograms.drain(..) {
             self.accept_histogram(read);
@@ -166,8 +172,9 @@ impl Walk<'_> {
     fn accept_histogram(&mut self, read: WireHistogram) {
         match read.histogram {
             Ok(histogram) => {
-                let start_ms = valid_start(read.start_timestamp_ms, read.timestamp_ms);
-                let batch = &mut self.decoded.batch;
+                let decoded = &mut self.decoded;
+                let start_ms = decoded.start_of(read.start_timestamp_ms, read.timestamp_ms);
+                let batch = &mut decoded.batch;
                 batch.push_histogram(read.timestamp_ms, start_ms, histogram);
             }
             Err(detail) => {

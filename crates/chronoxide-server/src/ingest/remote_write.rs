@@ -196,6 +196,10 @@ fn count(metrics: &Metrics, decoded: &Decoded<'_>, outcome: &WriteOutcome) {
         .ingest_rejected_metadata
         .with([protocol, "missing_metric_name"])
         .add(decoded.metadata_nameless);
+    metrics
+        .ingest_rejected_starts
+        .with([protocol, "after_sample"])
+        .add(decoded.starts_left_out);
 }
 
 fn answer(version: Version, outcome: &WriteOutcome) -> Response {

@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     pub(crate) ingest_rejected_exemplars: Labelled<2, Counter>,
     /// Pieces of metadata that were not kept, by protocol and reason.
     pub(crate) ingest_rejected_metadata: Labelled<2, Counter>,
+    /// Start times of samples that were left out, by protocol and reason; their samples were taken.
+    pub(crate) ingest_rejected_starts: Labelled<2, Counter>,
 }
 
 impl Default for Metrics {
@@ -81,6 +83,7 @@ impl Default for Metrics {
             recent_rejections: RecentRejections::default(),
             ingest_rejected_exemplars: Labelled::new(["protocol", "reason"]),
             ingest_rejected_metadata: Labelled::new(["protocol", "reason"]),
+            ingest_rejected_starts: Labelled::new(["protocol", "reason"]),
         }
     }
 }
@@ -181,6 +184,11 @@ impl Metrics {
                 "chronoxide_ingest_rejected_metadata_total",
                 "Pieces of metadata that were not kept, by reason.",
                 &self.ingest_rejected_metadata,
+            ),
+            (
+                "chronoxide_ingest_rejected_start_times_total",
+                "Start times of samples that were left out, by reason; their samples were taken.",
+                &self.ingest_rejected_starts,
             ),
         ] {
             let mut family = Family::new(name, MetricType::Counter, help);

@@ -22,6 +22,7 @@ mod remote_read;
 mod remote_write;
 mod running;
 mod sequences;
+mod start_times;
 mod status;
 mod transfer;
 mod wire;

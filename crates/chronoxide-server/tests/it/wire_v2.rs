@@ -12,6 +12,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 enum Field {
     Sample(i64, f64),
+    /// Time, value, start time.
+    Started(i64, f64, i64),
     /// A histogram message, without its number and length.
     Histogram(Vec<u8>),
     /// Labels, value, time.
@@ -49,6 +51,11 @@ impl Entry {
 
     pub(crate) fn sample(self, timestamp_ms: i64, value: f64) -> Self {
         self.with(Field::Sample(timestamp_ms, value))
+    }
+
+    /// A sample with a start time.
+    pub(crate) fn started(self, timestamp_ms: i64, value: f64, start_ms: i64) -> Self {
+        self.with(Field::Started(timestamp_ms, value, start_ms))
     }
 
     pub(crate) fn histogram(self, histogram: Vec<u8>) -> Self {
@@ -110,9 +117,11 @@ impl Symbols {
         for field in &entry.fields {
             match field {
                 Field::Sample(timestamp_ms, value) => {
-                    let mut sample = Vec::new();
-                    push_double(&mut sample, 1, *value);
-                    push_number(&mut sample, 2, *timestamp_ms as u64);
+                    push_bytes(&mut out, 2, &sample(*timestamp_ms, *value));
+                }
+                Field::Started(timestamp_ms, value, start_ms) => {
+                    let mut sample = sample(*timestamp_ms, *value);
+                    push_number(&mut sample, 3, *start_ms as u64);
                     push_bytes(&mut out, 2, &sample);
                 }
                 Field::Histogram(histogram) => push_bytes(&mut out, 3, histogram),
@@ -135,6 +144,19 @@ impl Symbols {
         }
         out
     }
+}
+
+fn sample(timestamp_ms: i64, value: f64) -> Vec<u8> {
+    let mut sample = Vec::new();
+    push_double(&mut sample, 1, value);
+    push_number(&mut sample, 2, timestamp_ms as u64);
+    sample
+}
+
+/// A histogram message with a start time.
+pub(crate) fn started(mut histogram: Vec<u8>, start_ms: i64) -> Vec<u8> {
+    push_number(&mut histogram, 17, start_ms as u64);
+    histogram
 }
 
 /// A histogram with integer counts; spans are offset and length.
