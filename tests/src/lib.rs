@@ -12,7 +12,7 @@ mod server;
 pub use answer::{Answer, VectorSample, query, query_range};
 pub use body::{LabelPair, RemoteWriteSample, remote_write_body};
 pub use collector::{Collector, Destinations};
-pub use newest::{NewestAgent, NewestPeers, Target};
+pub use newest::{NewestPeers, NewestPrometheus, Target};
 pub use peers::{Agent, NodeExporter, PrometheusServer, program_output};
 pub use process::{Process, free_port, wait_until};
 pub use sdk::{Sdk, python_clients};

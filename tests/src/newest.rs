@@ -12,6 +12,7 @@ use crate::process::{Process, free_port, wait_until};
 #[derive(Clone, Debug)]
 pub struct NewestPeers {
     prometheus: PathBuf,
+    server: PathBuf,
     target: PathBuf,
 }
 
@@ -22,15 +23,15 @@ pub struct Target {
     port: u16,
 }
 
-/// A running agent of the newest Prometheus, which remote-writes version 2.
+/// A running Prometheus of the newest kind, which remote-writes version 2.
 #[derive(Debug)]
-pub struct NewestAgent {
+pub struct NewestPrometheus {
     process: Process,
     port: u16,
 }
 
 impl NewestPeers {
-    /// Both programs, built once for all tests, which takes minutes the first time and seconds when they are there;
+    /// The programs, built once for all tests, which takes minutes the first time and seconds when they are there;
     /// nothing where Go is not installed.
     ///
     /// # Panics
@@ -71,6 +72,7 @@ impl NewestPeers {
                 "github.com/prometheus/prometheus/cmd/prometheus",
                 "prometheus",
             ),
+            server: build("./server", "server"),
             target: build("./target", "target"),
         })
     }
@@ -108,33 +110,67 @@ impl Target {
     }
 }
 
-impl NewestAgent {
+impl NewestPrometheus {
     /// Starts an agent that scrapes `target` every second as job `target` and remote-writes all that it has to `server`.
+    /// Agents of this version have no metadata to send.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start(folder: &Path, peers: &NewestPeers, target: &Target, server: &str) -> Self {
-        let config = folder.join("newest.yml");
-        fs::write(&config, config_text(target.port, server))
-            .expect("the agent's configuration is written");
-        let port = free_port();
+    pub fn start_agent(folder: &Path, peers: &NewestPeers, target: &Target, server: &str) -> Self {
         let data = folder.join("newest-data");
-        let mut command = Command::new(&peers.prometheus);
-        command
-            .arg("--agent")
-            .arg("--enable-feature=exemplar-storage,st-storage")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.agent.path={}", data.display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        let process = Process::start(&mut command, &folder.join("newest.log"));
+        Self::start(
+            &peers.prometheus,
+            folder,
+            target,
+            server,
+            |command, port| {
+                command
+                    .arg("--agent")
+                    .arg("--enable-feature=exemplar-storage,st-storage")
+                    .arg(format!("--storage.agent.path={}", data.display()))
+                    .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+                    .arg("--config.file");
+            },
+        )
+    }
+
+    /// Starts what servers are made of, to do as the agent does and send metadata too.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_server(folder: &Path, peers: &NewestPeers, target: &Target, server: &str) -> Self {
+        let data = folder.join("newest-data");
+        Self::start(&peers.server, folder, target, server, |command, port| {
+            command
+                .arg(format!("-data={}", data.display()))
+                .arg(format!("-listen=127.0.0.1:{port}"))
+                .arg("-config");
+        })
+    }
+
+    /// Starts `program` with the arguments that `arguments` adds, which end with the flag for the configuration.
+    fn start(
+        program: &Path,
+        folder: &Path,
+        target: &Target,
+        server: &str,
+        arguments: impl FnOnce(&mut Command, u16),
+    ) -> Self {
+        let config = folder.join("newest.yml");
+        fs::write(&config, config_text(target.port, server)).expect("the configuration is written");
+        let port = free_port();
+        let mut command = Command::new(program);
+        arguments(&mut command, port);
+        let process = Process::start(command.arg(config), &folder.join("newest.log"));
         Self {
-            process: process.expect("the agent starts"),
+            process: process.expect("Prometheus starts"),
             port,
         }
     }
 
-    /// The value of one of the agent's own metrics, summed over its label sets; nothing when it has no such metric or
+    /// The value of one of its own metrics, summed over its label sets; nothing when it has no such metric or
     /// does not answer.
     #[must_use]
     pub fn own_metric(&self, name: &str) -> Option<f64> {
@@ -148,7 +184,7 @@ impl NewestAgent {
         values.reduce(|sum, value| sum + value)
     }
 
-    /// What the agent has logged.
+    /// What it has logged.
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()

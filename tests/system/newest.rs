@@ -1,11 +1,13 @@
 //! The newest Prometheus scrapes a real instrumented program and remote-writes version 2 into the real binary: floats,
-//! native histograms and exemplars; through an outage. The version that is built sends no metadata with version 2.
+//! native histograms, exemplars, start times and metadata; through an outage.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::json;
+
 use chronoxide_tests::{
-    Answer, NewestAgent, NewestPeers, Server, Target, free_port, query, wait_until,
+    Answer, NewestPeers, NewestPrometheus, Server, Target, free_port, query, wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -118,7 +120,7 @@ fn assert_exemplars(server: &Server) {
     assert!(series.len() >= 2 && native > 0, "{}", answer.text);
 }
 
-fn assert_nothing_failed(agent: &NewestAgent) {
+fn assert_nothing_failed(agent: &NewestPrometheus) {
     let own = |kind: &str, what: &str| {
         let name = format!("prometheus_remote_storage_{kind}{what}_total");
         (agent.own_metric(&name), name)
@@ -164,7 +166,7 @@ fn the_newest_prometheus_sends_version_2_whole_through_an_outage() {
     let (data, port) = (folder.path().join("data"), free_port());
     let mut server = Server::start_with(&data, port, &[]);
     let target = Target::start(folder.path(), peers);
-    let agent = NewestAgent::start(folder.path(), peers, &target, &server.url());
+    let agent = NewestPrometheus::start_agent(folder.path(), peers, &target, &server.url());
     let begun = wait_until(PATIENCE, || {
         scrapes(&server).filter(|scrapes| *scrapes >= 6.0)
     });
@@ -188,6 +190,7 @@ fn the_newest_prometheus_sends_version_2_whole_through_an_outage() {
         longest_gap(&server),
         agent.output()
     );
+    assert_start_times(&server);
     // Once a scrape has failed, all that was scraped before is there.
     drop(target);
     let ended = wait_until(PATIENCE, || {
@@ -197,5 +200,73 @@ fn the_newest_prometheus_sends_version_2_whole_through_an_outage() {
     assert_scrapes_say_what_the_target_said(&server);
     assert_exemplars(&server);
     assert_nothing_failed(&agent);
+    assert_nothing_refused(&server);
+}
+
+/// Counters and histograms say since when they count; the target counts since it was started.
+fn assert_start_times(server: &Server) {
+    for selector in [
+        "target_requests_total{code=\"200\"}",
+        "target_classic_seconds_count",
+        "target_native_seconds",
+    ] {
+        let age = format!("timestamp({selector}) - start_timestamp({selector})");
+        let age = number(server, &age);
+        assert!(
+            age.is_some_and(|age| (0.0..600.0).contains(&age)),
+            "{selector}: {age:?}"
+        );
+    }
+}
+
+fn assert_metadata(server: &Server) {
+    let url = format!("{}/api/v1/metadata", server.url());
+    let answer = Answer::get(&url, &[]).unwrap();
+    for (name, metric_type, help) in [
+        (
+            "target_requests_total",
+            "counter",
+            "Requests that the target \"served\".",
+        ),
+        ("target_heat_celsius", "gauge", "How warm the target is."),
+        (
+            "target_classic_seconds",
+            "histogram",
+            "Durations in classic buckets.",
+        ),
+        (
+            "target_native_seconds",
+            "histogram",
+            "Durations in native buckets.",
+        ),
+    ] {
+        let expected = json!([{"type": metric_type, "help": help, "unit": ""}]);
+        assert_eq!(answer.body["data"][name], expected, "{}", answer.text);
+    }
+    let series = answer.body["data"]["target_classic_seconds_bucket"].clone();
+    assert!(series.is_null(), "{series}");
+}
+
+#[test]
+fn the_newest_prometheus_sends_metadata_with_version_2() {
+    let Some(peers) = NewestPeers::built() else {
+        println!("skipped: Go is not installed, so the newest Prometheus cannot be built");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&folder.path().join("data"), free_port(), &[]);
+    let target = Target::start(folder.path(), peers);
+    let sender = NewestPrometheus::start_server(folder.path(), peers, &target, &server.url());
+    let begun = wait_until(PATIENCE, || {
+        scrapes(&server).filter(|scrapes| *scrapes >= 4.0)
+    });
+    assert!(
+        begun.is_some(),
+        "no data arrived; server:\n{}\nsender:\n{}",
+        server.output(),
+        sender.output()
+    );
+    assert_metadata(&server);
+    assert_start_times(&server);
     assert_nothing_refused(&server);
 }

@@ -17,10 +17,46 @@ pub(crate) fn metric_type(number: u64) -> MetricType {
     }
 }
 
+/// The name that metadata of a series of floats called `name` goes by: classic histograms and summaries are several series,
+/// and what is known of them is known of all together.
+pub(crate) fn family(name: &str, metric_type: MetricType) -> &str {
+    let endings: &[&str] = match metric_type {
+        MetricType::Histogram | MetricType::GaugeHistogram => &["_bucket", "_sum", "_count"],
+        MetricType::Summary => &["_sum", "_count"],
+        _ => &[],
+    };
+    let mut found = endings
+        .iter()
+        .filter_map(|ending| name.strip_suffix(ending));
+    found.find(|family| !family.is_empty()).unwrap_or(name)
+}
+
 /// A piece of metadata without its texts.
 pub(crate) const BYTES: usize = size_of::<(String, Metadata)>();
 
 /// A text for people: what is not UTF-8 in it is replaced, for metadata never fails a request.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_of_one_family_share_its_name() {
+        use MetricType::{Counter, GaugeHistogram, Histogram, Summary};
+        for (name, metric_type, expected) in [
+            ("x_seconds_bucket", Histogram, "x_seconds"),
+            ("x_seconds_sum", Histogram, "x_seconds"),
+            ("x_seconds_count", GaugeHistogram, "x_seconds"),
+            ("x_seconds", Histogram, "x_seconds"),
+            ("x_count", Summary, "x"),
+            ("x_bucket", Summary, "x_bucket"),
+            ("x_count", Counter, "x_count"),
+            ("_count", Summary, "_count"),
+        ] {
+            assert_eq!(family(name, metric_type), expected);
+        }
+    }
 }

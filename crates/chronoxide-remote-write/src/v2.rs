@@ -141,9 +141,6 @@ impl Walk<'_> {
             memory.take(EXEMPLAR_BYTES)?;
             self.accept_exemplar(exemplar);
         }
-        if let Some(read) = entry.metadata {
-            self.accept_metadata(read, &entry.refs, memory)?;
-        }
         Ok(())
     }
 
@@ -203,10 +200,10 @@ impl Walk<'_> {
     fn accept_metadata(
         &mut self,
         read: EntryMetadata,
-        refs: &[u32],
+        entry: &Entry,
         memory: &mut Memory<'_>,
     ) -> Result<()> {
-        let mut pairs = refs.chunks_exact(2);
+        let mut pairs = entry.refs.chunks_exact(2);
         let name_of = |reference| symbol(reference, &self.symbols);
         let named = pairs.find(|pair| name_of(pair[0]) == Some(METRIC_NAME.as_bytes()));
         // A series without a name is refused by storage.
@@ -221,8 +218,14 @@ impl Walk<'_> {
             metadata::text(bytes)
         };
         let name = metadata::text(name_of(name_ref).unwrap_or_default());
+        let metric_type = metadata::metric_type(read.metric_type);
+        let name = if entry.histograms.is_empty() {
+            metadata::family(&name, metric_type)
+        } else {
+            &name
+        };
         let metadata = Metadata {
-            metric_type: metadata::metric_type(read.metric_type),
+            metric_type,
             help: text(read.help_ref),
             unit: text(read.unit_ref),
         };
