@@ -99,8 +99,12 @@ fn requests_that_stand_for_far_more_than_their_bytes_are_refused() {
 #[test]
 fn other_methods_are_refused_with_the_one_that_is_allowed() {
     let server = Running::start();
-    let answer = server.get("/api/v1/write");
-    assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
+    for path in crate::remote_write::PATHS {
+        let answer = server.get(path);
+        let told = (answer.status, answer.header("allow"));
+        assert_eq!(told, (405, "POST"), "{path}");
+        assert_eq!(server.put_form(path, "").status, 405, "{path}");
+    }
 }
 
 #[test]

@@ -468,7 +468,7 @@ fn exemplars_of_series_with_bad_labels_are_refused() {
 #[test]
 fn wrong_references_are_refused_one_by_one() {
     use crate::wire_v2::push_bytes;
-    let (server, now) = (Running::start(), now_ms());
+    let now = now_ms();
     let sample = {
         let mut sample = vec![0x09];
         sample.extend(1_f64.to_bits().to_le_bytes());
@@ -483,7 +483,7 @@ fn wrong_references_are_refused_one_by_one() {
     };
     let request = |refs: &[u8], (field, bytes): (u64, &[u8])| {
         let mut message = Vec::new();
-        for symbol in ["", "__name__", "good", "bad", "job"] {
+        for symbol in ["", "__name__", "good", "culprit", "job"] {
             push_bytes(&mut message, 4, symbol.as_bytes());
         }
         for refs in [&[1, 2][..], refs] {
@@ -497,30 +497,37 @@ fn wrong_references_are_refused_one_by_one() {
         }
         crate::wire::compress(&message)
     };
-    // References of labels, then another field of the entry, then what is written.
-    type Case<'c> = (&'c [u8], (u64, &'c [u8]), [u64; 3]);
+    // References of labels, then another field of the entry, then how many samples are written and why not all.
+    type Case<'c> = (&'c [u8], (u64, &'c [u8]), u64, &'c str);
     let nothing = (9, &[][..]);
     let cases: [Case<'_>; 6] = [
-        (&[1, 3, 4], nothing, [1, 0, 0]),
-        (&[1, 99], nothing, [1, 0, 0]),
+        (&[1, 3, 4], nothing, 1, "bad_reference: labels_refs has 3"),
+        (&[1, 99, 4, 3], nothing, 1, "bad_reference: reference 99"),
         // help_ref, then unit_ref, then a reference of an exemplar, out of range.
-        (&[1, 3], (5, &[0x18, 99]), [1, 0, 0]),
-        (&[1, 3], (5, &[0x20, 99]), [1, 0, 0]),
-        (&[1, 3], (4, &[0x0a, 2, 4, 99]), [2, 0, 0]),
-        (&[1, 3, 4, 2, 4, 3], nothing, [1, 0, 0]),
+        (&[1, 3], (5, &[0x18, 99]), 1, "bad_reference: help_ref 99"),
+        (&[1, 3], (5, &[0x20, 99]), 1, "bad_reference: unit_ref 99"),
+        (
+            &[1, 3],
+            (4, &[0x0a, 2, 4, 99]),
+            2,
+            "bad_reference: exemplar",
+        ),
+        (&[1, 3, 4, 2, 4, 3], nothing, 1, "duplicate_label_name"),
     ];
-    for (refs, rest, expected) in cases {
+    for (refs, rest, samples, reason) in cases {
+        let server = Running::start();
         let answer = server.post("/api/v1/write", &V2_HEADERS, &request(refs, rest));
         assert_eq!(
             (answer.status, written(&answer)),
-            (400, expected),
+            (400, [samples, 0, 0]),
             "{}",
             answer.body
         );
-        assert!(
-            answer.body.contains("__name__=\"bad\"") || answer.body.contains("bad"),
-            "{}",
-            answer.body
-        );
+        let mut lines = answer.body.lines();
+        let line = lines.find(|line| line.contains("culprit")).unwrap_or("");
+        assert!(line.contains(reason), "{reason}: {}", answer.body);
+        assert_eq!(value(&server, "good", now), "1");
+        let culprits = server.query("culprit", now)["result"].take();
+        assert_eq!(culprits.as_array().unwrap().len() as u64, samples - 1);
     }
 }

@@ -1,8 +1,10 @@
 //! What the compliance suite sends with exemplars, and what else brings them: exact counts, read back.
 
+use serde_json::json;
+
 use crate::bounds::assert_metric;
 use crate::compliance::{HOUR_MS, accepted, basic, custom, refused, up_named, value};
-use crate::running::{Running, now_ms};
+use crate::running::{Running, escaped, now_ms};
 use crate::wire::{V1_HEADERS, V2_HEADERS};
 use crate::wire_v2::{Entry, v2_body};
 
@@ -44,6 +46,27 @@ fn exemplars_of_every_shape_are_counted() {
         value(&server, "count({__name__=~\"exemplified.*\"})", now),
         "7"
     );
+    let path = format!(
+        "/api/v1/query_exemplars?query={}&start=0&end={}",
+        escaped("{__name__=~\".+_total|a|b|c\"}"),
+        now / 1000 + 60
+    );
+    let stored = server.get(&path).data();
+    assert_eq!(stored.as_array().unwrap().len(), 11, "{stored}");
+    for series in stored.as_array().unwrap() {
+        // Sent twice, stored once.
+        assert_eq!(series["exemplars"].as_array().unwrap().len(), 1, "{series}");
+    }
+    let by_name = |name: &str| {
+        let mut all = stored.as_array().unwrap().iter();
+        let found = all.find(|series| series["seriesLabels"]["__name__"] == name);
+        found.unwrap()["exemplars"][0].clone()
+    };
+    assert_eq!(
+        by_name("exemplified_6_total"),
+        json!({"labels": {"😀": "smile", "trace_id": "追跡"}, "value": "0.5", "timestamp": now / 1000})
+    );
+    assert_eq!(by_name("exemplified_4_total")["labels"], json!({}));
 }
 
 #[test]
@@ -87,6 +110,8 @@ fn special_values_are_taken_in_samples_and_exemplars() {
     let now = now_ms();
     for special in [
         0.0,
+        -0.0,
+        5e-324,
         -1.0,
         1e10,
         1e-10,
@@ -104,7 +129,8 @@ fn special_values_are_taken_in_samples_and_exemplars() {
         let read = value(&server, "special", now);
         let text = read.as_str().unwrap().replace("Inf", "inf");
         let read: f64 = text.parse().unwrap();
-        assert!(read == special || (read.is_nan() && special.is_nan()));
+        let same = read.to_bits() == special.to_bits() || (read.is_nan() && special.is_nan());
+        assert!(same, "{special}: {text}");
     }
 }
 

@@ -6,6 +6,7 @@ use crate::running::{Running, now_ms};
 use crate::wire::{
     self, Series, V1_HEADERS, V2_HEADERS, compress, hex, series, v1_body, v1_message,
 };
+use crate::wire_v2::{Entry, v2_body};
 
 const V1_A: &str = "2eb40a2c0a0e0a085f5f6e616d655f5f120275700a080a036a6f62120161121009000000000000f03f1080d095ffbc31";
 const V1_B: &str = "2eb40a2c0a0e0a085f5f6e616d655f5f120275700a080a036a6f62120161121009020000000000f07f1098c596ffbc31";
@@ -22,25 +23,34 @@ fn server() -> Running {
     Running::start_with(&[("retention.time", "100y")])
 }
 
+/// Where senders send, in the habits of several products.
+pub(crate) const PATHS: [&str; 5] = [
+    "/api/v1/write",
+    "/api/v1/push",
+    "/api/prom/push",
+    "/api/v1/receive",
+    "/api/v1/prom/remote/write",
+];
+
 #[test]
 fn every_path_takes_version_1() {
     let server = server();
-    for path in [
-        "/api/v1/write",
-        "/api/v1/push",
-        "/api/prom/push",
-        "/api/v1/receive",
-        "/api/v1/prom/remote/write",
-        "/prometheus/api/v1/write",
-        "/prometheus/api/v1/push",
-    ] {
-        let answer = server.post(path, &V1_HEADERS, &hex(V1_A));
-        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}");
-        assert!(
-            !answer
-                .headers
-                .contains_key("x-prometheus-remote-write-samples-written")
-        );
+    for prefix in ["", "/prometheus"] {
+        for path in PATHS {
+            let path = format!("{prefix}{path}");
+            let body = v1_body(&[series(&[("__name__", "sent"), ("to", &path)], T, 1.0)]);
+            for body in [hex(V1_A), body] {
+                let answer = server.post(&path, &V1_HEADERS, &body);
+                assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}");
+                assert!(
+                    !answer
+                        .headers
+                        .contains_key("x-prometheus-remote-write-samples-written")
+                );
+            }
+            let sent = server.query(&format!("sent{{to=\"{path}\"}}"), T);
+            assert_eq!(sent["result"][0]["value"][1], "1", "{path}");
+        }
     }
     assert_eq!(
         server.query("up", T)["result"],
@@ -240,8 +250,13 @@ fn bad_series_are_named_and_the_others_stored() {
         ("too_old", "too_old"),
         ("from_tomorrow", "too_far_in_future"),
     ] {
-        let named = answer.body.lines().any(|line| line.contains(reason));
-        assert!(named, "{culprit}, {reason}: {}", answer.body);
+        let mut lines = answer.body.lines();
+        let line = lines.find(|line| line.contains(culprit)).unwrap_or("");
+        assert!(
+            line.contains(reason),
+            "{culprit}, {reason}: {}",
+            answer.body
+        );
     }
     assert_eq!(
         server.query("good", now)["result"],
@@ -297,6 +312,7 @@ fn pages_in_a_browser_cannot_write() {
         server.post("/api/v1/write", &headers, &hex(V1_A)).status,
         403
     );
+    assert_eq!(server.query("up", T)["result"], json!([]));
 }
 
 #[test]
@@ -384,15 +400,23 @@ fn metadata_alone_is_taken_and_answered() {
 #[test]
 fn a_full_disk_asks_senders_to_come_back_and_answers_queries() {
     let server = Running::start_with(&[("storage.min-free", "1000TiB")]);
-    let body = v1_body(&[series(&[("__name__", "x")], now_ms(), 1.0)]);
-    let answer = server.post("/api/v1/write", &V1_HEADERS, &body);
+    let now = now_ms();
+    let v1 = v1_body(&[series(&[("__name__", "x")], now, 1.0)]);
+    let v2 = v2_body(&[Entry::named("y").sample(now, 2.0)]);
+    let requests = [(&V1_HEADERS, &v1), (&V2_HEADERS, &v2)];
+    for (headers, body) in requests {
+        let answer = server.post("/api/v1/write", headers, body);
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, "5"),
+            "{}",
+            answer.body
+        );
+    }
     assert_eq!(
-        (answer.status, answer.header("retry-after")),
-        (503, "5"),
-        "{}",
-        answer.body
+        server.query("{__name__=~\"x|y\"}", now)["result"],
+        json!([])
     );
-    assert_eq!(server.query("x", now_ms())["result"], json!([]));
     assert!(
         server
             .get("/metrics")
@@ -400,6 +424,16 @@ fn a_full_disk_asks_senders_to_come_back_and_answers_queries() {
             .contains("chronoxide_out_of_space 1")
     );
     assert_eq!(server.get("/-/ready").status, 200);
+    // With room again, the same requests are taken.
+    let server = Running::start_in(server.stop(), &[]);
+    for (headers, body) in requests {
+        let answer = server.post("/api/v1/write", headers, body);
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    }
+    assert_eq!(
+        server.query("x + on() y", now)["result"][0]["value"][1],
+        "3"
+    );
 }
 
 #[test]
