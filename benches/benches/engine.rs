@@ -71,33 +71,6 @@ fn write(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn decode(criterion: &mut Criterion) {
-    let workload = Workload::load().every(SCRAPE_SECONDS);
-    let body = workload.remote_write_body();
-    let message =
-        chronoxide_remote_write::decompress(&body, 64 << 20).expect("the body decompresses");
-    let samples = chronoxide_remote_write::v1::decode(&message)
-        .expect("the body decodes")
-        .batch
-        .sample_count();
-    eprintln!(
-        "remote write, {}: one scrape, {samples} samples in {} bytes",
-        workload.source,
-        body.len()
-    );
-    let mut group = criterion.benchmark_group("remote_write");
-    group.throughput(Throughput::Elements(samples as u64));
-    group.bench_function("decompress_and_walk", |bencher| {
-        bencher.iter(|| {
-            let message = chronoxide_remote_write::decompress(&body, 64 << 20)
-                .expect("the body decompresses");
-            let decoded = chronoxide_remote_write::v1::decode(&message).expect("the body decodes");
-            black_box(decoded.batch.sample_count())
-        });
-    });
-    group.finish();
-}
-
 /// A flushed and merged database, and when its data begins and ends.
 fn filled(folder: &Path) -> (Database, i64, i64) {
     let workload = Workload::load().every(SCRAPE_SECONDS);
@@ -203,5 +176,5 @@ fn promql(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, write, select, promql);
+criterion_group!(benches, write, select, promql);
 criterion_main!(benches);

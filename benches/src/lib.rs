@@ -4,12 +4,16 @@
 //! repository. One second apart, 30 minutes long; [`Workload::every`] thins them out.
 
 mod capture;
+mod cluster;
 mod dashboard;
 mod otlp;
+mod sender;
 mod synthetic;
 pub mod wire;
 mod workload;
 
+pub use cluster::cluster_labels;
 pub use dashboard::{DASHBOARD_QUERIES, DashboardSeries, dashboard_series};
 pub use otlp::OtlpRequest;
+pub use sender::{REQUEST_SERIES, Sender, Version};
 pub use workload::{Job, Workload};

@@ -6,7 +6,7 @@ use chronoxide_model::{Labels, SampleColumns, WriteBatch, is_stale_marker};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::{capture, synthetic, wire};
+use crate::{capture, synthetic};
 
 /// Targets that are scraped, and what their scrapes brought.
 #[derive(Debug)]
@@ -141,25 +141,6 @@ impl Workload {
         scrapes
             .into_iter()
             .map(|(time_ms, job, index)| scrape_batch(job, index, time_ms))
-    }
-
-    /// The middle scrape of all targets as one remote-write 1.0 body, as an agent would send it.
-    ///
-    /// # Panics
-    /// When snappy refuses to compress, which it does beyond 4 GiB only.
-    #[must_use]
-    pub fn remote_write_body(&self) -> Vec<u8> {
-        let mut message = Vec::new();
-        for job in &self.jobs {
-            let middle = job.times_ms.len() / 2;
-            for (labels, values) in job.series.iter().zip(&job.values) {
-                let (time_ms, value) = (job.times_ms[middle], values[middle]);
-                wire::push_series(&wire::labels(labels), time_ms, value, &mut message);
-            }
-        }
-        snap::raw::Encoder::new()
-            .compress_vec(&message)
-            .expect("a scrape compresses")
     }
 
     /// Runs of at most `length` samples of each series: what becomes one chunk each.
