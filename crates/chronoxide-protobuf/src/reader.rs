@@ -263,6 +263,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over fields that have a length and begin with the byte `tag`, as long as they come one after the other.
+    ///
+    /// # Errors
+    /// When one is cut short.
+    #[inline]
+    pub fn skip_run(&mut self, tag: u8) -> Result<()> {
+        while self.peek() == Some(tag) {
+            self.position += 1;
+            self.bytes()?;
+        }
+        Ok(())
+    }
+
     /// The numbers of a repeated field, packed or not, each read by `read`; unpacked they have the kind `element`.
     ///
     /// # Errors
@@ -315,6 +328,19 @@ mod tests {
 
     fn reason<T: std::fmt::Debug>(result: Result<T>) -> &'static str {
         result.unwrap_err().reason
+    }
+
+    #[test]
+    fn a_run_of_fields_ends_at_another_one() {
+        let mut reader = Reader::new(b"\x0a\x02up\x0a\x00\x12\x00\x0a\x00", "m");
+        assert_eq!(reader.skip_run(0x0a), Ok(()));
+        assert_eq!(reader.position(), 6);
+        assert_eq!(reader.skip_run(0x0a), Ok(()));
+        assert_eq!(reader.position(), 6);
+        let mut cut = Reader::new(b"\x0a\x02u", "m");
+        assert!(reason(cut.skip_run(0x0a)).contains("passes the end"));
+        let mut bare = Reader::new(b"\x0a", "m");
+        assert!(reason(bare.skip_run(0x0a)).contains("cut short"));
     }
 
     #[test]

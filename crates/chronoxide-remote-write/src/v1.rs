@@ -132,10 +132,7 @@ struct Walk<'a, 'h> {
 impl<'a> Walk<'a, '_> {
     fn series(&mut self, mut reader: Reader<'a>) -> Result<()> {
         let start = reader.position();
-        while reader.peek() == Some(LABEL_TAG) {
-            reader.tag()?;
-            reader.bytes()?;
-        }
+        reader.skip_run(LABEL_TAG)?;
         let key = reader.since(start);
         let late = late_labels(reader.clone())?;
         if key.len() + late.len() > KEY_BYTES_MAX {

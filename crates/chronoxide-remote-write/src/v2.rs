@@ -78,16 +78,48 @@ pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<D
     Ok(walk.decoded)
 }
 
+/// A text of the table.
+#[derive(Clone, Copy, Debug)]
+struct Symbol<'a> {
+    text: &'a [u8],
+    /// Its length and the text as they stand on the wire, which is how keys have them; empty when the length takes more
+    /// bytes than it needs, so that keys do not depend on that.
+    in_key: &'a [u8],
+}
+
+impl<'a> Symbol<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self> {
+        let start = reader.position();
+        let text = reader.bytes()?;
+        let whole = reader.since(start);
+        let length_bytes = whole.len() - text.len();
+        let is_shortest = length_bytes == 1 || text.len() >> (7 * (length_bytes - 1)) != 0;
+        Ok(Self {
+            text,
+            in_key: if is_shortest { whole } else { &[] },
+        })
+    }
+
+    #[inline]
+    fn push_to_key(self, key: &mut Vec<u8>) {
+        if self.in_key.is_empty() {
+            CanonicalKey::encode_text(self.text, key);
+        } else {
+            key.extend_from_slice(self.in_key);
+        }
+    }
+}
+
 /// The symbol table; it may stand behind the series that use it.
-fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<Vec<&'a [u8]>> {
+fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<Vec<Symbol<'a>>> {
     let mut symbols = Vec::new();
     let mut reader = Reader::new(body, "Request");
     while !reader.is_at_end() {
         let tag = reader.tag()?;
         if tag.field == 4 {
             reader.expect(tag, WireType::Bytes)?;
-            memory.take(2 * size_of::<&[u8]>())?;
-            symbols.push(reader.bytes()?);
+            memory.take(2 * size_of::<Symbol<'_>>())?;
+            symbols.push(Symbol::read(&mut reader)?);
         } else {
             reader.skip(tag.wire)?;
         }
@@ -98,7 +130,7 @@ fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<Vec<&'a [
 /// The way through a request.
 #[derive(Default)]
 struct Walk<'a> {
-    symbols: Vec<&'a [u8]>,
+    symbols: Vec<Symbol<'a>>,
     decoded: Decoded<'static>,
     /// The key of the series at hand.
     key: Vec<u8>,
@@ -243,7 +275,7 @@ impl Walk<'_> {
 /// Writes the key of the labels behind `refs`.
 fn resolve(
     refs: &[u32],
-    symbols: &[&[u8]],
+    symbols: &[Symbol<'_>],
     bytes_max: usize,
     key: &mut Vec<u8>,
 ) -> std::result::Result<(), Refusal> {
@@ -256,18 +288,18 @@ fn resolve(
         return Err((RejectReason::BadReference, detail));
     }
     for reference in refs {
-        let text = symbol(*reference, symbols).ok_or_else(|| {
+        let symbol = symbols.get(*reference as usize).ok_or_else(|| {
             let detail = format!(
                 "reference {reference} is outside the table of {} symbols",
                 symbols.len()
             );
             (RejectReason::BadReference, detail)
         })?;
-        if key.len() + text.len() >= bytes_max {
+        if key.len() + symbol.text.len() >= bytes_max {
             let detail = format!("more than {bytes_max} bytes of labels are not even read");
             return Err((RejectReason::LabelsTooLong, detail));
         }
-        CanonicalKey::encode_text(text, key);
+        symbol.push_to_key(key);
     }
     Ok(())
 }
@@ -275,7 +307,7 @@ fn resolve(
 /// The labels of an exemplar, unless they are too long for any use.
 fn exemplar_labels(
     refs: &[u32],
-    symbols: &[&[u8]],
+    symbols: &[Symbol<'_>],
 ) -> std::result::Result<Option<Labels>, Refusal> {
     let mut key = Vec::new();
     match resolve(refs, symbols, EXEMPLAR_BYTES_MAX, &mut key) {
@@ -289,7 +321,7 @@ fn exemplar_labels(
 }
 
 /// A text of metadata: reference 0 is the empty text, even where a sender left the table empty.
-fn metadata_text<'a>(reference: u32, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
+fn metadata_text<'a>(reference: u32, symbols: &[Symbol<'a>]) -> Option<&'a [u8]> {
     if reference == 0 && symbols.is_empty() {
         return Some(&[]);
     }
@@ -297,12 +329,12 @@ fn metadata_text<'a>(reference: u32, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
 }
 
 #[inline]
-fn symbol<'a>(reference: u32, symbols: &[&'a [u8]]) -> Option<&'a [u8]> {
-    symbols.get(reference as usize).copied()
+fn symbol<'a>(reference: u32, symbols: &[Symbol<'a>]) -> Option<&'a [u8]> {
+    symbols.get(reference as usize).map(|symbol| symbol.text)
 }
 
 /// An entry as people recognise it: its labels as far as they can be read.
-fn series_of(refs: &[u32], symbols: &[&[u8]]) -> String {
+fn series_of(refs: &[u32], symbols: &[Symbol<'_>]) -> String {
     let text = |reference: &u32| match symbol(*reference, symbols) {
         Some(bytes) => Cow::Borrowed(bytes),
         None => Cow::Owned(format!("?{reference}").into_bytes()),

@@ -27,6 +27,37 @@ fn a_simple_series_decodes() {
 }
 
 #[test]
+fn lengths_that_take_more_bytes_than_they_need_make_the_same_keys() {
+    let request = |name_length: &[u8]| {
+        let mut bytes = b"\x22\x00\x22\x08__name__\x22".to_vec();
+        bytes.extend_from_slice(name_length);
+        bytes.extend_from_slice(b"up\x2a\x0f\x0a\x02\x01\x02\x12\x09\x09\0\0\0\0\0\0\xf0\x3f");
+        bytes
+    };
+    let key = |bytes: &[u8]| {
+        let decoded = decode(bytes).unwrap();
+        let series = decoded.batch.series().next().unwrap();
+        (series.key.bytes.to_vec(), series.key.decode().unwrap())
+    };
+    let shortest = key(&request(b"\x02"));
+    assert_eq!(shortest.0, b"\x08__name__\x02up");
+    for longer in [
+        &b"\x82\x00"[..],
+        b"\x82\x80\x00",
+        b"\x82\x80\x80\x80\x80\x80\x00",
+    ] {
+        assert_eq!(key(&request(longer)), shortest, "{longer:02x?}");
+    }
+    let long = [b'x'; 200];
+    let mut bytes = b"\x22\x00\x22\x08__name__\x22\xc8\x01".to_vec();
+    bytes.extend_from_slice(&long);
+    bytes.extend_from_slice(&request(b"\x02")[16..]);
+    let at = bytes.len() - 17;
+    assert_eq!(&bytes[at..at + 2], b"\x2a\x0f");
+    assert_eq!(key(&bytes).0.len(), 9 + 2 + 200);
+}
+
+#[test]
 fn metadata_that_says_nothing_is_none() {
     // Symbols "", "__name__", "up"; one series with a sample and a message of metadata as given.
     let request = |metadata: &[u8]| {
