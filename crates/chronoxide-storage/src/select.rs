@@ -3,6 +3,7 @@
 mod matching;
 mod merge;
 mod selection;
+mod stretches;
 
 pub(crate) use matching::{Held, View};
 pub(crate) use merge::Overlay;

@@ -20,6 +20,7 @@ mod retention;
 mod snapshot_dirs;
 mod snapshots;
 mod state;
+mod stretches;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -6,6 +6,8 @@ use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{Histogram, HistogramCounts, SampleColumns, TimeRange};
 use parking_lot::RwLock;
 
+use crate::part::ChunkSpan;
+
 /// A batch that is written by one thread at a time and read by any.
 #[derive(Debug, Default)]
 pub(crate) struct HeadBatch {
@@ -208,6 +210,44 @@ impl BatchRows {
 
     pub(super) fn histogram_rows(&self) -> &[HistogramRow] {
         &self.histograms
+    }
+
+    /// When series `sid` has samples in `range`, and how many; a histogram counts as `histogram_samples`.
+    pub(crate) fn span(
+        &self,
+        sid: u32,
+        range: TimeRange,
+        mark: Mark,
+        histogram_samples: usize,
+    ) -> Option<ChunkSpan> {
+        let mut span = None;
+        let mut note = |time_ms: i64, samples: usize| {
+            let found = span.get_or_insert(ChunkSpan {
+                first_ms: time_ms,
+                last_ms: time_ms,
+                count: 0,
+            });
+            found.first_ms = found.first_ms.min(time_ms);
+            found.last_ms = found.last_ms.max(time_ms);
+            found.count += samples;
+        };
+        let mut index = self.tail(sid);
+        while index != NONE {
+            let time_ms = self.timestamps_ms[index as usize];
+            if index < mark.floats && range.contains(time_ms) {
+                note(time_ms, 1);
+            }
+            index = self.previous[index as usize];
+        }
+        let mut index = self.histogram_tails.get(&sid).copied().unwrap_or(NONE);
+        while index != NONE {
+            let row = &self.histograms[index as usize];
+            if index < mark.histograms && range.contains(row.timestamp_ms) {
+                note(row.timestamp_ms, histogram_samples);
+            }
+            index = row.previous;
+        }
+        span
     }
 
     /// Appends the samples of series `sid` in `range` to `columns`, which must be empty; `scratch` is working space.

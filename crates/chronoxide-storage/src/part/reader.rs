@@ -257,6 +257,30 @@ impl Part {
         }
     }
 
+    /// Adds the spans of the chunks of one series; a histogram counts as `histogram_samples`.
+    ///
+    /// # Errors
+    /// When there is no such series or the bytes are damaged.
+    pub(crate) fn spans(
+        &self,
+        rank: u32,
+        histogram_samples: usize,
+        spans: &mut Vec<ChunkSpan>,
+    ) -> Result<()> {
+        let mut push = || -> FormatResult<()> {
+            let mut cursor = self.chunk_directory()?.cursor();
+            for chunk in cursor.series(rank)? {
+                let mut span = self.chunk_span(chunk)?;
+                if chunk.kind == ChunkKind::Histograms {
+                    span.count = span.count.saturating_mul(histogram_samples);
+                }
+                spans.push(span);
+            }
+            Ok(())
+        };
+        push().map_err(|source| self.damaged(source))
+    }
+
     fn decode_column(&self, column: &Column) -> FormatResult<Arc<[i64]>> {
         let bytes = self.data(column.offset, u64::from(column.len))?;
         let mut times = Vec::new();

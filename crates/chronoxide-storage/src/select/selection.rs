@@ -105,6 +105,48 @@ impl Selection {
         }
     }
 
+    pub(super) const fn range(&self) -> TimeRange {
+        self.range
+    }
+
+    /// Where the samples of series `index` are, oldest write first.
+    pub(super) fn places(&self, index: usize) -> &[Place] {
+        let entry = &self.entries[index];
+        &self.places[entry.places_start..entry.places_end]
+    }
+
+    pub(super) fn part(&self, index: u32) -> &Part {
+        &self.sources.parts[index as usize]
+    }
+
+    pub(super) fn batch(&self, index: u32) -> (&HeadBatch, Mark) {
+        let (batch, mark) = &self.sources.batches[index as usize];
+        (batch, *mark)
+    }
+
+    /// Replaces `columns` by the samples of series `index` in `range`, which must lie inside that of the selection.
+    pub(super) fn read_within(
+        &self,
+        index: usize,
+        range: TimeRange,
+        columns: &mut SampleColumns,
+    ) -> Result<()> {
+        columns.clear();
+        let mut scratch = Scratch::default();
+        for place in self.places(index) {
+            scratch.newer.clear();
+            self.read_place(
+                *place,
+                range,
+                None,
+                &mut scratch.indexes,
+                &mut scratch.newer,
+            )?;
+            scratch.overlay.lay(columns, &mut scratch.newer);
+        }
+        Ok(())
+    }
+
     fn read_series(&self, index: usize, columns: &mut SampleColumns) -> Result<()> {
         self.read_series_while(index, None, columns, &|_| true)
             .map(drop)
@@ -136,7 +178,7 @@ impl Selection {
                 hidden: self.hidden.get(place).map_or(&[], Vec::as_slice),
             });
             if nth == 0 {
-                self.read_place(*place, reduced, &mut scratch.indexes, columns)?;
+                self.read_place(*place, self.range, reduced, &mut scratch.indexes, columns)?;
                 left_out += columns.left_out;
                 continue;
             }
@@ -144,7 +186,13 @@ impl Selection {
                 return Ok(false);
             }
             scratch.newer.clear();
-            self.read_place(*place, reduced, &mut scratch.indexes, &mut scratch.newer)?;
+            self.read_place(
+                *place,
+                self.range,
+                reduced,
+                &mut scratch.indexes,
+                &mut scratch.newer,
+            )?;
             left_out += scratch.newer.left_out;
             scratch.overlay.lay(columns, &mut scratch.newer);
         }
@@ -166,6 +214,7 @@ impl Selection {
     fn read_place(
         &self,
         place: Place,
+        range: TimeRange,
         reduced: Option<Reduced<'_>>,
         indexes: &mut Vec<u32>,
         columns: &mut SampleColumns,
@@ -174,13 +223,13 @@ impl Selection {
             Place::Part(part, rank) => {
                 let part = &self.sources.parts[part as usize];
                 match reduced {
-                    Some(reduced) => part.read_reduced(rank, self.range, reduced, columns)?,
-                    None => part.read(rank, self.range, columns)?,
+                    Some(reduced) => part.read_reduced(rank, range, reduced, columns)?,
+                    None => part.read(rank, range, columns)?,
                 }
             }
             Place::Head(batch, sid) => {
                 let (batch, mark) = &self.sources.batches[batch as usize];
-                batch.read(|rows| rows.read_series(sid, self.range, *mark, indexes, columns));
+                batch.read(|rows| rows.read_series(sid, range, *mark, indexes, columns));
             }
         }
         if let Some(hidden) = self.hidden.get(&place) {
