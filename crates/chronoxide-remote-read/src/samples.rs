@@ -16,6 +16,9 @@ pub struct SamplesAnswer {
     finished: Vec<u8>,
     /// The series of the query under way.
     query: Vec<u8>,
+    /// Members of the series under way.
+    series: Vec<u8>,
+    has_samples: bool,
 }
 
 impl SamplesAnswer {
@@ -27,16 +30,33 @@ impl SamplesAnswer {
 
     /// Adds a series to the query under way; one without samples is left out.
     pub fn push_series(&mut self, labels: &Labels, columns: &SampleColumns) {
-        if columns.is_empty() {
-            return;
-        }
+        self.start_series(labels);
+        self.push_samples(columns);
+        self.finish_series();
+    }
+
+    /// Begins a series, whose samples follow in one or several stretches.
+    pub fn start_series(&mut self, labels: &Labels) {
+        self.series.clear();
+        self.has_samples = false;
+        let series = TimeSeries {
+            labels: message::labels(labels),
+            ..TimeSeries::default()
+        };
+        self.series.extend_from_slice(&series.encode_to_vec());
+    }
+
+    /// Adds samples to the series under way, later than all it has.
+    pub fn push_samples(&mut self, columns: &SampleColumns) {
+        self.has_samples |= !columns.is_empty();
         let samples = columns.timestamps_ms.iter().zip(&columns.values);
         let histograms = columns
             .histogram_timestamps_ms
             .iter()
             .zip(&columns.histograms);
+        // Lists of a message may be written in several goes.
         let series = TimeSeries {
-            labels: message::labels(labels),
+            labels: Vec::new(),
             samples: samples
                 .map(|(timestamp, value)| Sample {
                     value: (value.to_bits() != 0).then_some(*value),
@@ -47,7 +67,15 @@ impl SamplesAnswer {
                 .map(|(timestamp, histogram)| self::histogram(*timestamp, histogram))
                 .collect(),
         };
-        push_message(&mut self.query, &series.encode_to_vec());
+        self.series.extend_from_slice(&series.encode_to_vec());
+    }
+
+    /// Ends the series under way, which is left out if it has no samples.
+    pub fn finish_series(&mut self) {
+        if self.has_samples {
+            push_message(&mut self.query, &self.series);
+        }
+        self.series.clear();
     }
 
     /// Ends the result of one query.
@@ -59,7 +87,7 @@ impl SamplesAnswer {
     /// Bytes of the answer so far, before compression.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.finished.len() + self.query.len()
+        self.finished.len() + self.query.len() + self.series.len()
     }
 
     /// Whether there is nothing in the answer.
@@ -192,6 +220,26 @@ mod tests {
             .map(|sample| (sample.timestamp, sample.value.unwrap_or(0.0)))
             .collect();
         assert_eq!(samples, [(-5, f64::NEG_INFINITY), (7, 2.5)]);
+    }
+
+    #[test]
+    fn a_series_may_come_in_stretches() {
+        let labels = Labels::from_pairs([("__name__", "x")]).unwrap();
+        let stretch = |times: std::ops::Range<i64>| SampleColumns {
+            values: times.clone().map(|time| time as f64).collect(),
+            timestamps_ms: times.collect(),
+            ..SampleColumns::default()
+        };
+        let mut whole = SamplesAnswer::new();
+        whole.push_series(&labels, &stretch(0..100));
+        whole.finish_query();
+        let mut parts = SamplesAnswer::new();
+        parts.start_series(&labels);
+        parts.push_samples(&stretch(0..60));
+        parts.push_samples(&stretch(60..100));
+        parts.finish_series();
+        parts.finish_query();
+        assert_eq!(decoded(parts), decoded(whole));
     }
 
     #[test]
