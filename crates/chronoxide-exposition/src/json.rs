@@ -8,30 +8,90 @@ use std::fmt;
 
 use chronoxide_model::{Histogram, Labels, Sample, SampleColumns, WriteBatch};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json_histogram::JsonHistogram;
 use crate::number::{NORMAL_NAN, parse_float, write_finite};
 use crate::{Error, Result};
+
+/// Most samples of one line, so that a line takes little more memory than it is long: a number may be two bytes of text
+/// and then takes many times as much.
+const SAMPLES_MAX: usize = 1 << 20;
+
+/// Most histograms of one line, and most odd NaN.
+const LARGE_ITEMS_MAX: usize = 1 << 16;
+
+/// Most labels of one line; storage has a lower limit for those that are to be kept.
+const LABELS_MAX: usize = 1 << 10;
 
 /// One line, read.
 #[derive(Debug, Deserialize)]
 struct JsonLine {
     metric: Pairs,
     #[serde(default)]
-    values: Vec<Value>,
+    values: List<Value, SAMPLES_MAX>,
     #[serde(default)]
-    timestamps: Vec<i64>,
+    timestamps: List<i64, SAMPLES_MAX>,
     #[serde(default)]
-    nan_bits: Vec<(usize, String)>,
+    nan_bits: List<(usize, String), LARGE_ITEMS_MAX>,
     #[serde(default)]
-    start_timestamps: Vec<i64>,
+    start_timestamps: List<i64, SAMPLES_MAX>,
     #[serde(default)]
-    histograms: Vec<JsonHistogram>,
+    histograms: List<JsonHistogram, LARGE_ITEMS_MAX>,
     #[serde(default)]
-    histogram_timestamps: Vec<i64>,
+    histogram_timestamps: List<i64, LARGE_ITEMS_MAX>,
     #[serde(default)]
-    histogram_start_timestamps: Vec<i64>,
+    histogram_start_timestamps: List<i64, LARGE_ITEMS_MAX>,
+}
+
+/// A list of at most `MAX` items, which is known before they have taken any memory.
+#[derive(Debug)]
+struct List<T, const MAX: usize>(Vec<T>);
+
+impl<T, const MAX: usize> Default for List<T, MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T, const MAX: usize> std::ops::Deref for List<T, MAX> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Items<T, const MAX: usize>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
+            type Value = List<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MAX} items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut items: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if list.len() == MAX {
+                        return Err(serde::de::Error::custom(format_args!(
+                            "more than {MAX} items in a list of one line; write several lines"
+                        )));
+                    }
+                    list.push(item);
+                }
+                Ok(List(list))
+            }
+        }
+
+        deserializer.deserialize_seq(Items::<T, MAX>(std::marker::PhantomData))
+    }
 }
 
 /// Puts what `line` says into `batch`, with labels `extra` in place of those of the same name.
@@ -66,14 +126,14 @@ pub fn read_json_line(
     )?;
     batch.start_series(&labels);
     let start = |starts: &[i64], index: usize| starts.get(index).copied().unwrap_or(0);
-    for (index, (value, timestamp_ms)) in values.into_iter().zip(&line.timestamps).enumerate() {
+    for (index, (value, timestamp_ms)) in values.into_iter().zip(&*line.timestamps).enumerate() {
         let sample = Sample::new(*timestamp_ms, value);
         match start(&line.start_timestamps, index) {
             0 => batch.push_sample(sample),
             start_ms => batch.push_sample_started(sample, start_ms),
         }
     }
-    let histograms = histograms.into_iter().zip(&line.histogram_timestamps);
+    let histograms = histograms.into_iter().zip(&*line.histogram_timestamps);
     for (index, (histogram, timestamp_ms)) in histograms.enumerate() {
         let start_ms = start(&line.histogram_start_timestamps, index);
         batch.push_histogram(*timestamp_ms, start_ms, histogram);
@@ -102,7 +162,7 @@ impl JsonLine {
         check_lengths(self.values.len(), self.timestamps.len(), false)?;
         let mut values: Vec<f64> = self.values.iter().map(|value| value.0).collect();
         let count = values.len();
-        for (index, bits) in &self.nan_bits {
+        for (index, bits) in &*self.nan_bits {
             let value = values.get_mut(*index).ok_or(Error::Index {
                 member: "nan_bits",
                 index: *index,
@@ -274,6 +334,11 @@ impl<'de> Deserialize<'de> for Pairs {
             ) -> std::result::Result<Pairs, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
+                    if pairs.len() == LABELS_MAX {
+                        return Err(serde::de::Error::custom(format_args!(
+                            "more than {LABELS_MAX} labels"
+                        )));
+                    }
                     pairs.push(pair);
                 }
                 Ok(Pairs(pairs))

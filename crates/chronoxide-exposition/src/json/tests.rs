@@ -30,6 +30,18 @@ fn written(labels: &Labels, columns: &SampleColumns, rows_max: usize) -> String 
 }
 
 #[test]
+fn lists_that_would_take_many_times_their_text_are_refused() {
+    let ones = vec!["1"; SAMPLES_MAX + 1].join(",");
+    let line = format!(r#"{{"metric":{{"__name__":"x"}},"values":[{ones}],"timestamps":[1]}}"#);
+    let refused = read(&line).unwrap_err().to_string();
+    assert!(refused.contains("more than 1048576 items"), "{refused}");
+    let labels = vec![r#""a":"b""#; LABELS_MAX + 1].join(",");
+    let line = format!(r#"{{"metric":{{{labels}}},"values":[1],"timestamps":[1]}}"#);
+    let refused = read(&line).unwrap_err().to_string();
+    assert!(refused.contains("more than 1024 labels"), "{refused}");
+}
+
+#[test]
 fn lines_of_victoria_metrics_are_read() {
     let line = r#"{"metric":{"__name__":"up","job":"a"},"values":[1,2.5,-0,null,"NaN","Infinity","-Infinity","Inf",1e300,12345678901234567890],
         "timestamps":[1,2,3,4,5,6,7,8,9,10],"unknown":{"a":[1]}}"#;
