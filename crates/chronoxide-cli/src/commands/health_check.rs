@@ -14,23 +14,24 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Asks `/-/healthy` at the configured address.
 pub(crate) fn health_check(config: &Config) -> Result<ExitCode, String> {
     let address = reachable(config.http_listen);
-    let status = ask(address)
-        .map_err(|error| format!("no answer from http://{address}/-/healthy: {error}"))?;
+    let path = format!("{}/-/healthy", config.route_prefix);
+    let status = ask(address, &path)
+        .map_err(|error| format!("no answer from http://{address}{path}: {error}"))?;
     if status == "200" {
         Ok(ExitCode::SUCCESS)
     } else {
-        Err(format!("http://{address}/-/healthy answers {status}"))
+        Err(format!("http://{address}{path} answers {status}"))
     }
 }
 
 /// The status of the answer.
-fn ask(address: std::net::SocketAddr) -> std::io::Result<String> {
+fn ask(address: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(
         stream,
-        "GET /-/healthy HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;

@@ -69,7 +69,12 @@ fn print_start(config: &Config, server: &Server) {
     let address = server.address();
     let otlp = reachable(server.otlp_address().unwrap_or(address));
     let grpc = reachable(server.grpc_address().unwrap_or(address));
-    let url = format!("http://{}", reachable(address));
+    let url = format!("http://{}{}", reachable(address), config.route_prefix);
+    // A port of its own knows no prefix; neither does gRPC anywhere.
+    let otlp_prefix = match server.otlp_address() {
+        Some(_) => "",
+        None => config.route_prefix.as_str(),
+    };
     let durability = match config.durability {
         DurabilityMode::Sync => "acknowledged after fdatasync".to_owned(),
         DurabilityMode::Interval(interval) => format!("synced every {interval:?}"),
@@ -82,7 +87,7 @@ fn print_start(config: &Config, server: &Server) {
            listen   {address}\n  \
            page     {url}/\n  \
            write    {url}/api/v1/write  (Prometheus remote write)\n  \
-           otlp     http://{otlp}/v1/metrics  (OTLP/HTTP)\n  \
+           otlp     http://{otlp}{otlp_prefix}/v1/metrics  (OTLP/HTTP)\n  \
            otlp     http://{grpc}  (OTLP/gRPC)\n  \
            try      curl '{url}/api/v1/query?query=up'\n",
         version = env!("CARGO_PKG_VERSION"),

@@ -48,6 +48,23 @@ fn a_health_check_asks_the_configured_address() {
 }
 
 #[test]
+fn a_health_check_asks_below_the_prefix() {
+    let directory = tempfile::tempdir().unwrap();
+    let prefix = ["--http.route-prefix", "/store"];
+    let server = Process::start(&directory.path().join("data"), &prefix);
+    let asked = |arguments: &[&str]| {
+        let listen = ["healthcheck", "--http.listen", server.address.as_str()];
+        run(&[&listen[..], arguments].concat())
+    };
+    let output = asked(&prefix);
+    assert_eq!(output.status.code(), Some(0), "{}", texts(&output).1);
+    let output = asked(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let refused = texts(&output).1;
+    assert!(refused.contains("/-/healthy answers 404"), "{refused}");
+}
+
+#[test]
 fn check_finds_a_sound_directory_sound() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
