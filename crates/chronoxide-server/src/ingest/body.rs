@@ -8,13 +8,13 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A client has this long before its sending rate counts.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Slowest rate at which a body may come in after that, in bytes a second.
-const BYTES_PER_SECOND_MIN: u64 = 1024;
+pub(super) const BYTES_PER_SECOND_MIN: u64 = 1024;
 
 /// Longest pause between two pieces of a body.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Memory is held in steps of at least this many bytes.
 const STEP_BYTES: u64 = 64 << 10;

@@ -1,14 +1,14 @@
 //! Import of text: JSON lines and expositions, read as they come in.
 //!
 //! A wrong line is passed over and told, with its number, when the text has ended. Memory is bounded by the longest
-//! line and by the batch under way, whatever the length of the text.
+//! line, read, and by the batch under way, whatever the length of the text; the memory of requests counts it.
 
 mod labels;
 mod report;
 mod work;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -18,7 +18,7 @@ use chronoxide_exposition::{Dialect, TextReader};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
-use super::body::HeldMemory;
+use super::body::{BYTES_PER_SECOND_MIN, GRACE, HeldMemory, PAUSE_MAX};
 use crate::api::Form;
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -29,10 +29,7 @@ use work::{Compression, Format, Import, Piece};
 /// Pieces of a body that wait to be read.
 const PIECES_MAX: usize = 4;
 
-/// Longest pause between two pieces.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// Memory that one import is reckoned at.
+/// Memory that one import is reckoned at, without lines of unusual length.
 const MEMORY_BYTES: u64 = 32 << 20;
 
 /// `/import`: JSON lines.
@@ -132,11 +129,10 @@ async fn take_in(
         .await
         .map_err(|error| ApiError::unavailable(error.to_string()))?;
     let (pieces, waiting) = mpsc::channel(PIECES_MAX);
-    let import = Import::new(Arc::clone(state), database, format, compression);
+    // Memory and turn go with the work and not with the client, which may leave before the work ends.
+    let import = Import::new(Arc::clone(state), database, format, compression, held);
     let working = tokio::task::spawn_blocking(move || {
-        // Both go with the work and not with the client, which may leave before the work ends.
         let _turn = turn;
-        let _held = held;
         import.run(waiting)
     });
     forward(request.into_body(), pieces).await;
@@ -151,13 +147,20 @@ async fn take_in(
 ///
 /// A client that goes away takes this future with it, so that the end is never told for a body that was cut short.
 async fn forward(mut body: Body, pieces: mpsc::Sender<Piece>) {
+    let mut pace = Pace::default();
     loop {
-        let piece = match tokio::time::timeout(PAUSE_MAX, body.frame()).await {
+        let waiting_since = Instant::now();
+        let frame = tokio::time::timeout(pace.patience(), body.frame()).await;
+        pace.waited += waiting_since.elapsed();
+        let piece = match frame {
             Err(_) => Piece::Broken("the body came in too slowly".to_owned()),
             Ok(None) => Piece::End,
             Ok(Some(Err(error))) => Piece::Broken(format!("the body could not be read: {error}")),
             Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => Piece::Bytes(data),
+                Ok(data) => {
+                    pace.bytes += data.len() as u64;
+                    Piece::Bytes(data)
+                }
                 Err(_) => continue,
             },
         };
@@ -166,6 +169,21 @@ async fn forward(mut body: Body, pieces: mpsc::Sender<Piece>) {
         if pieces.send(piece).await.is_err() || is_last {
             return;
         }
+    }
+}
+
+/// How fast a body comes in. Time in which the client waits for storage does not count.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// How long the next piece may be waited for: as for any other body.
+    fn patience(&self) -> Duration {
+        let allowed = GRACE + Duration::from_secs(self.bytes / BYTES_PER_SECOND_MIN);
+        allowed.saturating_sub(self.waited).min(PAUSE_MAX)
     }
 }
 
@@ -185,5 +203,28 @@ fn check_headers(headers: &HeaderMap) -> Result<Compression, ApiError> {
         other => Err(ApiError::bad_data(format!(
             "content encoding {other:?} is not supported; send gzip or none"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_now_and_then_is_too_slow_and_a_steady_body_is_not() {
+        let second = Duration::from_secs(1);
+        let mut pace = Pace::default();
+        for _ in 0..2 {
+            assert!(pace.patience() >= 5 * second, "{pace:?}");
+            pace.waited += 5 * second;
+            pace.bytes += 1;
+        }
+        assert_eq!(pace.patience(), Duration::ZERO);
+        let mut steady = Pace::default();
+        for _ in 0..1000 {
+            steady.waited += second;
+            steady.bytes += 2 * BYTES_PER_SECOND_MIN;
+        }
+        assert_eq!(steady.patience(), PAUSE_MAX);
     }
 }

@@ -10,10 +10,12 @@ use chronoxide_exposition::{Line, Lines, TextReader, read_json_line};
 use chronoxide_model::WriteBatch;
 use chronoxide_storage::Database;
 use flate2::write::MultiGzDecoder;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 
 use super::report::Report;
 use crate::error::with_sources;
+use crate::ingest::body::{BodyError, HeldMemory, RequestMemory};
 use crate::ingest::commit;
 use crate::ingest::error::IngestError;
 use crate::state::ServerState;
@@ -23,6 +25,12 @@ const PROTOCOL: &str = "import";
 
 /// Longest line, in bytes.
 const LINE_BYTES_MAX: usize = 10 << 20;
+
+/// What a line takes while it is read, in its own lengths.
+const LINE_FACTOR: usize = 8;
+
+/// What lines may take of the memory that every import holds from its start.
+const LINE_MEMORY_BYTES: usize = 16 << 20;
 
 /// Samples, and series, of a batch before it is stored.
 const BATCH_MAX: usize = 20_000;
@@ -63,6 +71,7 @@ pub(super) struct Import {
     database: Arc<Database>,
     lines: Lines,
     gzip: Option<MultiGzDecoder<Vec<u8>>>,
+    held: HeldLines,
     reading: Reading,
 }
 
@@ -80,13 +89,20 @@ impl Import {
         database: Arc<Database>,
         format: Format,
         compression: Compression,
+        held: HeldMemory,
     ) -> Self {
+        let memory = state.request_memory.clone();
         let gzip = (compression == Compression::Gzip).then(|| MultiGzDecoder::new(Vec::new()));
         Self {
             state,
             database,
             lines: Lines::new(LINE_BYTES_MAX),
             gzip,
+            held: HeldLines {
+                memory,
+                held,
+                bytes: LINE_MEMORY_BYTES,
+            },
             reading: Reading {
                 format,
                 batch: WriteBatch::new(),
@@ -151,9 +167,9 @@ impl Import {
     fn read(&mut self, bytes: &[u8]) {
         // A piece holds few lines, so that a batch grows little beyond its bound before it is looked at.
         for piece in bytes.chunks(64 << 10) {
-            let reading = &mut self.reading;
+            let (reading, held) = (&mut self.reading, &mut self.held);
             let read = self.lines.push(piece, |number, line| {
-                reading.line(number, line);
+                reading.line_within(held, number, line);
                 Ok::<(), Infallible>(())
             });
             let Ok(()) = read;
@@ -179,9 +195,9 @@ impl Import {
             return;
         }
         let lines = std::mem::replace(&mut self.lines, Lines::new(0));
-        let reading = &mut self.reading;
+        let (reading, held) = (&mut self.reading, &mut self.held);
         let Ok(()) = lines.finish(|number, line| {
-            reading.line(number, line);
+            reading.line_within(held, number, line);
             Ok::<(), Infallible>(())
         });
     }
@@ -208,7 +224,43 @@ impl Import {
     }
 }
 
+/// Memory that is held for the longest line so far.
+#[derive(Debug)]
+struct HeldLines {
+    memory: RequestMemory,
+    held: HeldMemory,
+    bytes: usize,
+}
+
+impl HeldLines {
+    /// Holds what reading a line of `length` bytes takes.
+    fn hold(&mut self, length: usize) -> Result<(), BodyError> {
+        let wanted = length.saturating_mul(LINE_FACTOR);
+        let more = wanted.saturating_sub(self.bytes);
+        if more > 0 {
+            let held = self.memory.hold(&mut self.held, more as u64);
+            Handle::current().block_on(held)?;
+            self.bytes = wanted;
+        }
+        Ok(())
+    }
+}
+
 impl Reading {
+    /// Reads a line once there is memory for it.
+    fn line_within(&mut self, held: &mut HeldLines, number: u64, line: Line<'_>) {
+        if self.report.is_stopped() {
+            return;
+        }
+        if let Line::Whole(bytes) = &line
+            && let Err(error) = held.hold(bytes.len())
+        {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return self.report.stop(status, error.to_string());
+        }
+        self.line(number, line);
+    }
+
     fn is_full(&self) -> bool {
         self.batch.sample_count() >= BATCH_MAX || self.batch.series_count() >= BATCH_MAX
     }
