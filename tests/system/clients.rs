@@ -75,6 +75,8 @@ fn stage() -> Stage {
 /// Says that a test has nothing to test with.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests should know")]
 fn skipped(reason: &str) {
+    let required = std::env::var_os("PEERS").is_some_and(|peers| peers == "require");
+    assert!(!required, "PEERS=require: {reason}");
     eprintln!("skipped: {reason}");
 }
 
