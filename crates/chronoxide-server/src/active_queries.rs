@@ -40,12 +40,14 @@ impl QueryTimes {
     }
 }
 
-/// A query under way.
+/// A query or lookup under way.
 #[derive(Clone, Debug)]
 pub(crate) struct ActiveQuery {
     /// The head of its text.
     pub(crate) text: String,
-    pub(crate) times: QueryTimes,
+    /// What it is, in one word.
+    pub(crate) kind: &'static str,
+    pub(crate) times: RangeTimes,
     /// Unix milliseconds.
     pub(crate) started_ms: i64,
     started: Instant,
@@ -58,7 +60,7 @@ impl ActiveQuery {
     }
 }
 
-/// The queries under way. There are never more than may be evaluated at once, because each holds its turn.
+/// The queries and lookups under way. There are never more than may run at once, because each holds its turn.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveQueries(Mutex<Listed>);
 
@@ -70,9 +72,16 @@ struct Listed {
 
 impl ActiveQueries {
     /// Lists the query until the answer is dropped.
-    pub(crate) fn enter(&self, text: &str, times: QueryTimes, started_ms: i64) -> Entered<'_> {
+    pub(crate) fn enter(
+        &self,
+        text: &str,
+        kind: &'static str,
+        times: RangeTimes,
+        started_ms: i64,
+    ) -> Entered<'_> {
         let query = ActiveQuery {
             text: query_head(text).to_owned(),
+            kind,
             times,
             started_ms,
             started: Instant::now(),
@@ -115,9 +124,10 @@ mod tests {
     #[test]
     fn a_query_is_listed_until_it_ends_and_its_text_is_cut() {
         let active = ActiveQueries::default();
-        let first = active.enter("up", QueryTimes::At(5), 7);
+        let times = QueryTimes::At(5);
+        let first = active.enter("up", times.kind(), times.range(), 7);
         let long = "é".repeat(TEXT_BYTES_MAX);
-        let second = active.enter(&long, QueryTimes::At(5), 8);
+        let second = active.enter(&long, times.kind(), times.range(), 8);
         let texts = || -> Vec<String> {
             let list = active.list();
             list.into_iter().map(|query| query.text).collect()

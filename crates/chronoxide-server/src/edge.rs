@@ -2,14 +2,16 @@
 //!
 //! CORS, compression of answers, headers that keep browsers careful, panics turned into answers, and counting.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
@@ -21,7 +23,7 @@ use crate::error::ApiError;
 use crate::state::ServerState;
 
 /// Answers shorter than this are not worth compressing.
-const COMPRESSED_BYTES_MIN: usize = 1024;
+pub(crate) const COMPRESSED_BYTES_MIN: usize = 1024;
 
 /// Refuses requests that need the data directory while it is not open.
 pub(crate) async fn only_when_ready(
@@ -29,41 +31,71 @@ pub(crate) async fn only_when_ready(
     request: Request,
     next: Next,
 ) -> Response {
-    match state.ready_database() {
-        Ok(_) => next.run(request).await,
-        Err(error) => error.into_response(),
+    if state.database().is_some() {
+        return next.run(request).await;
     }
+    let mut response = not_ready(&state);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// The answer of a server that is starting up or shutting down.
+pub(crate) fn not_ready(state: &ServerState) -> Response {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    let stopping = if state.is_stopping() { "true" } else { "false" };
+    response
+        .headers_mut()
+        .insert("x-prometheus-stopping", HeaderValue::from_static(stopping));
+    response
+}
+
+/// An answer for people.
+pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    (status, [(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
 /// Cuts `prefix` off the paths of requests; what does not lie below it is not found.
 pub(crate) async fn below(
-    State(prefix): State<Arc<str>>,
+    State(state): State<Arc<ServerState>>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    match target_below(&state.config.route_prefix, &request) {
+        Ok(target) => {
+            *request.uri_mut() = target;
+            next.run(request).await
+        }
+        Err(answer) => Exchange::begin(&request).finish(&state, *answer).await,
+    }
+}
+
+/// Where `request` leads below `prefix`, or what is answered because it leads elsewhere.
+fn target_below(prefix: &str, request: &Request) -> Result<Uri, Box<Response>> {
     let uri = request.uri();
-    let Some(rest) = uri.path().strip_prefix(&*prefix) else {
-        return if uri.path() == "/" {
-            redirect(&prefix)
+    let elsewhere = || crate::ingest::unknown_service(request).unwrap_or_else(not_found);
+    let Some(rest) = uri.path().strip_prefix(prefix) else {
+        return Err(Box::new(if uri.path() == "/" {
+            redirect(prefix)
         } else {
-            not_found()
-        };
+            elsewhere()
+        }));
     };
     if rest.is_empty() {
-        return redirect(&prefix);
+        return Err(Box::new(redirect(prefix)));
     }
     if !rest.starts_with('/') {
-        return not_found();
+        return Err(Box::new(elsewhere()));
     }
     let target = match uri.query() {
         Some(query) => format!("{rest}?{query}"),
         None => rest.to_owned(),
     };
-    let Ok(target) = target.parse() else {
-        return ApiError::bad_data("the path is malformed").into_response();
-    };
-    *request.uri_mut() = target;
-    next.run(request).await
+    target
+        .parse()
+        .map_err(|_| Box::new(ApiError::bad_data("the path is malformed").into_response()))
 }
 
 fn redirect(prefix: &str) -> Response {
@@ -75,13 +107,7 @@ fn redirect(prefix: &str) -> Response {
 
 /// The answer that clients look for where there is nothing.
 pub(crate) fn not_found() -> Response {
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    (
-        StatusCode::NOT_FOUND,
-        [(header::CONTENT_TYPE, text)],
-        "404 page not found\n",
-    )
-        .into_response()
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 /// Passes `request` on and finishes its answer.
@@ -90,27 +116,49 @@ pub(crate) async fn exchange(
     request: Request,
     next: Next,
 ) -> Response {
-    let started = Instant::now();
-    let handler = handler_of(&request);
-    let encoding = Encoding::accepted(request.headers());
-    let origin = request.headers().get(header::ORIGIN).cloned();
+    let exchange = Exchange::begin(&request);
     let response = if request.method() == Method::OPTIONS && is_api(request.uri().path()) {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        catch_panic(&state, &handler, next.run(request))
+        catch_panic(&state, &exchange.handler, next.run(request))
             .await
             .unwrap_or_else(|| {
                 let reason = "the server met a bug in itself; its log says where";
                 ApiError::internal(reason).into_response()
             })
     };
-    let mut response = compress(response, encoding).await;
-    let allowed = origin.and_then(|origin| allowed_origin(&state.config.cors_origins, &origin));
-    finish_headers(response.headers_mut(), allowed);
-    let code = response.status();
-    let metrics = &state.metrics;
-    metrics.count_answer(&handler, code.as_str(), started.elapsed());
-    response
+    exchange.finish(&state, response).await
+}
+
+/// What is kept of a request until it has an answer.
+struct Exchange {
+    started: Instant,
+    handler: String,
+    encoding: Option<Encoding>,
+    origin: Option<HeaderValue>,
+}
+
+impl Exchange {
+    fn begin(request: &Request) -> Self {
+        Self {
+            started: Instant::now(),
+            handler: handler_of(request),
+            encoding: Encoding::accepted(request.headers()),
+            origin: request.headers().get(header::ORIGIN).cloned(),
+        }
+    }
+
+    async fn finish(self, state: &ServerState, response: Response) -> Response {
+        let mut response = compress(response, self.encoding).await;
+        let allowed = self
+            .origin
+            .and_then(|origin| allowed_origin(&state.config.cors_origins, &origin));
+        finish_headers(response.headers_mut(), allowed);
+        let code = response.status();
+        let metrics = &state.metrics;
+        metrics.count_answer(&self.handler, code.as_str(), self.started.elapsed());
+        response
+    }
 }
 
 /// The route that a request takes, as own metrics name it: a word from a bounded set, unlike its path.
@@ -217,26 +265,68 @@ impl Encoding {
         })
     }
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Deflate => "deflate",
         }
     }
 
-    fn compress(self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-        let out = Vec::with_capacity(bytes.len() / 4);
+    /// What compresses this way.
+    pub(crate) fn encoder(self) -> Encoder {
         match self {
-            Self::Gzip => {
-                let mut encoder = GzEncoder::new(out, Compression::fast());
-                encoder.write_all(bytes)?;
-                encoder.finish()
-            }
-            Self::Deflate => {
-                let mut encoder = ZlibEncoder::new(out, Compression::fast());
-                encoder.write_all(bytes)?;
-                encoder.finish()
-            }
+            Self::Gzip => Encoder::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+            Self::Deflate => Encoder::Deflate(ZlibEncoder::new(Vec::new(), Compression::fast())),
+        }
+    }
+
+    fn compress(self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut encoder = self.encoder();
+        encoder.write(bytes)?;
+        encoder.finish()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for AcceptedEncoding {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Encoding::accepted(&parts.headers)))
+    }
+}
+
+/// How the answer to a request may be compressed, if at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AcceptedEncoding(pub(crate) Option<Encoding>);
+
+/// Compresses an answer bit by bit.
+#[derive(Debug)]
+pub(crate) enum Encoder {
+    Gzip(GzEncoder<Vec<u8>>),
+    Deflate(ZlibEncoder<Vec<u8>>),
+}
+
+impl Encoder {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Gzip(encoder) => encoder.write_all(bytes),
+            Self::Deflate(encoder) => encoder.write_all(bytes),
+        }
+    }
+
+    /// What has come out so far; it may be taken away.
+    pub(crate) fn written(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Gzip(encoder) => encoder.get_mut(),
+            Self::Deflate(encoder) => encoder.get_mut(),
+        }
+    }
+
+    /// The rest.
+    pub(crate) fn finish(self) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Deflate(encoder) => encoder.finish(),
         }
     }
 }
@@ -256,7 +346,7 @@ async fn compress(response: Response, encoding: Option<Encoding>) -> Response {
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         return Response::from_parts(parts, body);
     }
-    // Answers are made whole in memory, so collecting one costs nothing.
+    // Of the answers that may be long, none comes this way: those are compressed while they are made.
     let Ok(body) = body
         .collect()
         .await

@@ -176,6 +176,13 @@ impl ApiError {
     }
 }
 
+impl From<chronoxide_storage::Error> for ApiError {
+    /// Storage could not be read.
+    fn from(error: chronoxide_storage::Error) -> Self {
+        Self::internal(with_sources(&error))
+    }
+}
+
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
@@ -194,7 +201,8 @@ impl IntoResponse for ApiError {
             HeaderValue::from_static("application/json"),
         )];
         let mut response = (self.status(), json, body).into_response();
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // What took too long will take as long again.
+        if self.kind == ErrorKind::Unavailable {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
@@ -263,6 +271,16 @@ mod tests {
         ] {
             assert_eq!((error.status().as_u16(), error.type_name()), (status, name));
         }
+    }
+
+    #[test]
+    fn only_what_may_go_better_soon_is_to_be_tried_again() {
+        let tells = |error: ApiError| {
+            let response = error.into_response();
+            response.headers().contains_key(header::RETRY_AFTER)
+        };
+        assert!(tells(ApiError::unavailable("x")));
+        assert!(!tells(ApiError::timeout("x")));
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! where; `edge` holds what is the same for every request; `api` answers, `ingest` takes in; `self_metrics` counts.
 
 mod active_queries;
+mod answer_bytes;
 mod api;
 mod client;
 mod config;

@@ -1,12 +1,16 @@
-//! The memory that queries share.
+//! The memory that queries and lookups share, until the last byte of their answers has been sent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chronoxide_promql::QueryMemory;
+use chronoxide_promql::{Error, QueryMemory};
+
+use crate::error::ApiError;
 
 /// Bytes that are left for queries.
 #[derive(Debug)]
 pub(crate) struct SharedQueryMemory {
+    limit: u64,
     left: AtomicU64,
 }
 
@@ -14,8 +18,19 @@ impl SharedQueryMemory {
     /// `bytes` for all queries together.
     pub(crate) const fn new(bytes: u64) -> Self {
         Self {
+            limit: bytes,
             left: AtomicU64::new(bytes),
         }
+    }
+
+    /// What all queries may take together.
+    pub(crate) const fn limit_bytes(&self) -> u64 {
+        self.limit
+    }
+
+    /// What they hold now.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.limit.saturating_sub(self.left.load(Ordering::Relaxed))
     }
 }
 
@@ -32,6 +47,62 @@ impl QueryMemory for SharedQueryMemory {
     }
 }
 
+/// Memory that is taken until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    memory: Arc<SharedQueryMemory>,
+    bytes: u64,
+    /// With what was handed to others.
+    all_bytes: u64,
+}
+
+impl Grant {
+    /// Nothing of `memory` yet.
+    pub(crate) fn new(memory: &Arc<SharedQueryMemory>) -> Self {
+        Self {
+            memory: Arc::clone(memory),
+            bytes: 0,
+            all_bytes: 0,
+        }
+    }
+
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// When there are not as many; what was taken before stays.
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), ApiError> {
+        if self.memory.take(bytes) {
+            self.bytes += bytes;
+            self.all_bytes += bytes;
+            return Ok(());
+        }
+        let wanted = self.all_bytes + bytes;
+        let limit = self.memory.limit;
+        Err(ApiError::from_query(&if wanted > limit {
+            Error::TooMuchMemory { limit }
+        } else {
+            Error::NoMemoryLeft { wanted }
+        }))
+    }
+
+    /// Hands `bytes` of it, or all if it is less, to somebody else.
+    pub(crate) fn split(&mut self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self {
+            memory: Arc::clone(&self.memory),
+            bytes,
+            all_bytes: bytes,
+        }
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.memory.give_back(self.bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +115,21 @@ mod tests {
         assert!(memory.take(30));
         memory.give_back(70);
         assert!(memory.take(31));
+    }
+
+    #[test]
+    fn a_grant_goes_back_when_its_last_part_is_dropped() {
+        let memory = Arc::new(SharedQueryMemory::new(100));
+        let mut grant = Grant::new(&memory);
+        grant.grow(60).unwrap();
+        let part = grant.split(20);
+        let mut other = Grant::new(&memory);
+        assert_eq!(other.grow(41).unwrap_err().status(), 503);
+        // More than there is at all: nothing is gained by waiting.
+        assert_eq!(grant.grow(41).unwrap_err().status(), 422);
+        drop(grant);
+        assert_eq!(memory.held_bytes(), 20);
+        drop(part);
+        assert_eq!(memory.held_bytes(), 0);
     }
 }

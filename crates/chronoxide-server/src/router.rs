@@ -10,15 +10,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::watch;
 
+use crate::edge::text;
 use crate::self_metrics::Exposition;
 use crate::state::ServerState;
 use crate::{api, edge, ingest, page};
 
 /// Everything the main port answers; streams end once `stopped` says so.
 pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -> Router {
+    let only_when_ready = middleware::from_fn_with_state(Arc::clone(&state), edge::only_when_ready);
     let mut endpoints = Router::new()
         .nest("/api/v1", api::routes(&state))
-        .route("/federate", get(api::federate))
+        .route("/federate", get(api::federate).layer(only_when_ready))
         .route("/version", get(api::version))
         .route("/-/reload", post(no_lifecycle).put(no_lifecycle))
         .route("/-/quit", post(no_lifecycle).put(no_lifecycle))
@@ -40,34 +42,31 @@ pub(crate) fn router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -
         .merge(page::routes(""))
         .merge(page::routes("/prometheus"))
         .merge(otlp_routes());
-    let prefix = state.config.route_prefix.clone();
-    let router = finish(router, state, stopped);
-    if prefix.is_empty() {
-        return router;
+    let calls = ingest::grpc_routes(&state, stopped).with_state(Arc::clone(&state));
+    let router = finish(router, Arc::clone(&state));
+    if state.config.route_prefix.is_empty() {
+        return router.merge(calls);
     }
-    let prefix: Arc<str> = prefix.into();
-    Router::new()
+    let router = Router::new()
         .fallback_service(router)
-        .layer(middleware::from_fn_with_state(prefix, edge::below))
+        .layer(middleware::from_fn_with_state(state, edge::below));
+    // Clients of gRPC can put nothing before the names of services.
+    Router::new().fallback_service(router).merge(calls)
 }
 
 /// What the ports of OTLP answer: HTTP and gRPC both, as whoever mixes them up would like it.
 pub(crate) fn otlp_router(state: Arc<ServerState>, stopped: &watch::Receiver<bool>) -> Router {
-    finish(otlp_routes(), state, stopped)
+    let calls = ingest::grpc_routes(&state, stopped).with_state(Arc::clone(&state));
+    finish(otlp_routes(), state).merge(calls)
 }
 
-fn finish(
-    router: Router<Arc<ServerState>>,
-    state: Arc<ServerState>,
-    stopped: &watch::Receiver<bool>,
-) -> Router {
+fn finish(router: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {
     router
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state),
             edge::exchange,
         ))
-        .merge(ingest::grpc_routes(&state, stopped))
         .with_state(state)
 }
 
@@ -117,18 +116,6 @@ const OTLP_PATHS: [&str; 6] = [
     "/otlp/v1/metrics",
 ];
 
-fn text(status: StatusCode, text: &'static str) -> Response {
-    (
-        status,
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        )],
-        text,
-    )
-        .into_response()
-}
-
 async fn not_found(request: Request) -> Response {
     ingest::unknown_service(&request).unwrap_or_else(edge::not_found)
 }
@@ -148,12 +135,7 @@ async fn ready(State(state): State<Arc<ServerState>>) -> Response {
     if state.database().is_some() {
         return text(StatusCode::OK, "chronoxide is Ready.\n");
     }
-    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
-    let stopping = if state.is_stopping() { "true" } else { "false" };
-    response
-        .headers_mut()
-        .insert("x-prometheus-stopping", HeaderValue::from_static(stopping));
-    response
+    edge::not_ready(&state)
 }
 
 async fn metrics(State(state): State<Arc<ServerState>>, headers: HeaderMap) -> Response {

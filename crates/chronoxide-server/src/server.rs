@@ -406,7 +406,11 @@ mod tests {
                 "{path}: {answer}"
             );
         }
-        assert!(get(address, "/api/v1/labels").contains("the server is starting up"));
+        let answer = get(address, "/api/v1/labels");
+        assert!(
+            answer.ends_with("\r\n\r\nService Unavailable\n"),
+            "{answer}"
+        );
         state.stop();
         assert!(get(address, "/-/ready").contains("x-prometheus-stopping: true"));
     }

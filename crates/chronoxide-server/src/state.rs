@@ -26,14 +26,17 @@ const WRITE_TURN_WAIT: Duration = Duration::from_secs(10);
 /// How long a write waits for others to give memory back.
 const REQUEST_MEMORY_WAIT: Duration = Duration::from_secs(5);
 
-/// Exports and remote reads that may be under way at once; each holds the samples of one series.
+/// Exports and remote reads that may be under way at once; each holds a stretch of the samples of one series.
 const STREAMS_MAX: usize = 10;
 
 /// Imports that may be under way at once; each holds a batch.
 const IMPORTS_MAX: usize = 4;
 
-/// Queries that may wait at once.
+/// Queries that may wait at once, and lookups.
 const QUEUE_MAX: usize = 100;
+
+/// Of so many queries that may run at once, one lookup may: lookups are short, and must not crowd out queries.
+const QUERIES_PER_LOOKUP: usize = 4;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -56,8 +59,11 @@ pub(crate) struct ServerState {
     pub(crate) active_queries: ActiveQueries,
     /// Queries that took long lately.
     pub(crate) slowest_queries: SlowestQueries,
-    queries: Arc<Semaphore>,
-    queue: Semaphore,
+    /// What queries hold, and answers that are being sent.
+    pub(crate) query_memory: Arc<SharedQueryMemory>,
+    queries: Turns,
+    lookups: Turns,
+    administration: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     imports: Arc<Semaphore>,
     /// Set when the data directory is open.
@@ -70,13 +76,15 @@ pub(crate) struct ServerState {
 impl ServerState {
     pub(crate) fn new(config: Config, instance: String) -> Self {
         let memory = config.memory();
+        let query_memory = Arc::new(SharedQueryMemory::new(memory.query_bytes()));
+        let concurrency = config.query_concurrency;
         let engine = Engine::new(EngineOptions {
             lookback: config.lookback,
             samples_max: config.query_samples_max,
             memory_max: config
                 .query_memory_max
                 .unwrap_or_else(|| memory.query_bytes() / 2),
-            memory: Some(Arc::new(SharedQueryMemory::new(memory.query_bytes()))),
+            memory: Some(Arc::clone(&query_memory) as _),
             timeout: config.query_timeout,
             features: config.promql_features,
             ..EngineOptions::default()
@@ -100,10 +108,10 @@ impl ServerState {
             write_rejections: LogLimit::default(),
             active_queries: ActiveQueries::default(),
             slowest_queries: SlowestQueries::default(),
-            queries: Arc::new(Semaphore::new(
-                config.query_concurrency.min(Semaphore::MAX_PERMITS),
-            )),
-            queue: Semaphore::new(QUEUE_MAX),
+            query_memory,
+            queries: Turns::new(concurrency),
+            lookups: Turns::new(concurrency.div_ceil(QUERIES_PER_LOOKUP)),
+            administration: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
             database: OnceLock::new(),
@@ -189,9 +197,39 @@ impl ServerState {
         turn(&self.imports, "imports").await
     }
 
+    /// Waits a while for the turn of a deletion or a snapshot, of which one is under way at a time.
+    pub(crate) async fn administration_turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        turn(&self.administration, "deletions and snapshots").await
+    }
+
     /// Waits for the turn of a query, at most `timeout` and never long.
     pub(crate) async fn query_turn(&self, timeout: Duration) -> Result<QueryTurn, ApiError> {
-        if let Ok(permit) = Arc::clone(&self.queries).try_acquire_owned() {
+        self.queries.wait(&self.metrics, timeout).await
+    }
+
+    /// Waits for the turn of a lookup, at most `timeout` and never long.
+    pub(crate) async fn lookup_turn(&self, timeout: Duration) -> Result<QueryTurn, ApiError> {
+        self.lookups.wait(&self.metrics, timeout).await
+    }
+}
+
+/// Places for work of one kind, and for some that waits.
+#[derive(Debug)]
+struct Turns {
+    places: Arc<Semaphore>,
+    queue: Semaphore,
+}
+
+impl Turns {
+    fn new(places: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            queue: Semaphore::new(QUEUE_MAX),
+        }
+    }
+
+    async fn wait(&self, metrics: &Metrics, timeout: Duration) -> Result<QueryTurn, ApiError> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(QueryTurn { _permit: permit });
         }
         let Ok(_place) = self.queue.try_acquire() else {
@@ -199,13 +237,9 @@ impl ServerState {
                 "too many queries are waiting; try again",
             ));
         };
-        let _waiting = self.metrics.queries_waiting.raise();
-        match tokio::time::timeout(
-            timeout.min(QUEUE_WAIT_MAX),
-            Arc::clone(&self.queries).acquire_owned(),
-        )
-        .await
-        {
+        let _waiting = metrics.queries_waiting.raise();
+        let turn = Arc::clone(&self.places).acquire_owned();
+        match tokio::time::timeout(timeout.min(QUEUE_WAIT_MAX), turn).await {
             Ok(Ok(permit)) => Ok(QueryTurn { _permit: permit }),
             _ => Err(ApiError::timeout("query timed out in query queue")),
         }
@@ -223,7 +257,7 @@ async fn turn(places: &Arc<Semaphore>, what: &str) -> Result<OwnedSemaphorePermi
     }
 }
 
-/// Lets one query run until dropped; it goes with the query, which may outlive its client for a moment.
+/// Lets one query or lookup run until dropped; it goes with the query, which may outlive its client for a moment.
 #[derive(Debug)]
 pub(crate) struct QueryTurn {
     _permit: OwnedSemaphorePermit,
@@ -299,13 +333,26 @@ mod tests {
         let state = state("1");
         let _running = state.query_turn(Duration::ZERO).await.unwrap();
         let _places: Vec<_> = (0..QUEUE_MAX)
-            .map(|_| state.queue.try_acquire().unwrap())
+            .map(|_| state.queries.queue.try_acquire().unwrap())
             .collect();
         let refused = state.query_turn(Duration::from_secs(60)).await.unwrap_err();
         assert_eq!(
             refused,
             ApiError::unavailable("too many queries are waiting; try again")
         );
+    }
+
+    #[tokio::test]
+    async fn lookups_take_no_turn_of_a_query() {
+        let state = state("4");
+        let lookup = state.lookup_turn(Duration::ZERO).await.unwrap();
+        assert!(state.lookup_turn(Duration::ZERO).await.is_err());
+        let queries: Vec<_> = (0..4)
+            .map(|_| Arc::clone(&state.queries.places).try_acquire_owned())
+            .collect();
+        assert!(queries.iter().all(Result::is_ok));
+        drop(lookup);
+        assert!(state.lookup_turn(Duration::ZERO).await.is_ok());
     }
 
     #[test]

@@ -1,19 +1,18 @@
 //! Answers that are sent while they are being made, so that one of any length takes little memory.
 
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http_body_util::channel::{Channel, Sender};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::edge::Finished;
+use crate::edge::{Encoder, Encoding, Finished};
+use crate::error::{ApiError, with_sources};
+use crate::ingest::HeldMemory;
 use crate::state::ServerState;
 
 /// Bytes of one piece, roughly.
@@ -21,6 +20,12 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Pieces that wait for a slow client.
 const PIECES_MAX: usize = 4;
+
+/// Samples of a series that are read at once, roughly.
+pub(crate) const STRETCH_SAMPLES: usize = 1 << 16;
+
+/// Memory that one answer is reckoned at: such a stretch, the bytes made of it, and the pieces that wait.
+const MEMORY_BYTES: u64 = 8 << 20;
 
 /// Why an answer ends before it is complete.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +36,18 @@ pub(crate) enum StreamError {
     Failed(String),
 }
 
+impl From<chronoxide_storage::Error> for StreamError {
+    fn from(error: chronoxide_storage::Error) -> Self {
+        Self::Failed(with_sources(&error))
+    }
+}
+
 /// Where the bytes of an answer are put, on a thread that may block.
 pub(crate) struct Pieces {
     sender: Sender<Bytes, StreamError>,
     runtime: Handle,
     pending: Vec<u8>,
-    gzip: Option<GzEncoder<Vec<u8>>>,
+    gzip: Option<Encoder>,
 }
 
 impl Pieces {
@@ -54,13 +65,13 @@ impl Pieces {
         match &mut self.gzip {
             None => self.send(plain),
             Some(encoder) => {
-                encoder.write_all(&plain).map_err(compression_failed)?;
+                encoder.write(&plain).map_err(compression_failed)?;
                 self.pending = plain;
                 self.pending.clear();
-                if encoder.get_ref().len() < PIECE_BYTES {
+                if encoder.written().len() < PIECE_BYTES {
                     return Ok(());
                 }
-                let compressed = std::mem::take(encoder.get_mut());
+                let compressed = std::mem::take(encoder.written());
                 self.send(compressed)
             }
         }
@@ -71,7 +82,7 @@ impl Pieces {
         match self.gzip.take() {
             None => self.send(plain),
             Some(mut encoder) => {
-                encoder.write_all(&plain).map_err(compression_failed)?;
+                encoder.write(&plain).map_err(compression_failed)?;
                 let rest = encoder.finish().map_err(compression_failed)?;
                 self.send(rest)
             }
@@ -95,23 +106,26 @@ fn compression_failed(error: std::io::Error) -> StreamError {
 /// An answer whose bytes `produce` makes on a thread that may block.
 ///
 /// When it fails, the connection is cut, so that no client takes the beginning for the whole.
-pub(crate) fn streamed(
+pub(crate) async fn streamed(
     state: &Arc<ServerState>,
     turn: OwnedSemaphorePermit,
     content_type: &'static str,
     gzip: bool,
     produce: impl FnOnce(&mut Pieces) -> Result<(), StreamError> + Send + 'static,
-) -> Response {
+) -> Result<Response, ApiError> {
+    let mut held = HeldMemory::default();
+    let memory = state.request_memory.hold(&mut held, MEMORY_BYTES).await;
+    memory.map_err(|error| ApiError::unavailable(error.to_string()))?;
     let (sender, body) = Channel::new(PIECES_MAX);
     let mut pieces = Pieces {
         sender,
         runtime: Handle::current(),
         pending: Vec::new(),
-        gzip: gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast())),
+        gzip: gzip.then(|| Encoding::Gzip.encoder()),
     };
     let state = Arc::clone(state);
     tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let (_turn, _held) = (turn, held);
         let produced = catch_unwind(AssertUnwindSafe(|| {
             produce(&mut pieces)?;
             pieces.finish()
@@ -138,5 +152,5 @@ pub(crate) fn streamed(
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response.extensions_mut().insert(Finished);
-    response
+    Ok(response)
 }

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::response::Response;
 use chronoxide_storage::PartitionStats;
 
-use super::json::{Notes, success, write_list, write_object, write_string};
+use super::json::{Notes, write_list, write_object, write_string};
 use super::number::{write_timestamp, write_unsigned};
-use super::request::{look_up, success_response};
+use super::request::{LookUp, success_response};
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::lately::{RecentRejection, SlowQuery};
 use crate::state::ServerState;
@@ -17,14 +18,18 @@ use crate::state::ServerState;
 /// `/status/partitions`: what lies on disk, the oldest partition first. Times are in seconds, both ends included.
 pub(crate) async fn partitions(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
 ) -> Result<Response, ApiError> {
-    look_up(&state, |database| {
-        let partitions = database.partitions();
-        Ok(success(&Notes::default(), |out| {
-            write_list(out, &partitions, write_partition);
-        }))
-    })
-    .await
+    let look_up = LookUp::new("partitions", encoding);
+    look_up
+        .run(&state, |database, out| {
+            let partitions = database.partitions();
+            out.begin_success();
+            out.write_list(&partitions, write_partition)?;
+            out.end_success(&Notes::default());
+            Ok(())
+        })
+        .await
 }
 
 fn write_partition(out: &mut Vec<u8>, partition: &PartitionStats) {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chronoxide_storage::Database;
@@ -16,10 +17,9 @@ use crate::state::ServerState;
 /// `/admin/tsdb/delete_series`: deletes samples of the selected series, between two times or all of them.
 pub(crate) async fn delete_series(
     State(state): State<Arc<ServerState>>,
-    headers: HeaderMap,
+    _: Allowed,
     form: Form,
 ) -> Result<Response, ApiError> {
-    check_allowed(&state, &headers)?;
     let selectors = form.selectors()?;
     if selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
@@ -36,9 +36,8 @@ pub(crate) async fn delete_series(
 /// `/admin/tsdb/clean_tombstones`: frees the disk space of what was deleted.
 pub(crate) async fn clean_tombstones(
     State(state): State<Arc<ServerState>>,
-    headers: HeaderMap,
+    _: Allowed,
 ) -> Result<Response, ApiError> {
-    check_allowed(&state, &headers)?;
     change(&state, Database::clean_tombstones).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -46,10 +45,9 @@ pub(crate) async fn clean_tombstones(
 /// `/admin/tsdb/snapshot`: what is stored now, under a name below `snapshots/` of the data directory.
 pub(crate) async fn snapshot(
     State(state): State<Arc<ServerState>>,
-    headers: HeaderMap,
+    _: Allowed,
     form: Form,
 ) -> Result<Response, ApiError> {
-    check_allowed(&state, &headers)?;
     let skip_head = form.flag("skip_head")?;
     let path = change(&state, move |database| database.snapshot(skip_head)).await?;
     let name = path
@@ -61,6 +59,20 @@ pub(crate) async fn snapshot(
         write_string(out, &name);
         out.push(b'}');
     }))
+}
+
+/// A request that may change something, which is known before anything else of it is looked at.
+pub(crate) struct Allowed;
+
+impl FromRequestParts<Arc<ServerState>> for Allowed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<ServerState>,
+    ) -> Result<Self, ApiError> {
+        check_allowed(state, &parts.headers).map(|()| Self)
+    }
 }
 
 /// Refuses what the operator has not allowed, and pages that a person happens to visit.
@@ -84,7 +96,9 @@ async fn change<T: Send + 'static>(
     change: impl FnOnce(&Database) -> chronoxide_storage::Result<T> + Send + 'static,
 ) -> Result<T, ApiError> {
     let database = state.ready_database()?;
+    let turn = state.administration_turn().await?;
     blocking(state, move || {
+        let _turn = turn;
         change(&database).map_err(|error| storage_failed(&error))
     })
     .await

@@ -1,49 +1,69 @@
 //! Query results as JSON.
 
 use chronoxide_model::CUSTOM_BUCKETS_SCHEMA;
-use chronoxide_promql::{
-    Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value,
-};
+use chronoxide_promql::{FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};
 
 use super::json::{write_labels, write_list, write_string};
 use super::number::{
     write_scalar_timestamp, write_scalar_value, write_timestamp, write_unsigned, write_value,
 };
+use crate::answer_bytes::AnswerBytes;
+use crate::error::ApiError;
 
-/// What a request says about statistics.
+/// How long a query took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
     pub(crate) queue: std::time::Duration,
     pub(crate) evaluation: std::time::Duration,
 }
 
-/// Appends the data of `answer`, with statistics where `timing` is given.
-pub(crate) fn write_answer(out: &mut Vec<u8>, answer: &Answer, timing: Option<Timing>) {
-    let result_type = match &answer.value {
+/// Points of a series after which its bytes so far may become a piece.
+const POINTS_AT_ONCE: usize = 1024;
+
+/// Appends `value` as the data of an answer, with statistics where there are any. Each series goes as it is written.
+pub(crate) fn write_value_of(
+    out: &mut AnswerBytes,
+    value: Value,
+    stats: Option<(QueryStats, Timing)>,
+) -> Result<(), ApiError> {
+    let result_type = match &value {
         Value::Scalar(..) => "scalar",
         Value::String(..) => "string",
         Value::Vector(_) => "vector",
         Value::Matrix(_) => "matrix",
     };
-    out.extend_from_slice(br#"{"resultType":""#);
-    out.extend_from_slice(result_type.as_bytes());
-    out.extend_from_slice(br#"","result":"#);
-    match &answer.value {
+    let pending = out.pending();
+    pending.extend_from_slice(br#"{"resultType":""#);
+    pending.extend_from_slice(result_type.as_bytes());
+    pending.extend_from_slice(br#"","result":"#);
+    match value {
         Value::Scalar(timestamp_ms, value) => {
-            write_untimed(out, *timestamp_ms, |out| {
-                write_quoted(out, *value, write_scalar_value)
+            write_untimed(pending, timestamp_ms, |out| {
+                write_quoted(out, value, write_scalar_value)
             });
         }
         Value::String(timestamp_ms, text) => {
-            write_untimed(out, *timestamp_ms, |out| write_string(out, text))
+            write_untimed(pending, timestamp_ms, |out| write_string(out, &text))
         }
-        Value::Vector(samples) => write_list(out, samples, write_sample),
-        Value::Matrix(series) => write_list(out, series, write_series),
+        Value::Vector(samples) => {
+            out.write_list(samples, |out, sample| write_sample(out, &sample))?;
+        }
+        Value::Matrix(matrix) => {
+            out.pending().push(b'[');
+            for (index, series) in matrix.into_iter().enumerate() {
+                if index > 0 {
+                    out.pending().push(b',');
+                }
+                write_series(out, &series)?;
+            }
+            out.pending().push(b']');
+        }
     }
-    if let Some(timing) = timing {
-        write_stats(out, &answer.stats, timing);
+    if let Some((stats, timing)) = stats {
+        write_stats(out.pending(), &stats, timing);
     }
-    out.push(b'}');
+    out.pending().push(b'}');
+    Ok(())
 }
 
 fn write_untimed(out: &mut Vec<u8>, timestamp_ms: i64, value: impl FnOnce(&mut Vec<u8>)) {
@@ -70,22 +90,43 @@ fn write_sample(out: &mut Vec<u8>, sample: &InstantSample) {
     out.push(b'}');
 }
 
-fn write_series(out: &mut Vec<u8>, series: &RangeSeries) {
-    out.extend_from_slice(br#"{"metric":"#);
-    write_labels(out, &series.labels);
+fn write_series(out: &mut AnswerBytes, series: &RangeSeries) -> Result<(), ApiError> {
+    out.pending().extend_from_slice(br#"{"metric":"#);
+    write_labels(out.pending(), &series.labels);
     if !series.floats.is_empty() {
-        out.extend_from_slice(br#","values":"#);
-        write_list(out, &series.floats, |out, (timestamp_ms, value)| {
+        out.pending().extend_from_slice(br#","values":"#);
+        write_points(out, &series.floats, |out, (timestamp_ms, value)| {
             write_float(out, *timestamp_ms, *value)
-        });
+        })?;
     }
     if !series.histograms.is_empty() {
-        out.extend_from_slice(br#","histograms":"#);
-        write_list(out, &series.histograms, |out, (timestamp_ms, histogram)| {
+        out.pending().extend_from_slice(br#","histograms":"#);
+        write_points(out, &series.histograms, |out, (timestamp_ms, histogram)| {
             write_timed_histogram(out, *timestamp_ms, histogram);
-        });
+        })?;
     }
-    out.push(b'}');
+    out.pending().push(b'}');
+    out.seal_full()
+}
+
+fn write_points<T>(
+    out: &mut AnswerBytes,
+    points: &[T],
+    mut write: impl FnMut(&mut Vec<u8>, &T),
+) -> Result<(), ApiError> {
+    out.pending().push(b'[');
+    for (index, some) in points.chunks(POINTS_AT_ONCE).enumerate() {
+        let pending = out.pending();
+        for (nth, point) in some.iter().enumerate() {
+            if index + nth > 0 {
+                pending.push(b',');
+            }
+            write(pending, point);
+        }
+        out.seal_full()?;
+    }
+    out.pending().push(b']');
+    Ok(())
 }
 
 fn write_float(out: &mut Vec<u8>, timestamp_ms: i64, value: f64) {
@@ -151,11 +192,11 @@ fn bucket_rule(schema: i8, lower: f64, upper: f64) -> u64 {
 fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, timing: Timing) {
     let (queue, evaluation) = (timing.queue.as_secs_f64(), timing.evaluation.as_secs_f64());
     let total = queue + evaluation;
-    // Preparation and sorting are part of evaluation here, and take no time of their own.
+    // Only what is measured: preparation and sorting are part of evaluation here, and samples are counted when they are
+    // read, not once more for every step that sees them.
     let text = format!(
-        ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{evaluation},\"resultSortTime\":0,\"queryPreparationTime\":0,\
-         \"innerEvalTime\":{evaluation},\"execQueueTime\":{queue},\"execTotalTime\":{total}}},\
-         \"samples\":{{\"totalQueryableSamples\":{samples},\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}",
+        ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{evaluation},\"execQueueTime\":{queue},\
+         \"execTotalTime\":{total}}},\"samples\":{{\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}",
         samples = stats.samples,
         peak = stats.peak_samples,
     );
@@ -168,19 +209,27 @@ mod tests {
     use std::time::Duration;
 
     use chronoxide_model::{CounterResetHint, Labels};
+    use chronoxide_promql::Cancellation;
 
     use super::*;
+    use crate::answer_bytes::Watch;
+    use crate::config::{Config, Settings};
+    use crate::state::{Deadline, ServerState};
+
+    fn written(value: Value, stats: Option<(QueryStats, Timing)>) -> String {
+        let config = Config::new(&Settings::default()).unwrap();
+        let state = ServerState::new(config, "here".to_owned());
+        let watch = Watch {
+            cancellation: Cancellation::new(),
+            deadline: Deadline::new(Duration::from_secs(60)),
+        };
+        let mut out = AnswerBytes::new(&state, None, watch);
+        write_value_of(&mut out, value, stats).unwrap();
+        String::from_utf8(out.pending().clone()).unwrap()
+    }
 
     fn rendered(value: Value) -> String {
-        let answer = Answer {
-            value,
-            warnings: Vec::new(),
-            infos: Vec::new(),
-            stats: QueryStats::default(),
-        };
-        let mut out = Vec::new();
-        write_answer(&mut out, &answer, None);
-        let text = String::from_utf8(out).unwrap();
+        let text = written(value, None);
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
         text
     }
@@ -281,19 +330,12 @@ mod tests {
             peak_samples: 9,
             peak_bytes: 144,
         };
-        let answer = Answer {
-            value: Value::Vector(vec![]),
-            warnings: vec![],
-            infos: vec![],
-            stats,
-        };
         let timing = Timing {
             queue: Duration::ZERO,
             evaluation: Duration::from_millis(5),
         };
-        let mut out = Vec::new();
-        write_answer(&mut out, &answer, Some(timing));
-        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let text = written(Value::Vector(vec![]), Some((stats, timing)));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["stats"]["samples"]["samplesRead"], 7);
         assert_eq!(value["stats"]["samples"]["peakSamples"], 9);
         assert_eq!(value["stats"]["timings"]["evalTotalTime"], 0.005);

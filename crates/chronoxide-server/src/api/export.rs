@@ -7,14 +7,14 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chronoxide_exposition::write_json_lines;
-use chronoxide_model::{Labels, Matcher, SampleColumns, SeriesSet, TimeRange};
+use chronoxide_model::{Labels, Matcher, SeriesSet, TimeRange};
 use chronoxide_storage::Database;
 
 use super::form::Form;
-use crate::edge::Encoding;
-use crate::error::{ApiError, with_sources};
+use crate::edge::accepts_gzip;
+use crate::error::ApiError;
 use crate::state::ServerState;
-use crate::stream::{Pieces, StreamError, streamed};
+use crate::stream::{Pieces, STRETCH_SAMPLES, StreamError, streamed};
 
 /// Samples of one line; with the longest numbers it stays below what importers take.
 const ROWS_MAX: usize = 50_000;
@@ -37,13 +37,12 @@ pub(crate) async fn export(
         .map_or(ROWS_MAX, |rows| rows.min(ROWS_MAX));
     let database = state.ready_database()?;
     let turn = state.stream_turn().await?;
-    let gzip = Encoding::accepted(&headers) == Some(Encoding::Gzip);
+    let gzip = accepts_gzip(&headers);
     let shared = Arc::clone(&state);
     let produce = move |pieces: &mut Pieces| {
         let mut export = Export {
             rows_max,
             seen: (selectors.len() > 1).then(HashSet::new),
-            columns: SampleColumns::default(),
             samples: 0,
         };
         let exported = selectors
@@ -52,13 +51,14 @@ pub(crate) async fn export(
         shared.metrics.query_samples.add(export.samples);
         exported
     };
-    Ok(streamed(
+    streamed(
         &state,
         turn,
         "application/stream+json; charset=utf-8",
         gzip,
         produce,
-    ))
+    )
+    .await
 }
 
 #[derive(Debug)]
@@ -66,7 +66,6 @@ struct Export {
     rows_max: usize,
     /// Series written for an earlier selector, where there are several.
     seen: Option<HashSet<Labels>>,
-    columns: SampleColumns,
     samples: u64,
 }
 
@@ -80,7 +79,7 @@ impl Export {
     ) -> Result<(), StreamError> {
         let selection = database
             .select(matchers, range)
-            .map_err(|error| StreamError::Failed(with_sources(&error)))?;
+            .map_err(StreamError::from)?;
         for index in 0..selection.len() {
             let labels = SeriesSet::labels(&selection, index);
             if let Some(seen) = &mut self.seen
@@ -88,12 +87,11 @@ impl Export {
             {
                 continue;
             }
-            selection
-                .read(index, &mut self.columns)
-                .map_err(|error| StreamError::Failed(with_sources(&*error)))?;
-            self.samples += self.columns.len() as u64;
-            write_json_lines(pieces.pending(), &labels, &self.columns, self.rows_max);
-            pieces.send_full()?;
+            selection.read_stretches(index, STRETCH_SAMPLES, |columns| {
+                self.samples += columns.len() as u64;
+                write_json_lines(pieces.pending(), &labels, columns, self.rows_max);
+                pieces.send_full()
+            })?;
         }
         Ok(())
     }

@@ -94,20 +94,29 @@ impl Notes {
 pub(crate) fn success(notes: &Notes, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = br#"{"status":"success","data":"#.to_vec();
     write(&mut out);
-    for (name, texts) in [("warnings", &notes.warnings), ("infos", &notes.infos)] {
+    write_notes(&mut out, notes);
+    out.push(b'}');
+    out
+}
+
+/// Appends the members of an envelope that are for people.
+pub(crate) fn write_notes(out: &mut Vec<u8>, notes: &Notes) {
+    let kinds = [
+        ("warnings", "warning", &notes.warnings),
+        ("infos", "info", &notes.infos),
+    ];
+    for (name, kind, texts) in kinds {
         if texts.is_empty() {
             continue;
         }
         out.push(b',');
-        write_string(&mut out, name);
+        write_string(out, name);
         out.push(b':');
         let omitted = texts.len().saturating_sub(Notes::LISTED_MAX);
-        let rest = (omitted > 0).then(|| format!("{omitted} more {name} omitted"));
+        let rest = (omitted > 0).then(|| format!("{omitted} more {kind} annotations omitted"));
         let listed = texts.iter().take(Notes::LISTED_MAX).chain(&rest);
-        write_list(&mut out, listed, |out, text| write_string(out, text));
+        write_list(out, listed, |out, text| write_string(out, text));
     }
-    out.push(b'}');
-    out
 }
 
 #[cfg(test)]
@@ -138,6 +147,9 @@ mod tests {
         let expected = r#"{"status":"success","data":{},"warnings":["results truncated due to limit"],"infos":["i","#;
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(text.matches("\"i\"").count(), 10);
-        assert!(text.ends_with(r#","2 more infos omitted"]}"#), "{text}");
+        assert!(
+            text.ends_with(r#","2 more info annotations omitted"]}"#),
+            "{text}"
+        );
     }
 }

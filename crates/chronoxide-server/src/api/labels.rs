@@ -11,23 +11,29 @@ use chronoxide_storage::Database;
 use super::form::{Form, decode_path_segment};
 use super::json::write_string;
 use super::params::unescape_label_name;
-use super::request::{look_up, storage_failed};
-use super::series::truncated;
+use super::request::{LookUp, storage_failed};
+use super::series::write_limited;
+use super::union::union;
+use crate::answer_bytes::AnswerBytes;
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::state::ServerState;
 
 /// `/labels`: names of labels.
 pub(crate) async fn names(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
-    strings(&state, &form, Database::label_names).await
+    let look_up = LookUp::new(form.described("labels"), encoding);
+    strings(&state, &form, look_up, Database::label_names).await
 }
 
 /// `/label/{name}/values`: values of one label.
 pub(crate) async fn values(
     State(state): State<Arc<ServerState>>,
     uri: Uri,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
     let path = uri.path();
@@ -41,7 +47,8 @@ pub(crate) async fn values(
         .map(|segment| unescape_label_name(&segment))
         .filter(|name| !name.is_empty())
         .ok_or_else(|| ApiError::bad_data(format!("invalid label name: {segment:?}")))?;
-    strings(&state, &form, move |database, matchers, range| {
+    let look_up = LookUp::new(form.described(&format!("values of {name:?}")), encoding);
+    strings(&state, &form, look_up, move |database, matchers, range| {
         database.label_values(&name, matchers, range)
     })
     .await
@@ -51,26 +58,34 @@ pub(crate) async fn values(
 async fn strings(
     state: &Arc<ServerState>,
     form: &Form,
+    look_up: LookUp,
     find: impl Fn(&Database, &[Matcher], TimeRange) -> chronoxide_storage::Result<Vec<String>>
     + Send
     + 'static,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
-    let range = form.range()?;
+    let range = form.lookup_range()?;
     let mut selectors = form.selectors()?;
     if selectors.is_empty() {
         selectors.push(Vec::new());
     }
-    look_up(state, move |database| {
-        let mut found: Vec<String> = Vec::new();
+    let Some(range) = range else {
+        return look_up
+            .run(state, |_, out| write_limited(out, 0..0, None, |_, _| ()))
+            .await;
+    };
+    let work = move |database: &Database, out: &mut AnswerBytes| {
+        let mut found = Vec::with_capacity(selectors.len());
         for matchers in &selectors {
-            found.extend(find(database, matchers, range).map_err(|error| storage_failed(&error))?);
+            out.check()?;
+            let texts = find(database, matchers, range).map_err(|error| storage_failed(&error))?;
+            let bytes = texts.iter().map(|text| size_of::<String>() + text.len());
+            out.hold(bytes.sum::<usize>() as u64)?;
+            found.push(texts.into_iter());
         }
-        if selectors.len() > 1 {
-            found.sort_unstable();
-            found.dedup();
-        }
-        Ok(truncated(found, limit, |out, text| write_string(out, text)))
-    })
-    .await
+        write_limited(out, union(found), limit, |out, text| {
+            write_string(out, &text)
+        })
+    };
+    look_up.within(range).run(state, work).await
 }

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use chronoxide_model::Metadata;
+use chronoxide_storage::Database;
 
 use super::form::Form;
-use super::json::{Notes, success, write_object, write_string};
-use super::request::look_up;
+use super::json::{Notes, write_object, write_string};
+use super::request::LookUp;
+use crate::answer_bytes::AnswerBytes;
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::state::ServerState;
 
 /// `/metadata`: type, help and unit of metrics, once for each type that a metric is said to have.
 pub(crate) async fn metadata(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
     // Negative limits are none, as in Prometheus.
@@ -30,7 +34,7 @@ pub(crate) async fn metadata(
         .filter(|limit| *limit > 0)
         .unwrap_or(usize::MAX);
     let metric = form.get("metric").map(str::to_owned);
-    look_up(&state, move |database| {
+    let work = move |database: &Database, out: &mut AnswerBytes| {
         let known: BTreeMap<String, Vec<Metadata>> = match &metric {
             Some(name) => {
                 let types = database.metadata_types(name);
@@ -39,14 +43,28 @@ pub(crate) async fn metadata(
             }
             None => by_name(database.metadata()),
         };
-        let listed = known.into_iter().take(limit);
-        Ok(success(&Notes::default(), |out| {
-            write_object(out, listed, |out, types| {
-                write_types(out, types.get(..limit_per_metric).unwrap_or(&types));
-            });
-        }))
-    })
-    .await
+        out.hold(known.values().flatten().map(bytes_of).sum())?;
+        out.begin_success();
+        out.pending().push(b'{');
+        for (index, (name, types)) in known.into_iter().take(limit).enumerate() {
+            let pending = out.pending();
+            if index > 0 {
+                pending.push(b',');
+            }
+            write_string(pending, &name);
+            pending.push(b':');
+            write_types(pending, types.get(..limit_per_metric).unwrap_or(&types));
+            out.seal_full()?;
+        }
+        out.pending().push(b'}');
+        out.end_success(&Notes::default());
+        Ok(())
+    };
+    LookUp::new("metadata", encoding).run(&state, work).await
+}
+
+fn bytes_of(metadata: &Metadata) -> u64 {
+    (size_of::<Metadata>() + metadata.help.len() + metadata.unit.len()) as u64
 }
 
 /// Types of one name stand together; the one said last comes last and is to be first.

@@ -21,6 +21,7 @@ mod rfc3339;
 mod rules;
 mod series;
 mod status;
+mod union;
 
 use std::sync::Arc;
 

@@ -15,6 +15,19 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: f64) {
     }
 }
 
+/// Appends a value of an exposition: the shortest digits that read back the same, in exponent form below 1e-4 and from 1e6.
+pub(crate) fn write_general(out: &mut Vec<u8>, value: f64) {
+    if value == 0.0 {
+        out.push(b'0');
+    } else if !write_special(out, value) {
+        if (1e-4..1e6).contains(&value.abs()) {
+            write_plain(out, value);
+        } else {
+            write_exponent(out, value);
+        }
+    }
+}
+
 /// Appends a scalar's value: like [`write_value`], but never in exponent form.
 pub(crate) fn write_scalar_value(out: &mut Vec<u8>, value: f64) {
     if !write_special(out, value) && !write_integer(out, value) {
@@ -159,6 +172,30 @@ mod tests {
             (f64::NEG_INFINITY, "-Inf"),
         ] {
             assert_eq!(text(|out| write_value(out, value)), expected);
+        }
+    }
+
+    #[test]
+    fn values_of_expositions_have_the_form_of_the_printf_of_go() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (123_456.0, "123456"),
+            (999_999.5, "999999.5"),
+            (1_000_000.0, "1e+06"),
+            (53_317_632.0, "5.3317632e+07"),
+            (1e100, "1e+100"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            let mut out = Vec::new();
+            write_general(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

@@ -11,11 +11,11 @@ use crate::config::parse_duration as parse_prometheus_duration;
 use crate::error::ApiError;
 
 /// The texts in which Go clients write "the beginning" and "the end of time"; their years have more than four digits.
-const GO_TIME_MIN: &str = "-292273086-05-16T16:47:06Z";
-const GO_TIME_MAX: &str = "292277025-08-18T07:12:54.999999999Z";
-
-/// Times further from 1970 than this (some 300,000 years) cannot be evaluated at.
-const EVALUATION_MS_MAX: i64 = 10_000_000_000_000_000;
+const GO_TIME_MIN: (&str, i64) = ("-292273086-05-16T16:47:06Z", -9_223_309_901_257_974_000);
+const GO_TIME_MAX: (&str, i64) = (
+    "292277025-08-18T07:12:54.999999999Z",
+    9_223_309_901_257_974_999,
+);
 
 /// The Unix milliseconds that `text` stands for: seconds with a fraction, or RFC 3339.
 pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
@@ -23,13 +23,12 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
         // A float beyond the range of milliseconds is cut to it.
         return Ok((seconds * 1000.0).round() as i64);
     }
-    match text {
-        GO_TIME_MIN => Ok(i64::MIN),
-        GO_TIME_MAX => Ok(i64::MAX),
-        _ => {
-            parse_rfc3339(text).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))
+    for (end_of_time, time_ms) in [GO_TIME_MIN, GO_TIME_MAX] {
+        if text == end_of_time {
+            return Ok(time_ms);
         }
     }
+    parse_rfc3339(text).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))
 }
 
 /// A finite number in the notation of Go: no words, no blanks.
@@ -85,28 +84,13 @@ impl Form {
 
     /// The time of an instant query.
     pub(crate) fn evaluation_time(&self, now_ms: i64) -> Result<i64, ApiError> {
-        let time_ms = self.time("time", now_ms)?;
-        if time_ms.unsigned_abs() > EVALUATION_MS_MAX as u64 {
-            return Err(invalid(
-                "time",
-                "the time is too far from 1970 to be evaluated at",
-            ));
-        }
-        Ok(time_ms)
+        self.time("time", now_ms)
     }
 
     /// `start`, `end` and `step` of a range query.
     pub(crate) fn steps(&self) -> Result<RangeTimes, ApiError> {
         let time = |name: &str| {
-            let time_ms =
-                parse_time(self.get(name).unwrap_or("")).map_err(|reason| invalid(name, reason))?;
-            if time_ms.unsigned_abs() > EVALUATION_MS_MAX as u64 {
-                return Err(invalid(
-                    name,
-                    "the time is too far from 1970 to be evaluated at",
-                ));
-            }
-            Ok(time_ms)
+            parse_time(self.get(name).unwrap_or("")).map_err(|reason| invalid(name, reason))
         };
         let (start_ms, end_ms) = (time("start")?, time("end")?);
         if end_ms < start_ms {
@@ -117,13 +101,16 @@ impl Form {
         }
         let step_ns = parse_duration_ns(self.get("step").unwrap_or(""))
             .map_err(|reason| invalid("step", reason))?;
+        // As exactly as the step was given, not as the whole milliseconds it will be.
+        let points =
+            (i128::from(end_ms) - i128::from(start_ms)) * 1_000_000 / i128::from(step_ns.max(1));
         // Steps are whole milliseconds, like timestamps.
         let step_ms = step_ns / 1_000_000;
         if step_ms <= 0 {
             let reason = "zero or negative query resolution step widths are not accepted. Try a positive integer";
             return Err(invalid("step", reason));
         }
-        if (end_ms - start_ms) / step_ms > 11_000 {
+        if points > 11_000 {
             return Err(ApiError::bad_data(
                 "exceeded maximum resolution of 11,000 points per timeseries. \
                  Try decreasing the query resolution (?step=XX)",
@@ -136,11 +123,16 @@ impl Form {
         })
     }
 
-    /// `start` and `end` of a lookup; all of time without them.
+    /// `start` and `end`; all of time without them.
     pub(crate) fn range(&self) -> Result<TimeRange, ApiError> {
+        self.lookup_range()?
+            .ok_or_else(|| invalid("end", "end timestamp must not be before start time"))
+    }
+
+    /// `start` and `end` of a lookup, to which an end before its start is a range in which there is nothing: `None`.
+    pub(crate) fn lookup_range(&self) -> Result<Option<TimeRange>, ApiError> {
         let (start_ms, end_ms) = (self.time("start", i64::MIN)?, self.time("end", i64::MAX)?);
-        TimeRange::new(start_ms, end_ms)
-            .map_err(|_| invalid("end", "end timestamp must not be before start time"))
+        Ok(TimeRange::new(start_ms, end_ms).ok())
     }
 
     /// How many results to answer; `None`: all.
@@ -261,8 +253,8 @@ mod tests {
             ("1700000000000", 1_700_000_000_000_000),
             ("1e300", i64::MAX),
             ("2015-07-01T20:10:51.781Z", 1_435_781_451_781),
-            (GO_TIME_MIN, i64::MIN),
-            (GO_TIME_MAX, i64::MAX),
+            GO_TIME_MIN,
+            GO_TIME_MAX,
         ] {
             assert_eq!(parse_time(text), Ok(expected), "{text}");
         }
@@ -291,6 +283,8 @@ mod tests {
         );
         assert!(form("start=0&end=11000&step=1").steps().is_ok());
         assert!(form("start=0&end=11000.999&step=1").steps().is_ok());
+        let fine = form("start=0&end=11005&step=1.0005").steps().unwrap();
+        assert_eq!(fine.step_ms, 1000);
         for (text, expected) in [
             (
                 "end=1&step=1",

@@ -9,13 +9,15 @@ use chronoxide_promql::syntax::{self, Expr};
 use chronoxide_promql::{Answer, QueryOptions, QueryProgress, QueryStats, Value};
 use chronoxide_storage::Database;
 
-use super::answer::{Timing, write_answer};
+use super::answer::{Timing, write_value_of};
 use super::form::Form;
-use super::json::{Notes, success, write_string};
+use super::json::{Notes, write_string};
 use super::otlp_names::hints;
-use super::request::{blocking, json_response, success_response};
+use super::request::{blocking, success_response};
 use crate::active_queries::QueryTimes;
+use crate::answer_bytes::{AnswerBytes, Watch};
 use crate::client::Client;
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::slow_query::EndedQuery;
 use crate::state::{CancelOnDrop, Deadline, ServerState};
@@ -36,24 +38,26 @@ struct Query {
 pub(crate) async fn instant(
     State(state): State<Arc<ServerState>>,
     client: Client,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
     let times = QueryTimes::At(form.evaluation_time(state.now_ms())?);
     let query = Query::new(&state, &form, times, limit)?;
-    query.run(&state, client).await
+    query.run(&state, client, encoding).await
 }
 
 /// `/query_range`: the values at steps between two times.
 pub(crate) async fn range(
     State(state): State<Arc<ServerState>>,
     client: Client,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
     let times = QueryTimes::Range(form.steps()?);
     let query = Query::new(&state, &form, times, limit)?;
-    query.run(&state, client).await
+    query.run(&state, client, encoding).await
 }
 
 /// `/format_query`: the query, written the usual way.
@@ -84,7 +88,7 @@ impl Query {
         let stats = form.get("stats");
         if let Some(value) = stats.filter(|value| !["true", "all"].contains(value)) {
             notes.warnings.push(format!(
-                "value {value:?} for parameter \"stats\" is deprecated, use \"true\" or \"all\""
+                "value {value:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""
             ));
         }
         let with_stats = stats.is_some();
@@ -99,7 +103,12 @@ impl Query {
         })
     }
 
-    async fn run(self, state: &Arc<ServerState>, client: Client) -> Result<Response, ApiError> {
+    async fn run(
+        self,
+        state: &Arc<ServerState>,
+        client: Client,
+        encoding: AcceptedEncoding,
+    ) -> Result<Response, ApiError> {
         let database = state.ready_database()?;
         let deadline = Deadline::new(self.timeout);
         let cancel = CancelOnDrop::default();
@@ -111,17 +120,22 @@ impl Query {
             cancellation: cancel.0.clone(),
             progress: QueryProgress::new(),
         };
+        let watch = Watch {
+            cancellation: cancel.0.clone(),
+            deadline,
+        };
+        let out = AnswerBytes::new(state, encoding.0, watch);
         let shared = Arc::clone(state);
-        let body = blocking(state, move || {
+        blocking(state, move || {
             let _turn = turn;
             let _running = shared.metrics.queries_running.raise();
+            let (kind, times) = (self.times.kind(), self.times.range());
             let _listed = shared
                 .active_queries
-                .enter(&self.text, self.times, shared.now_ms());
-            self.evaluate(&shared, &database, &options, queue, client)
+                .enter(&self.text, kind, times, shared.now_ms());
+            self.evaluate(&shared, &database, &options, (queue, client), out)
         })
-        .await?;
-        Ok(json_response(body))
+        .await
     }
 
     fn evaluate(
@@ -129,9 +143,9 @@ impl Query {
         state: &ServerState,
         database: &Database,
         options: &QueryOptions,
-        queue: Duration,
-        client: Client,
-    ) -> Result<Vec<u8>, ApiError> {
+        (queue, client): (Duration, Client),
+        mut out: AnswerBytes,
+    ) -> Result<Response, ApiError> {
         let started = Instant::now();
         let answer = match self.times {
             QueryTimes::At(at_ms) => state.engine.instant(database, &self.text, at_ms, options),
@@ -156,8 +170,11 @@ impl Query {
         notes.warnings.append(&mut self.notes.warnings);
         let mut hints = hints(database, &self.text, &answer);
         notes.infos.append(&mut hints);
-        let timing = self.with_stats.then_some(timing);
-        Ok(success(&notes, |out| write_answer(out, &answer, timing)))
+        out.begin_success();
+        let stats = self.with_stats.then_some((answer.stats, timing));
+        write_value_of(&mut out, answer.value, stats)?;
+        out.end_success(&notes);
+        out.into_response("application/json")
     }
 
     /// Logs the query if it was slow, and keeps it if it was among the slowest.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use chronoxide_model::{SampleColumns, SeriesSet};
+use chronoxide_model::SeriesSet;
 use chronoxide_remote_read::{Query, ResponseForm, SamplesAnswer, write_frames};
 use chronoxide_storage::Database;
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use crate::edge::Finished;
 use crate::error::{ApiError, with_sources};
 use crate::ingest::{BodyError, HeldMemory, read as read_body};
 use crate::state::{CancelOnDrop, Deadline, ServerState};
-use crate::stream::{Pieces, StreamError, streamed};
+use crate::stream::{Pieces, STRETCH_SAMPLES, StreamError, streamed};
 
 /// Bytes of a request, before and after decompression.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
@@ -58,15 +58,21 @@ pub(crate) async fn read(
             samples(&state, database, request.queries).await
         }
         ResponseForm::StreamedChunks => {
-            let produce =
-                move |pieces: &mut Pieces| write_chunks(&database, &request.queries, pieces);
-            Ok(streamed(
+            let shared = Arc::clone(&state);
+            let produce = move |pieces: &mut Pieces| {
+                let mut samples = 0;
+                let written = write_chunks(&database, &request.queries, pieces, &mut samples);
+                shared.metrics.query_samples.add(samples);
+                written
+            };
+            streamed(
                 &state,
                 turn,
                 "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse",
                 false,
                 produce,
-            ))
+            )
+            .await
         }
     }
 }
@@ -75,19 +81,19 @@ fn write_chunks(
     database: &Database,
     queries: &[Query],
     pieces: &mut Pieces,
+    samples: &mut u64,
 ) -> Result<(), StreamError> {
-    let mut columns = SampleColumns::default();
     for (query_index, query) in queries.iter().enumerate() {
         let selection = database
             .select(&query.matchers, query.range)
-            .map_err(|error| StreamError::Failed(with_sources(&error)))?;
+            .map_err(StreamError::from)?;
         for index in 0..selection.len() {
-            selection
-                .read(index, &mut columns)
-                .map_err(|error| StreamError::Failed(with_sources(&*error)))?;
             let labels = SeriesSet::labels(&selection, index);
-            write_frames(pieces.pending(), query_index, &labels, &columns);
-            pieces.send_full()?;
+            selection.read_stretches(index, STRETCH_SAMPLES, |columns| {
+                *samples += columns.len() as u64;
+                write_frames(pieces.pending(), query_index, &labels, columns);
+                pieces.send_full()
+            })?;
         }
     }
     Ok(())
@@ -143,15 +149,17 @@ impl Collector {
         let selection = database
             .select(&query.matchers, query.range)
             .map_err(|error| storage_failed(&error))?;
-        let mut columns = SampleColumns::default();
         for index in 0..selection.len() {
-            selection
-                .read(index, &mut columns)
-                .map_err(|error| ApiError::internal(with_sources(&*error)))?;
             self.answer
-                .push_series(&SeriesSet::labels(&selection, index), &columns);
-            self.samples += columns.len() as u64;
-            self.check()?;
+                .start_series(&SeriesSet::labels(&selection, index));
+            selection.read_stretches(index, STRETCH_SAMPLES, |columns| {
+                self.samples += columns.len() as u64;
+                // Before the samples become a message, and again for what it takes.
+                self.check()?;
+                self.answer.push_samples(columns);
+                self.check()
+            })?;
+            self.answer.finish_series();
         }
         self.answer.finish_query();
         Ok(())

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use chronoxide_model::TimeRange;
+use chronoxide_promql::RangeTimes;
 use chronoxide_storage::Database;
 
 use super::form::Form;
 use super::json::{Notes, success};
+use crate::answer_bytes::{AnswerBytes, Watch};
+use crate::edge::{AcceptedEncoding, Encoding};
 use crate::error::{ApiError, with_sources};
 use crate::ingest::{BodyError, HeldMemory, read};
-use crate::state::ServerState;
+use crate::state::{CancelOnDrop, Deadline, ServerState};
 
 /// Largest form body, in bytes: that of Go's standard library.
 const FORM_BYTES_MAX: usize = 10 << 20;
@@ -64,18 +68,75 @@ pub(crate) fn success_response(write: impl FnOnce(&mut Vec<u8>)) -> Response {
     json_response(success(&Notes::default(), write))
 }
 
-/// Runs `look_up` on the database, on a thread that may block, and answers what it wrote.
-pub(crate) async fn look_up(
-    state: &Arc<ServerState>,
-    look_up: impl FnOnce(&Database) -> Result<Vec<u8>, ApiError> + Send + 'static,
-) -> Result<Response, ApiError> {
-    let database = state.ready_database()?;
-    let turn = state.query_turn(state.config.query_timeout).await?;
-    let work = move || {
-        let _turn = turn;
-        look_up(&database)
-    };
-    blocking(state, work).await.map(json_response)
+/// A lookup: something that reads series, and no samples or few.
+#[derive(Debug)]
+pub(crate) struct LookUp {
+    /// What it is, for those who ask what the server is busy with.
+    text: String,
+    range: TimeRange,
+    encoding: Option<Encoding>,
+    content_type: &'static str,
+}
+
+impl LookUp {
+    /// A lookup that people know as `text`.
+    pub(crate) fn new(text: impl Into<String>, encoding: AcceptedEncoding) -> Self {
+        Self {
+            text: text.into(),
+            range: TimeRange::ALL,
+            encoding: encoding.0,
+            content_type: "application/json",
+        }
+    }
+
+    /// The same in this range.
+    pub(crate) const fn within(mut self, range: TimeRange) -> Self {
+        self.range = range;
+        self
+    }
+
+    /// The same, answered as something other than JSON.
+    pub(crate) const fn answered_as(mut self, content_type: &'static str) -> Self {
+        self.content_type = content_type;
+        self
+    }
+
+    /// Runs `work` on the database, on a thread that may block, and answers what it wrote.
+    ///
+    /// It is listed while it runs, ends at the time limit of queries and with its client, and what it holds counts
+    /// as what queries hold.
+    pub(crate) async fn run(
+        self,
+        state: &Arc<ServerState>,
+        work: impl FnOnce(&Database, &mut AnswerBytes) -> Result<(), ApiError> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let database = state.ready_database()?;
+        let deadline = Deadline::new(state.config.query_timeout);
+        let cancel = CancelOnDrop::default();
+        let turn = state.lookup_turn(deadline.left()).await?;
+        let watch = Watch {
+            cancellation: cancel.0.clone(),
+            deadline,
+        };
+        let shared = Arc::clone(state);
+        blocking(state, move || {
+            let _turn = turn;
+            let _running = shared.metrics.queries_running.raise();
+            let times = RangeTimes {
+                start_ms: self.range.min_ms(),
+                end_ms: self.range.max_ms(),
+                step_ms: 0,
+            };
+            let now_ms = shared.now_ms();
+            let _listed = shared
+                .active_queries
+                .enter(&self.text, "lookup", times, now_ms);
+            let mut out = AnswerBytes::new(&shared, self.encoding, watch);
+            work(&database, &mut out)?;
+            out.into_response(self.content_type)
+        })
+        .await
+    }
 }
 
 /// Runs `work` on a thread that may block; a panic of it becomes an answer.

@@ -4,76 +4,111 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chronoxide_model::{Labels, Matcher};
+use chronoxide_model::Matcher;
+use chronoxide_storage::{Database, Selection};
 
 use super::form::Form;
-use super::json::{Notes, success, write_labels, write_list};
-use super::request::{look_up, storage_failed};
+use super::json::{Notes, write_labels};
+use super::request::{LookUp, storage_failed};
+use super::union::union;
+use crate::answer_bytes::AnswerBytes;
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::state::ServerState;
 
 impl Form {
+    /// The selectors of `match[]` as they are written, after the name of what looks for them.
+    pub(super) fn described(&self, what: &str) -> String {
+        let mut text = what.to_owned();
+        for (index, selector) in self.all("match[]").enumerate() {
+            text.push_str(if index == 0 { " " } else { ", " });
+            text.push_str(selector);
+        }
+        text
+    }
+
     /// The selectors of `match[]`, each of which excludes something.
     pub(crate) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        self.all("match[]")
-            .map(|text| {
-                let matchers = chronoxide_promql::parse_selector(text).map_err(|error| {
-                    ApiError::bad_data(format!("invalid parameter \"match[]\": {error}"))
-                })?;
-                if matchers.iter().all(Matcher::matches_empty) {
-                    return Err(ApiError::bad_data(
-                        "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher",
-                    ));
-                }
-                Ok(matchers)
-            })
-            .collect()
+        self.parsed_selectors().map_err(|reason| {
+            ApiError::bad_data(format!("invalid parameter \"match[]\": {reason}"))
+        })
+    }
+
+    /// The same, or why there are none.
+    pub(super) fn parsed_selectors(&self) -> Result<Vec<Vec<Matcher>>, String> {
+        let selectors = self.all("match[]").map(|text| {
+            let matchers =
+                chronoxide_promql::parse_selector(text).map_err(|error| error.to_string())?;
+            if matchers.iter().all(Matcher::matches_empty) {
+                return Err("match[] must contain at least one non-empty matcher".to_owned());
+            }
+            Ok(matchers)
+        });
+        selectors.collect()
     }
 }
 
 /// `/series`: label sets that satisfy any of the selectors.
 pub(crate) async fn series(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
     if form.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = form.limit()?;
-    let range = form.range()?;
+    let range = form.lookup_range()?;
     let selectors = form.selectors()?;
-    look_up(&state, move |database| {
-        let mut found: Vec<Labels> = Vec::new();
+    let look_up = LookUp::new(form.described("series"), encoding);
+    let Some(range) = range else {
+        return look_up
+            .run(&state, |_, out| write_limited(out, 0..0, None, |_, _| ()))
+            .await;
+    };
+    let work = move |database: &Database, out: &mut AnswerBytes| {
+        let mut found = Vec::with_capacity(selectors.len());
         for matchers in &selectors {
-            found.extend(
-                database
-                    .series(matchers, range)
-                    .map_err(|error| storage_failed(&error))?,
-            );
+            out.check()?;
+            let selection = database.select(matchers, range);
+            let selection = selection.map_err(|error| storage_failed(&error))?;
+            out.hold(bytes_of(&selection))?;
+            found.push(selection);
         }
-        if selectors.len() > 1 {
-            found.sort_unstable();
-            found.dedup();
-        }
-        Ok(truncated(found, limit, |out, labels| {
-            write_labels(out, labels)
-        }))
-    })
-    .await
+        let all = union(found.iter().map(Selection::labels));
+        write_limited(out, all, limit, write_labels)
+    };
+    look_up.within(range).run(&state, work).await
 }
 
-/// The answer with `items`, at most `limit` of them, and a warning if that left some out.
-pub(super) fn truncated<T>(
-    mut items: Vec<T>,
+/// About what a selection takes, going by some of its series.
+pub(super) fn bytes_of(selection: &Selection) -> u64 {
+    const LOOKED_AT: usize = 64;
+    /// What is kept of a series beside the texts.
+    const SERIES_BYTES: usize = 128;
+    let stride = selection.len().div_ceil(LOOKED_AT).max(1);
+    let some = selection.labels().step_by(stride);
+    let looked_at = some.len().max(1);
+    let text_bytes: usize = some
+        .flat_map(|labels| labels.iter().map(|(name, value)| name.len() + value.len()))
+        .sum();
+    (selection.len() * (SERIES_BYTES + text_bytes / looked_at)) as u64
+}
+
+/// Writes the answer with `items`, at most `limit` of them, and a warning if that left some out.
+pub(super) fn write_limited<T>(
+    out: &mut AnswerBytes,
+    items: impl IntoIterator<Item = T>,
     limit: Option<usize>,
-    mut write: impl FnMut(&mut Vec<u8>, &T),
-) -> Vec<u8> {
+    write: impl FnMut(&mut Vec<u8>, T),
+) -> Result<(), ApiError> {
+    let mut items = items.into_iter();
+    out.begin_success();
+    out.write_list(items.by_ref().take(limit.unwrap_or(usize::MAX)), write)?;
     let mut notes = Notes::default();
-    if let Some(limit) = limit.filter(|limit| items.len() > *limit) {
-        items.truncate(limit);
+    if items.next().is_some() {
         notes.warn_of_truncation();
     }
-    success(&notes, |out| {
-        write_list(out, &items, |out, item| write(out, item))
-    })
+    out.end_success(&notes);
+    Ok(())
 }

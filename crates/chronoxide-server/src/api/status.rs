@@ -8,12 +8,13 @@ use axum::response::Response;
 use chronoxide_storage::{Cardinality, Stats};
 
 use super::form::Form;
-use super::json::{Notes, success, write_list, write_object, write_string};
+use super::json::{Notes, write_list, write_object, write_string};
 use super::number::{write_timestamp, write_unsigned};
-use super::request::{json_response, look_up, success_response};
+use super::request::{LookUp, json_response, success_response};
 use super::rfc3339::format_rfc3339;
 use crate::active_queries::ActiveQuery;
 use crate::config::{format_byte_size, format_duration};
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::state::ServerState;
 
@@ -142,7 +143,7 @@ pub(crate) async fn no_live_notifications() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// `/status/active_queries`: what is being evaluated, the oldest first.
+/// `/status/active_queries`: the queries and lookups under way, the oldest first.
 ///
 /// Times are in seconds, as in requests; `runningMs` counts from the end of the wait for a turn.
 pub(crate) async fn active_queries(State(state): State<Arc<ServerState>>) -> Response {
@@ -153,7 +154,7 @@ pub(crate) async fn active_queries(State(state): State<Arc<ServerState>>) -> Res
 fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
     let texts = [
         ("query", query.text.as_str()),
-        ("kind", query.times.kind()),
+        ("kind", query.kind),
         ("startTime", &format_rfc3339(query.started_ms)),
     ];
     write_object(out, texts, write_string);
@@ -161,7 +162,7 @@ fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
     let running_ms = u64::try_from(query.running().as_millis()).unwrap_or(u64::MAX);
     out.extend_from_slice(br#","runningMs":"#);
     write_unsigned(out, running_ms);
-    let times = query.times.range();
+    let times = query.times;
     for (name, ms) in [
         ("start", times.start_ms),
         ("end", times.end_ms),
@@ -178,6 +179,7 @@ fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
 /// `/status/tsdb`: how many active series there are, and which names and labels they come from.
 pub(crate) async fn tsdb(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = match form.get("limit").map(str::parse::<usize>) {
@@ -188,13 +190,16 @@ pub(crate) async fn tsdb(
         }
         Some(_) => return Err(ApiError::bad_data("limit must be a positive number")),
     };
-    look_up(&state, move |database| {
-        let (counts, stats) = (database.cardinality(limit), database.stats());
-        Ok(success(&Notes::default(), |out| {
-            write_cardinality(out, &counts, &stats);
-        }))
-    })
-    .await
+    let look_up = LookUp::new("cardinality", encoding);
+    look_up
+        .run(&state, move |database, out| {
+            let (counts, stats) = (database.cardinality(limit), database.stats());
+            out.begin_success();
+            write_cardinality(out.pending(), &counts, &stats);
+            out.end_success(&Notes::default());
+            Ok(())
+        })
+        .await
 }
 
 fn write_cardinality(out: &mut Vec<u8>, counts: &Cardinality, stats: &Stats) {

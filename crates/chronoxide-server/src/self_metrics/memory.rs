@@ -22,11 +22,19 @@ impl MemoryUse {
     pub(crate) fn all(state: &ServerState, stats: Option<&Stats>) -> Vec<Self> {
         let memory = state.config.memory();
         let requests = &state.request_memory;
-        let mut all = vec![Self {
-            user: "requests",
-            bytes: requests.held_bytes(),
-            bytes_max: Some(requests.limit_bytes()),
-        }];
+        let queries = &state.query_memory;
+        let mut all = vec![
+            Self {
+                user: "requests",
+                bytes: requests.held_bytes(),
+                bytes_max: Some(requests.limit_bytes()),
+            },
+            Self {
+                user: "queries",
+                bytes: queries.held_bytes(),
+                bytes_max: Some(queries.limit_bytes()),
+            },
+        ];
         if let Some(stats) = stats {
             all.extend([
                 Self {

@@ -177,3 +177,12 @@ fn exemplars_are_found_by_all_selectors_of_an_expression() {
     }
     assert_eq!(server.get("/api/v1/query_exemplars?query=sum(").status, 400);
 }
+
+#[test]
+fn nothing_of_a_request_is_looked_at_while_administration_is_off() {
+    let server = Running::start();
+    for path in ENDPOINTS {
+        let answer = server.post_form(path, "a=%zz");
+        assert_eq!(answer.status, 403, "{path}: {}", answer.body);
+    }
+}

@@ -1,5 +1,7 @@
 //! The newest samples as text, for another server to scrape.
 
+use prost::Message as _;
+
 use crate::running::{Running, escaped, now_ms};
 use crate::wire::{Series, series};
 
@@ -62,6 +64,8 @@ fn nothing_is_selected_without_a_selector_and_a_wrong_one_is_refused() {
     let wrong = server.get("/federate?match[]=up%7B");
     assert_eq!(wrong.status, 400);
     assert!(wrong.header("content-type").starts_with("text/plain"));
+    // The error as it is, without the name of a parameter before it.
+    assert!(wrong.body.starts_with("1:"), "{}", wrong.body);
     assert!(wrong.body.contains("parse error"), "{}", wrong.body);
     assert_eq!(server.post_form("/federate", "match[]=up").status, 405);
 }
@@ -110,4 +114,190 @@ fn the_lookback_of_queries_is_that_of_federation() {
     let server = Running::start();
     server.write(&[series(&[("__name__", "x")], now_ms() - 62_000, 1.0)]);
     assert!(federated(&server, "x").contains("x{instance=\"\"} 1 "));
+}
+
+/// Answers in protobuf, as Prometheus asks for them where native histograms are scraped.
+const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+    encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Family {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int32, tag = "3")]
+    kind: i32,
+    #[prost(message, repeated, tag = "4")]
+    metrics: Vec<Metric>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Metric {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+    #[prost(message, optional, tag = "5")]
+    untyped: Option<Untyped>,
+    #[prost(int64, tag = "6")]
+    timestamp_ms: i64,
+    #[prost(message, optional, tag = "7")]
+    histogram: Option<Histogram>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Untyped {
+    #[prost(double, tag = "1")]
+    value: f64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Histogram {
+    #[prost(double, tag = "2")]
+    sum: f64,
+    #[prost(message, repeated, tag = "3")]
+    buckets: Vec<Bucket>,
+    #[prost(double, tag = "4")]
+    count: f64,
+    #[prost(sint32, tag = "5")]
+    schema: i32,
+    #[prost(double, tag = "8")]
+    zero_count: f64,
+    #[prost(message, repeated, tag = "12")]
+    positive_spans: Vec<Span>,
+    #[prost(double, repeated, packed = "false", tag = "14")]
+    positive_counts: Vec<f64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Bucket {
+    #[prost(double, tag = "2")]
+    upper_bound: f64,
+    #[prost(double, tag = "4")]
+    cumulative_count: f64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Span {
+    #[prost(sint32, tag = "1")]
+    offset: i32,
+    #[prost(uint32, tag = "2")]
+    length: u32,
+}
+
+/// A server with an exponential histogram, a gauge of that kind, and two of custom buckets.
+fn with_histograms(now: i64) -> Running {
+    let server = Running::start();
+    let line = |name: &str, reset: &str, shape: &str| {
+        format!(
+            r#"{{"metric":{{"__name__":"{name}"}},"histograms":[{{"reset":"{reset}",{shape},"negative_spans":[]}}],"histogram_timestamps":[{now}]}}"#
+        )
+    };
+    let exponential = r#""schema":2,"zero_threshold":0.5,"sum":12.5,"positive_spans":[[-1,2]],"counts":{"integer":{"count":6,"zero_count":1,"positive":[3,2],"negative":[]}}"#;
+    let custom = r#""schema":-53,"zero_threshold":0,"sum":4000000,"positive_spans":[[0,3]],"counts":{"integer":{"count":6,"zero_count":0,"positive":[1,2,3],"negative":[]}},"custom_bounds":[0.5,5000000]"#;
+    let only_infinity = r#""schema":-53,"zero_threshold":0,"sum":9,"positive_spans":[[0,1]],"counts":{"integer":{"count":4,"zero_count":0,"positive":[4],"negative":[]}},"custom_bounds":[]"#;
+    let body = [
+        line("exponential", "unknown", exponential),
+        line("gauge", "gauge", exponential),
+        line("custom", "unknown", custom),
+        line("only_infinity", "unknown", only_infinity),
+        // A name that has floats as well.
+        format!(r#"{{"metric":{{"__name__":"custom","a":"1"}},"values":[53317632],"timestamps":[{now}]}}"#),
+    ]
+    .join("\n");
+    let answer = server.post("/api/v1/import", &[], body.as_bytes());
+    assert!(answer.status < 300, "{}", answer.body);
+    server
+}
+
+#[test]
+fn custom_buckets_become_classic_ones_and_kinds_stand_apart() {
+    let now = now_ms();
+    let server = with_histograms(now);
+    assert_eq!(
+        federated(&server, "{__name__=~\".+\"}"),
+        format!(
+            "# TYPE custom untyped\ncustom{{a=\"1\",instance=\"\"}} 5.3317632e+07 {now}\n\
+             # TYPE custom histogram\n\
+             custom_bucket{{instance=\"\",le=\"0.5\"}} 1 {now}\n\
+             custom_bucket{{instance=\"\",le=\"5e+06\"}} 3 {now}\n\
+             custom_bucket{{instance=\"\",le=\"+Inf\"}} 6 {now}\n\
+             custom_sum{{instance=\"\"}} 4e+06 {now}\n\
+             custom_count{{instance=\"\"}} 6 {now}\n\
+             # TYPE only_infinity histogram\n\
+             only_infinity_bucket{{instance=\"\",le=\"+Inf\"}} 4 {now}\n\
+             only_infinity_sum{{instance=\"\"}} 9 {now}\n\
+             only_infinity_count{{instance=\"\"}} 4 {now}\n"
+        )
+    );
+}
+
+#[test]
+fn exponential_histograms_are_told_in_protobuf() {
+    let now = now_ms();
+    let server = with_histograms(now);
+    let path = format!("/federate?match[]={}", escaped("{__name__=~\".+\"}"));
+    let answer = server.get_with(&path, &[("accept", PROTOBUF)]);
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
+        "{}",
+        answer.header("content-type")
+    );
+    let mut bytes = &answer.bytes[..];
+    let mut families = Vec::new();
+    while !bytes.is_empty() {
+        families.push(Family::decode_length_delimited(&mut bytes).unwrap());
+    }
+    let kinds: Vec<_> = families
+        .iter()
+        .map(|family| (family.name.as_str(), family.kind))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("custom", 3),
+            ("custom", 4),
+            ("exponential", 4),
+            ("gauge", 5),
+            ("only_infinity", 4)
+        ]
+    );
+    let float = &families[0].metrics[0];
+    assert_eq!(
+        float.untyped,
+        Some(Untyped {
+            value: 53_317_632.0
+        })
+    );
+    let labels: Vec<_> = float
+        .labels
+        .iter()
+        .map(|label| (label.name.as_str(), label.value.as_str()))
+        .collect();
+    assert_eq!(labels, [("a", "1"), ("instance", "")]);
+    let classic = families[1].metrics[0].histogram.as_ref().unwrap();
+    let buckets: Vec<_> = classic
+        .buckets
+        .iter()
+        .map(|bucket| (bucket.upper_bound, bucket.cumulative_count))
+        .collect();
+    assert_eq!(buckets, [(0.5, 1.0), (5_000_000.0, 3.0)]);
+    let native = families[2].metrics[0].histogram.as_ref().unwrap();
+    assert_eq!(families[2].metrics[0].timestamp_ms, now);
+    assert_eq!((native.count, native.sum), (6.0, 12.5));
+    assert_eq!((native.schema, native.zero_count), (2, 1.0));
+    let span = Span {
+        offset: -1,
+        length: 2,
+    };
+    assert_eq!(native.positive_spans, [span]);
+    assert_eq!(native.positive_counts, [3.0, 2.0]);
 }

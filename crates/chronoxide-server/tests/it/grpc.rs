@@ -314,3 +314,15 @@ fn reflection_lists_the_services_that_are_served() {
         assert!(!listed.contains("TraceService"), "{listed}");
     }
 }
+
+#[test]
+fn calls_know_no_prefix() {
+    let server = Running::start_with(&[("http.route-prefix", "/store")]);
+    let now = now_ms();
+    let client = Client::new(&server.address);
+    client.export(&gauges(&[("level", now, 7.0)])).unwrap();
+    let path = format!("/store/api/v1/query?query=level&time={}", now / 1000);
+    assert_eq!(server.get(&path).data()["result"][0]["value"][1], "7");
+    let unknown = client.call("/some.Service/Call", Vec::new(), None);
+    assert_eq!(unknown.unwrap_err().code(), Code::Unimplemented);
+}

@@ -342,3 +342,30 @@ fn bodies_between_typed_queries_arrive_as_they_were_sent() {
         "{answer}"
     );
 }
+
+#[test]
+fn answers_are_deflated_for_whoever_prefers_that() {
+    let server = Running::start();
+    let headers = [("accept-encoding", "deflate")];
+    // One that is made whole and one that is made in pieces.
+    for path in [
+        "/metrics",
+        "/api/v1/query_range?query=time()&start=0&end=11000&step=1",
+    ] {
+        let answer = server.get_with(path, &headers);
+        assert_eq!(answer.header("content-encoding"), "deflate", "{path}");
+        assert!(
+            answer
+                .header("vary")
+                .to_lowercase()
+                .contains("accept-encoding")
+        );
+        let mut text = String::new();
+        ZlibDecoder::new(&answer.bytes[..])
+            .read_to_string(&mut text)
+            .unwrap();
+        let plain = server.get(path).body;
+        assert_eq!(text.lines().next(), plain.lines().next(), "{path}");
+        assert!(answer.bytes.len() * 2 < text.len(), "{path}");
+    }
+}

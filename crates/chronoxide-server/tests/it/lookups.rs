@@ -193,3 +193,57 @@ fn metadata_is_limited_in_metrics_and_in_types_of_each() {
         );
     }
 }
+
+#[test]
+fn what_lies_outside_the_range_is_not_found() {
+    let server = server();
+    let day = 86_400;
+    for (path, inside) in [
+        ("labels?match[]=up", json!(["__name__", "instance", "job"])),
+        ("label/job/values?match[]=up", json!(["api", "node"])),
+        (
+            "series?match[]=up%7Bjob%3D%22api%22%7D",
+            json!([{"__name__": "up", "instance": "b:1", "job": "api"}]),
+        ),
+    ] {
+        let between = |start: i64, end: i64| {
+            let answer = server.get(&format!("/api/v1/{path}&start={start}&end={end}"));
+            answer.data()
+        };
+        let at = T / 1000;
+        assert_eq!(between(at, at), inside, "{path}");
+        // Ranges are honoured to partitions, which are a week long at most.
+        assert_eq!(between(at + 8 * day, at + 9 * day), json!([]), "{path}");
+        assert_eq!(between(at - 9 * day, at - 8 * day), json!([]), "{path}");
+        let open = server.get(&format!("/api/v1/{path}&end={}", at - 8 * day));
+        assert_eq!(open.data(), json!([]), "{path}");
+    }
+}
+
+#[test]
+fn a_range_that_ends_before_it_starts_has_nothing() {
+    let server = server();
+    for path in [
+        "labels?match[]=up",
+        "label/job/values?match[]=up",
+        "series?match[]=up",
+    ] {
+        let answer = server.get(&format!("/api/v1/{path}&start=1700000001&end=1700000000"));
+        assert_eq!(answer.data(), json!([]), "{path}");
+    }
+    let answer = server.get("/api/v1/query_exemplars?query=up&start=2&end=1");
+    let expected = "end timestamp must not be before start timestamp".to_owned();
+    assert_eq!(answer.error(), ("bad_data".to_owned(), expected));
+}
+
+#[test]
+fn a_limit_that_is_not_reached_cuts_nothing() {
+    let server = server();
+    for (limit, found, is_cut) in [(1, 1, true), (2, 2, false), (3, 2, false), (0, 2, false)] {
+        let path =
+            format!("/api/v1/series?match[]=up&match[]=up%7Bjob%3D~%22.%2B%22%7D&limit={limit}");
+        let answer = server.get(&path).json();
+        assert_eq!(answer["data"].as_array().unwrap().len(), found, "{limit}");
+        assert_eq!(answer.get("warnings").is_some(), is_cut, "{limit}");
+    }
+}

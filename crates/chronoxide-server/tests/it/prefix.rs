@@ -35,6 +35,8 @@ fn everything_lies_below_the_prefix_and_nothing_beside_it() {
             (404, "404 page not found\n"),
             "{path}"
         );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(answer.headers.contains_key("vary"), "{path}");
     }
     for path in ["/", "/metrics-store"] {
         let answer = server.get(path);
@@ -52,5 +54,9 @@ fn requests_are_counted_without_the_prefix() {
     server.get("/p/api/v1/query?query=1");
     let metrics = server.get("/p/metrics").body;
     let line = "chronoxide_http_requests_total{handler=\"/api/v1/query\",code=\"200\"} 1";
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    server.get("/outside");
+    let metrics = server.get("/p/metrics").body;
+    let line = "chronoxide_http_requests_total{handler=\"other\",code=\"404\"} 1";
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
 }

@@ -364,20 +364,20 @@ fn statistics_are_answered_when_asked_for() {
         answer["data"]["stats"]["timings"]["evalTotalTime"].is_number(),
         "{answer}"
     );
-    assert_eq!(
-        answer["data"]["stats"]["samples"]["totalQueryableSamples"],
-        1
-    );
+    assert_eq!(answer["data"]["stats"]["samples"]["samplesRead"], 1);
+    // What is not measured is not made up.
+    let samples = answer["data"]["stats"]["samples"].as_object().unwrap();
+    assert!(!samples.contains_key("totalQueryableSamples"));
+    let timings = answer["data"]["stats"]["timings"].as_object().unwrap();
+    assert!(!timings.contains_key("resultSortTime"));
     assert!(answer.get("warnings").is_none());
     let answer = server
         .get("/api/v1/query?query=x&time=1700000000&stats=on")
         .json();
-    assert!(
-        answer["warnings"][0]
-            .as_str()
-            .unwrap()
-            .contains("deprecated"),
-        "{answer}"
+    assert_eq!(
+        answer["warnings"][0],
+        "value \"on\" for parameter \"stats\" is deprecated and will be rejected in the next major release, \
+         use \"true\" or \"all\""
     );
 }
 
@@ -474,4 +474,35 @@ fn the_tree_of_a_query_is_told() {
         assert!([200, 400].contains(&answer.status), "{}", answer.status);
     }
     assert_eq!(server.get(&path).data(), tree);
+}
+
+#[test]
+fn the_ends_of_time_in_the_words_of_go_can_be_evaluated_at() {
+    let server = server();
+    for (time, expected) in [
+        ("-292273086-05-16T16:47:06Z", -9_223_309_901_257_974_i64),
+        ("292277025-08-18T07:12:54.999999999Z", 9_223_309_901_257_974),
+    ] {
+        for query in ["1%2B1", "vector(2)", "up", "rate(up%5B5m%5D)"] {
+            let path = format!("/api/v1/query?query={query}&time={time}");
+            let data = server.get(&path).data();
+            if query == "1%2B1" {
+                let at = data["result"][0].as_f64().unwrap();
+                assert!((at - expected as f64).abs() < 2000.0, "{data}");
+                assert_eq!(data["result"][1], "2");
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_are_counted_as_exactly_as_they_are_given() {
+    let server = server();
+    let points = |end: &str, step: &str| {
+        let path = format!("/api/v1/query_range?query=1&start=0&end={end}&step={step}");
+        server.get(&path).status
+    };
+    // 11,005 s hold fewer than 11,000 such steps, but more than 11,000 whole seconds.
+    assert_eq!(points("11005", "1.0005"), 200);
+    assert_eq!(points("11006.6", "1.0005"), 400);
 }

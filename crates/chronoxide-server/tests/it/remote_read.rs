@@ -183,6 +183,14 @@ fn samples_come_in_the_order_of_the_queries_with_stale_markers() {
     }
 }
 
+/// The checksum that the protocol names, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc))
+    })
+}
+
 #[test]
 fn streamed_chunks_come_in_frames_with_checksums() {
     let server = server();
@@ -203,6 +211,10 @@ fn streamed_chunks_come_in_frames_with_checksums() {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let length = usize::try_from(varint(&mut bytes)).unwrap();
+        let checksum = bytes[..4]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        assert_eq!(checksum, crc32c(&bytes[4..4 + length]));
         frames.push(bytes[4..4 + length].to_vec());
         bytes = &bytes[4 + length..];
     }

@@ -334,3 +334,25 @@ fn a_body_that_is_cut_short_leaves_no_half_line() {
     assert!(stored, "{}", names());
     assert_eq!(names(), json!(["a"]));
 }
+
+#[test]
+fn metadata_may_be_limited_by_metric() {
+    let server = Running::start();
+    for kind in ["counter", "gauge"] {
+        let text = format!("# TYPE m {kind}\n# HELP m of {kind}\nm 1\n# TYPE n gauge\nn 1\n");
+        let answer = server.post("/api/v1/import/prometheus", &[], text.as_bytes());
+        assert!(answer.status < 300, "{}", answer.body);
+    }
+    let types = |parameters: &str| {
+        let data = server.get(&format!("/api/v1/metadata?{parameters}")).data();
+        data.as_object()
+            .unwrap()
+            .values()
+            .map(|types| types.as_array().unwrap().len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(types(""), [2, 1]);
+    assert_eq!(types("limit_per_metric=1"), [1, 1]);
+    assert_eq!(types("limit_per_metric=0"), [2, 1]);
+    assert_eq!(types("limit=1&limit_per_metric=1"), [1]);
+}
