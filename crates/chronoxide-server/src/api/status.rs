@@ -49,7 +49,9 @@ fn build_members() -> [(&'static str, &'static str); 7] {
 pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Response {
     let started = format_rfc3339(state.started_ms());
     let now = format_rfc3339(state.now_ms());
-    let directory = state.config.storage_path.display().to_string();
+    let path = &state.config.storage_path;
+    let directory = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let directory = directory.display().to_string();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let mut retention = format_duration(state.config.retention_time);
     if let Some(bytes) = state.config.retention_size_bytes {
@@ -108,15 +110,17 @@ pub(crate) async fn flags(State(state): State<Arc<ServerState>>) -> Response {
     })
 }
 
-/// `/status/config`: there is no scrape configuration; external labels, which Thanos asks for, are none.
-pub(crate) async fn config() -> Response {
-    success_response(|out| {
-        write_object(
-            out,
-            [("yaml", "global:\n  external_labels: {}\n")],
-            write_string,
-        )
-    })
+/// `/status/config`: the settings as YAML; external labels, which Thanos asks for, are none.
+pub(crate) async fn config(State(state): State<Arc<ServerState>>) -> Response {
+    let mut yaml = b"global:\n  external_labels: {}\nchronoxide:\n".to_vec();
+    for (key, value) in state.config.flags() {
+        yaml.extend_from_slice(format!("  {key}: ").as_bytes());
+        // Strings of JSON are strings of YAML.
+        write_string(&mut yaml, value);
+        yaml.push(b'\n');
+    }
+    let yaml = String::from_utf8_lossy(&yaml);
+    success_response(|out| write_object(out, [("yaml", &*yaml)], write_string))
 }
 
 /// `/status/walreplay`

@@ -53,10 +53,6 @@ fn endpoints_without_content_are_empty_in_the_shape_that_pages_expect() {
             json!({"activeAlertmanagers": [], "droppedAlertmanagers": []}),
         ),
         (
-            "status/config",
-            json!({"yaml": "global:\n  external_labels: {}\n"}),
-        ),
-        (
             "status/walreplay",
             json!({"min": 0, "max": 1, "current": 1}),
         ),
@@ -78,6 +74,25 @@ fn endpoints_without_content_are_empty_in_the_shape_that_pages_expect() {
             "invalid parameter \"type\": not supported value \"page\"".to_owned()
         )
     );
+}
+
+#[test]
+fn the_configuration_is_told_as_yaml() {
+    let server = Running::start_with(&[("query.lookback-delta", "3m")]);
+    let data = server.get("/api/v1/status/config").data();
+    let yaml = data["yaml"].as_str().unwrap();
+    // Thanos reads external labels.
+    assert!(
+        yaml.starts_with("global:\n  external_labels: {}\n"),
+        "{yaml}"
+    );
+    for line in [
+        "chronoxide:",
+        "  query.lookback-delta: \"3m\"",
+        "  storage.durability: \"sync\"",
+    ] {
+        assert!(yaml.lines().any(|found| found == line), "{line}: {yaml}");
+    }
 }
 
 #[test]
