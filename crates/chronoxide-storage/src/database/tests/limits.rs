@@ -134,3 +134,76 @@ fn a_long_log_is_flushed_though_the_head_is_small() {
     assert_eq!(read_floats(&db)[0].1.len(), 5000);
     assert!(db.stats().replayed_samples < 2500);
 }
+
+/// Writes `writes` batches without a sample, with as small a log as there can be, and checks that it stays small.
+fn write_without_samples(write: impl Fn(&Database, i64)) -> Place {
+    let place = Place::new();
+    let options = Options {
+        wal_bytes_max: 96 << 10,
+        ..Options::default()
+    };
+    let bound = options.wal_bytes_max + options.wal_bytes_max / 3;
+    let db = place.open(options);
+    let mut most = 0;
+    for n in 0..WRITES_WITHOUT_SAMPLES {
+        write(&db, n);
+        if !db.engine.sink.catalog.snapshot().frozen.is_empty() {
+            db.engine.flush_frozen().unwrap();
+        }
+        most = most.max(db.stats().wal_bytes);
+    }
+    assert!(most <= bound, "{most} bytes of log");
+    assert!(db.stats().flushes.total >= 5, "{:?}", db.stats());
+    assert_eq!(db.stats().parts, 0, "there is nothing to put in one");
+    db.abandon();
+    place
+}
+
+const WRITES_WITHOUT_SAMPLES: i64 = 3000;
+
+#[test]
+fn exemplars_alone_are_flushed_before_the_log_grows() {
+    let place = write_without_samples(|db, n| {
+        let mut batch = WriteBatch::new();
+        batch.start_series(&request(n as usize % 100));
+        batch.push_exemplar(crate::Exemplar {
+            labels: labels(&[("trace_id", &format!("{n:032x}"))]),
+            timestamp_ms: START_MS - n,
+            value: n as f64,
+        });
+        let outcome = db.write(&batch).unwrap();
+        assert_eq!(outcome.exemplars_accepted, 1);
+    });
+    let db = place.open(Options::default());
+    assert_eq!(db.stats().exemplars, WRITES_WITHOUT_SAMPLES as u64);
+}
+
+#[test]
+fn metadata_alone_is_flushed_before_the_log_grows() {
+    let help = |n| format!("As of write {n}: {}", "what it counts, ".repeat(5));
+    let place = write_without_samples(|db, n| {
+        let mut batch = WriteBatch::new();
+        let metadata = Metadata {
+            help: help(n),
+            ..Metadata::default()
+        };
+        batch.push_metadata(format!("metric_{}", n % 10), metadata);
+        db.write(&batch).unwrap();
+    });
+    let db = place.open(Options::default());
+    for n in 0..10 {
+        let found = db.metadata_of(&format!("metric_{n}")).expect("it is known");
+        assert_eq!(found.help, help(WRITES_WITHOUT_SAMPLES - 10 + n));
+    }
+}
+
+#[test]
+fn state_alone_is_flushed_before_the_log_grows() {
+    let place = write_without_samples(|db, n| {
+        let mut batch = WriteBatch::new();
+        batch.push_state(n.to_le_bytes().repeat(10));
+        db.write(&batch).unwrap();
+    });
+    let saved = place.open(Options::default()).take_state();
+    assert_eq!(saved.changes.len() as i64, WRITES_WITHOUT_SAMPLES);
+}
