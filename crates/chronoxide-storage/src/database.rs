@@ -3,6 +3,7 @@
 mod deletes;
 mod engine;
 mod flush;
+mod found_series;
 mod maintenance;
 mod open;
 mod partitions;

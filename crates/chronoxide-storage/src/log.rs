@@ -14,6 +14,6 @@ mod replay;
 mod segment;
 mod writer;
 
-pub(crate) use replay::{Known, ReplayReport, inspect, recover};
+pub(crate) use replay::{Known, Recovered, ReplayReport, inspect, recover};
 pub(crate) use segment::{LogSpec, parse_name};
 pub(crate) use writer::LogWriter;

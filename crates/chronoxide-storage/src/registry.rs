@@ -16,6 +16,7 @@ mod refusals;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use chronoxide_model::{CanonicalKey, Labels, Matcher};
 use roaring::RoaringBitmap;
@@ -147,26 +148,30 @@ impl Registry {
         KeyHash::of_bytes(key, CANONICAL, self.seed)
     }
 
-    /// Adds a series by its canonical key without building its labels; `false` when the key is not canonical.
-    pub(crate) fn insert_key(&mut self, sid: u32, key: &[u8], hash: KeyHash) -> bool {
+    /// Adds a series by its canonical key without building its labels; whether another one has the key, too. `None` when
+    /// the key is not canonical, and nothing is added.
+    pub(crate) fn insert_key(&mut self, sid: u32, key: &[u8], hash: KeyHash) -> Option<bool> {
         let start = self.pair_ids.len();
         if !self.intern_key(key, start) {
             self.pair_ids.truncate(start);
-            return false;
+            return None;
         }
         self.take_id(sid);
         self.finish_row(sid, start);
-        self.keys.insert(hash, sid);
-        true
+        Some(self.keys.put(hash, sid))
     }
 
     /// Appends the pairs of `key` to `pair_ids`, up to the first that makes the key no canonical one.
     fn intern_key(&mut self, key: &[u8], start: usize) -> bool {
         let mut offset = 0;
+        // The series before has its pairs in order: two that both have stay so.
+        let mut is_after_guess = true;
         while offset < key.len() {
             let guess = self.guess(start, self.pair_ids.len() - start);
             let guessed =
                 guess.and_then(|guess| Some((guess, self.pairs.end_in_key(guess, key, offset)?)));
+            let needs_no_check = is_after_guess && guessed.is_some();
+            is_after_guess = guessed.is_some();
             let (pair, end) = match guessed {
                 Some(guessed) => guessed,
                 None => match CanonicalKey::split_first(&key[offset..]) {
@@ -177,8 +182,8 @@ impl Registry {
                 },
             };
             let last = self.pair_ids[start..].last();
-            let last_name = last.map_or("", |last| self.pairs.text(*last).0);
-            if self.pairs.text(pair).0 <= last_name {
+            let last_name = || last.map_or("", |last| self.pairs.text(*last).0);
+            if !needs_no_check && self.pairs.text(pair).0 <= last_name() {
                 return false;
             }
             self.pair_ids.push(pair);
@@ -215,6 +220,13 @@ impl Registry {
     /// The ids in use.
     pub(crate) fn live(&self) -> &RoaringBitmap {
         &self.live
+    }
+
+    /// Whether an id is in use.
+    pub(crate) fn has(&self, sid: u32) -> bool {
+        let row = self.rows.get(sid as usize);
+        // A row without labels is that of the series without any, or of none.
+        row.is_some_and(|row| row.labels > 0) || self.live.contains(sid)
     }
 
     fn pair_ids(&self, sid: u32) -> &[u32] {
@@ -267,20 +279,38 @@ impl Registry {
     /// The same registry without the series that fail `keep`; the others keep their ids and keys. The ids of the
     /// series left out are not given to others before [`Registry::free`].
     pub(crate) fn retained(&self, mut keep: impl FnMut(u32) -> bool) -> Self {
-        let mut kept = Self::new(self.seed);
-        kept.rows = vec![Row::default(); self.rows.len()];
-        for sid in &self.live {
-            if !keep(sid) {
-                continue;
-            }
-            kept.insert_row(
-                sid,
-                self.pair_ids(sid).iter().map(|pair| self.pairs.text(*pair)),
-            );
-        }
-        kept.free.clone_from(&self.free);
-        kept.keys = self.keys.retained(|sid| kept.live.contains(sid));
+        let mut kept = self.emptied();
+        kept.take_series(self, self.live.iter().filter(|sid| keep(*sid)));
+        kept.take_keys(self, 0..self.key_count());
         kept
+    }
+
+    /// A registry with the same ids, of which none is in use and those that are free here are free.
+    pub(crate) fn emptied(&self) -> Self {
+        Self {
+            rows: vec![Row::default(); self.rows.len()],
+            free: self.free.clone(),
+            ..Self::new(self.seed)
+        }
+    }
+
+    /// Takes over series `sids` of `other`, without their keys.
+    pub(crate) fn take_series(&mut self, other: &Self, sids: impl Iterator<Item = u32>) {
+        for sid in sids {
+            let pairs = other.pair_ids(sid).iter();
+            self.insert_row(sid, pairs.map(|pair| other.pairs.text(*pair)));
+        }
+    }
+
+    /// How many keys there are.
+    pub(crate) fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Takes over those of the keys `range` of `other` that stand for series which are here.
+    pub(crate) fn take_keys(&mut self, other: &Self, range: Range<usize>) {
+        let live = &self.live;
+        self.keys.take(&other.keys, range, |sid| live.contains(sid));
     }
 
     /// Takes over series `sids` of `newer`, which this registry was made of before they came; keys other than their
@@ -464,15 +494,21 @@ mod tests {
             let mut key = Vec::new();
             CanonicalKey::encode(labels, &mut key);
             let hash = by_key.key_hash(&key);
-            assert!(by_key.insert_key(sid, &key, hash));
+            assert_eq!(by_key.insert_key(sid, &key, hash), Some(false));
             assert_eq!(by_key.labels(sid), by_labels.labels(sid));
             assert_eq!(by_labels.find_alone(hash), Some(sid));
         }
         // Out of order, empty value, cut short.
         for bad in [&b"\x01b\x011\x01a\x011"[..], b"\x01a\x00", b"\x01a\x05x"] {
-            assert!(!by_key.insert_key(99, bad, by_key.key_hash(bad)));
+            assert_eq!(by_key.insert_key(99, bad, by_key.key_hash(bad)), None);
         }
         assert_eq!(by_key.len(), 20);
+        let mut key = Vec::new();
+        CanonicalKey::encode(&all[3], &mut key);
+        assert_eq!(
+            by_key.insert_key(20, &key, by_key.key_hash(&key)),
+            Some(true)
+        );
     }
 
     #[test]

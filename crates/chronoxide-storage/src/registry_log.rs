@@ -61,8 +61,6 @@ struct Checkpoints {
 /// What opening the registry log found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RegistryReport {
-    /// Entries handed out.
-    pub(crate) entries: u64,
     /// What the log's segments were like.
     pub(crate) log: ReplayReport,
     /// Checkpoints that are damaged: series in them are lost. They are set aside once a new checkpoint is complete.
@@ -77,8 +75,8 @@ impl RegistryReport {
 }
 
 impl RegistryLog {
-    /// Opens the log in `dir`, created if need be, and hands every entry to `each`: sid and canonical label key. Of
-    /// several entries for one sid the last counts.
+    /// Opens the log in `dir`, created if need be, and hands the payload of every record with entries to `each`, for
+    /// [`decode_entries`]: sid and canonical label key. Of several entries for one sid the last counts.
     ///
     /// # Errors
     /// When a file cannot be read or is newer than this build. Damage is no error: see the report.
@@ -87,7 +85,7 @@ impl RegistryLog {
         quarantine: Arc<Quarantine>,
         dir: &Path,
         salt: u64,
-        mut each: impl FnMut(u32, &[u8]),
+        mut each: impl FnMut(Vec<u8>),
     ) -> Result<(Self, RegistryReport)> {
         let spec = log_spec(fs, quarantine, dir, salt);
         spec.prepare_dir()?;
@@ -99,7 +97,8 @@ impl RegistryLog {
             released_seq: covered_seq,
         };
         let (writer, log) = recover(spec.clone(), known)?.replay(|_, kind, plain| {
-            report.entries += decode_record(kind, plain, &mut each)?;
+            check_kind(kind)?;
+            each(plain.into_owned());
             Ok(())
         })?;
         report.log = log;
@@ -129,15 +128,18 @@ impl RegistryLog {
     ) -> Result<RegistryReport> {
         let spec = log_spec(fs, quarantine, dir, salt);
         let mut report = RegistryReport::default();
-        let (_, covered_seq) = read_checkpoints(&spec, &mut report, &mut each)?;
+        let (_, covered_seq) = read_checkpoints(&spec, &mut report, &mut |record| {
+            // It was read once already.
+            let _ = decode_entries(&record, &mut each);
+        })?;
         let known = Known {
             seq_floor: covered_seq,
             released_seq: covered_seq,
         };
         report.log = inspect(&spec, known, |path, _, kind, plain| {
-            let entries = decode_record(kind, plain, &mut each);
-            report.entries += entries.map_err(|source| Error::format(path, source))?;
-            Ok(())
+            check_kind(kind)
+                .and_then(|()| decode_entries(plain, &mut each))
+                .map_err(|source| Error::format(path, source))
         })?;
         Ok(report)
     }
@@ -361,24 +363,15 @@ fn log_spec(fs: Arc<dyn Fs>, quarantine: Arc<Quarantine>, dir: &Path, salt: u64)
     }
 }
 
-/// Hands out the entries of one record of the log; how many there were.
-fn decode_record(
-    kind: u8,
-    plain: &[u8],
-    each: &mut impl FnMut(u32, &[u8]),
-) -> chronoxide_format::Result<u64> {
-    if kind != KIND_ENTRIES {
-        return Err(chronoxide_format::Error::UnknownCodec {
-            what: "registry log record",
-            id: kind,
-        });
+/// Whether a record of the log holds entries.
+fn check_kind(kind: u8) -> chronoxide_format::Result<()> {
+    if kind == KIND_ENTRIES {
+        return Ok(());
     }
-    let mut entries = 0;
-    decode_entries(plain, |sid, key| {
-        entries += 1;
-        each(sid, key);
-    })?;
-    Ok(entries)
+    Err(chronoxide_format::Error::UnknownCodec {
+        what: "registry log record",
+        id: kind,
+    })
 }
 
 /// Removes checkpoints that were never finished: nothing refers to them.
@@ -391,12 +384,12 @@ fn remove_unfinished(spec: &LogSpec) -> Result<()> {
     Ok(())
 }
 
-/// Hands out the entries of the newest checkpoint; when it is damaged, of all that exist, oldest first. Returns the
+/// Hands out the records of the newest checkpoint; when it is damaged, of all that exist, oldest first. Returns the
 /// checkpoints and how far up the log they reach.
 fn read_checkpoints(
     spec: &LogSpec,
     report: &mut RegistryReport,
-    each: &mut impl FnMut(u32, &[u8]),
+    each: &mut impl FnMut(Vec<u8>),
 ) -> Result<(Checkpoints, u64)> {
     let mut numbers = Vec::new();
     for entry in spec.fs.list(&spec.dir)? {
@@ -418,12 +411,9 @@ fn read_checkpoints(
         next_number: numbers.last().map_or(1, |number| number + 1),
     };
     let mut covered_seq = 0;
-    for checkpoint in &read {
+    for checkpoint in read {
         covered_seq = covered_seq.max(checkpoint.covered_seq);
-        checkpoint.entries(|sid, key| {
-            report.entries += 1;
-            each(sid, key);
-        });
+        checkpoint.records.into_iter().for_each(&mut *each);
         if !checkpoint.is_complete {
             let path = checkpoint_path(spec, checkpoint.number);
             tracing::error!(checkpoint = %path.display(), "a registry checkpoint is damaged; its good entries are used");
@@ -464,7 +454,8 @@ impl Checkpoint {
             is_complete: false,
             records: Vec::new(),
         };
-        let (mut expected, mut bad) = (None, header.is_none());
+        let (mut expected, mut count) = (None, 0);
+        let mut bad = header.is_none();
         let header_len = header.as_ref().map_or(0, FileHeader::encoded_len);
         for found in Scan::new(identity, &content, header_len) {
             let Found::Record(record) = found else {
@@ -475,7 +466,17 @@ impl Checkpoint {
                 .plain()
                 .map_err(|source| Error::format(&path, source))?;
             match record.kind {
-                KIND_ENTRIES => checkpoint.records.push(plain.into_owned()),
+                KIND_ENTRIES => match decode_entries(&plain, |_, _| count += 1) {
+                    Ok(()) => checkpoint.records.push(plain.into_owned()),
+                    Err(error) => {
+                        bad = true;
+                        tracing::error!(
+                            checkpoint = %path.display(),
+                            error = &error as &dyn std::error::Error,
+                            "a registry checkpoint holds a record that cannot be read"
+                        );
+                    }
+                },
                 KIND_CHECKPOINT_END => expected = decode_checkpoint_end(&plain).ok(),
                 id => {
                     let source = chronoxide_format::Error::UnknownCodec {
@@ -486,21 +487,8 @@ impl Checkpoint {
                 }
             }
         }
-        let mut count = 0;
-        checkpoint.entries(|_, _| count += 1);
         checkpoint.is_complete = !bad && expected == Some(count);
         Ok(checkpoint)
-    }
-
-    fn entries(&self, mut each: impl FnMut(u32, &[u8])) {
-        for record in &self.records {
-            if let Err(error) = decode_entries(record, &mut each) {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a registry checkpoint holds a record that cannot be read"
-                );
-            }
-        }
     }
 }
 

@@ -27,7 +27,7 @@ use self::figures::Figures;
 use self::group::Queue;
 use self::syncer::Syncer;
 use crate::abort::AbortOnPanic;
-use crate::log::{Known, LogSpec, LogWriter, ReplayReport, recover};
+use crate::log::{Known, LogSpec, LogWriter, Recovered, ReplayReport, recover};
 use crate::quarantine::Quarantine;
 use crate::stats::{TimingCounter, Timings};
 use crate::{Durability, Fs, Result};
@@ -87,6 +87,14 @@ pub(crate) trait GroupSink<T>: Debug + Send + Sync {
 pub(crate) struct Wal<T> {
     shared: Arc<Shared<T>>,
     syncer: Option<Syncer>,
+}
+
+/// A log that has been read, before its records are handed out.
+#[derive(Debug)]
+pub(crate) struct FoundWal<T> {
+    recovered: Recovered,
+    durability: Durability,
+    sink: Arc<dyn GroupSink<T>>,
 }
 
 #[derive(Debug)]
@@ -171,52 +179,31 @@ fn log_spec(
 }
 
 impl<T: Send + Debug + 'static> Wal<T> {
-    /// Opens the log in `dir`, created if need be, and hands every record that was not released to `replayed`, in the
-    /// order of their numbers, before anything new can be committed.
+    /// Reads the log in `dir`, created if need be; [`FoundWal::open`] opens it.
     ///
-    /// The records handed out have been made durable, if the disk has room.
+    /// The records found have been made durable, if the disk has room.
     ///
     /// # Errors
-    /// When the directory or a segment cannot be read, a segment is newer than this build, or `replayed` fails.
-    /// Damage is no error: the report says what is lost.
-    pub(crate) fn open(
+    /// When the directory or a segment cannot be read, or a segment is newer than this build. Damage is no error: the
+    /// report of opening says what is lost.
+    pub(crate) fn find(
         fs: Arc<dyn Fs>,
         quarantine: Arc<Quarantine>,
         dir: &Path,
         options: WalOptions,
         sink: Arc<dyn GroupSink<T>>,
-        mut replayed: impl FnMut(u64, WalRecord) -> Result<()>,
-    ) -> Result<(Self, ReplayReport)> {
+    ) -> Result<FoundWal<T>> {
         let spec = log_spec(fs, quarantine, dir, options);
         spec.prepare_dir()?;
         let known = Known {
             seq_floor: options.seq_floor,
             ..Known::default()
         };
-        let recovered = recover(spec, known)?;
-        let (writer, report) = recovered.replay(|seq, kind, plain| {
-            replayed(seq, WalRecord::decode(kind, plain)?)?;
-            Ok(())
-        })?;
-        let figures = Figures::default();
-        figures.publish(&writer);
-        let shared = Arc::new(Shared {
-            writer: Mutex::new(writer),
-            figures,
-            queue: Mutex::new(Queue::default()),
-            applying: Mutex::new(()),
-            sink,
+        Ok(FoundWal {
+            recovered: recover(spec, known)?,
             durability: options.durability,
-            groups: AtomicU64::new(0),
-            refused_groups: AtomicU64::new(0),
-            syncs: TimingCounter::default(),
-            refused_in_a_row: AtomicU64::new(0),
-        });
-        let syncer = match options.durability {
-            Durability::Sync => None,
-            Durability::Interval(interval) => Some(Syncer::start(&shared, interval)?),
-        };
-        Ok((Self { shared, syncer }, report))
+            sink,
+        })
     }
 
     /// Writes one record, and applies `item` together with its group. Returns the record's number once the record is
@@ -296,6 +283,40 @@ impl<T: Send + Debug + 'static> Wal<T> {
             syncer.stop();
         }
         self.shared.sync()
+    }
+}
+
+impl<T: Send + Debug + 'static> FoundWal<T> {
+    /// Hands every record that was not released to `replayed`, in the order of their numbers, before anything new can
+    /// be committed.
+    ///
+    /// # Errors
+    /// When a segment cannot be read, a record is not what its type says, or `replayed` fails.
+    pub(crate) fn open(
+        self,
+        replayed: impl FnMut(u64, WalRecord) -> Result<()>,
+    ) -> Result<(Wal<T>, ReplayReport)> {
+        let replay = self.recovered.replay_decoded(WalRecord::decode, replayed);
+        let (writer, report) = replay?;
+        let figures = Figures::default();
+        figures.publish(&writer);
+        let shared = Arc::new(Shared {
+            writer: Mutex::new(writer),
+            figures,
+            queue: Mutex::new(Queue::default()),
+            applying: Mutex::new(()),
+            sink: self.sink,
+            durability: self.durability,
+            groups: AtomicU64::new(0),
+            refused_groups: AtomicU64::new(0),
+            syncs: TimingCounter::default(),
+            refused_in_a_row: AtomicU64::new(0),
+        });
+        let syncer = match self.durability {
+            Durability::Sync => None,
+            Durability::Interval(interval) => Some(Syncer::start(&shared, interval)?),
+        };
+        Ok((Wal { shared, syncer }, report))
     }
 }
 

@@ -4,8 +4,11 @@
 //! that is proven, not released, not void and not found is lost, and that is reported. Bad bytes that lost nothing
 //! proven are the torn end of a write that was never acknowledged.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use chronoxide_format::log::{FILE_HEADER_BYTES_MAX, FileHeader, Found, Record, Scan, VOIDS_MAX};
 
@@ -424,42 +427,62 @@ impl Recovered {
     /// When a file cannot be read, a payload is not what its type says, or `each` fails.
     pub(crate) fn replay(
         mut self,
-        mut each: impl FnMut(u64, u8, &[u8]) -> Result<(), ReplayError>,
+        mut each: impl FnMut(u64, u8, Cow<'_, [u8]>) -> chronoxide_format::Result<()>,
     ) -> Result<(LogWriter, ReplayReport)> {
+        self.report.records = self.entries.len() as u64;
+        self.records(|entry, record| each(entry.seq, record.kind, record.plain()?))?;
+        Ok((self.writer, self.report))
+    }
+
+    /// The same with the payloads decoded, on a thread of its own: `each` gets what `decode` makes of type and plain
+    /// payload.
+    ///
+    /// # Errors
+    /// As [`Recovered::replay`].
+    pub(crate) fn replay_decoded<T: Send>(
+        mut self,
+        decode: impl Fn(u8, &[u8]) -> chronoxide_format::Result<T> + Send,
+        mut each: impl FnMut(u64, T) -> Result<()>,
+    ) -> Result<(LogWriter, ReplayReport)> {
+        self.report.records = self.entries.len() as u64;
+        let recovered = &self;
+        std::thread::scope(|scope| {
+            let (sender, decoded) = sync_channel(DECODED_RECORDS_MAX);
+            let decoder = move || {
+                recovered.records(|entry, record| {
+                    let decoded = decode(record.kind, &record.plain()?)?;
+                    // Nobody listens any more when `each` has failed.
+                    let _ = sender.send((entry.seq, decoded));
+                    Ok(())
+                })
+            };
+            let thread = std::thread::Builder::new().name("chronoxide-replay".to_owned());
+            let decoder = thread
+                .spawn_scoped(scope, decoder)
+                .map_err(|source| Error::io("start a thread for", &recovered.spec.dir, source))?;
+            let applied = decoded
+                .into_iter()
+                .try_for_each(|(seq, item)| each(seq, item));
+            let read = decoder.join().unwrap_or_else(|panic| resume_unwind(panic));
+            applied.and(read)
+        })?;
+        Ok((self.writer, self.report))
+    }
+
+    /// Hands the records that are still needed to `each`, in order.
+    fn records(
+        &self,
+        mut each: impl FnMut(Entry, Record<'_>) -> chronoxide_format::Result<()>,
+    ) -> Result<()> {
         let mut contents = Contents::default();
         for entry in &self.entries {
             let record = contents.record(&self.spec, &self.files, *entry)?;
-            let path = &self.files[entry.file].path;
-            let plain = record
-                .plain()
-                .map_err(|source| Error::format(path, source))?;
-            each(entry.seq, record.kind, &plain).map_err(|error| match error {
-                ReplayError::Format(source) => Error::format(path, source),
-                ReplayError::Other(error) => error,
-            })?;
-            self.report.records += 1;
+            each(*entry, record)
+                .map_err(|source| Error::format(&self.files[entry.file].path, source))?;
         }
-        Ok((self.writer, self.report))
+        Ok(())
     }
 }
 
-/// Why a record could not be used.
-#[derive(Debug)]
-pub(crate) enum ReplayError {
-    /// Its payload is not what its type says.
-    Format(chronoxide_format::Error),
-    /// Anything else.
-    Other(Error),
-}
-
-impl From<chronoxide_format::Error> for ReplayError {
-    fn from(source: chronoxide_format::Error) -> Self {
-        Self::Format(source)
-    }
-}
-
-impl From<Error> for ReplayError {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
-    }
-}
+/// Decoded records that may wait to be taken in.
+const DECODED_RECORDS_MAX: usize = 8;

@@ -1,9 +1,10 @@
 //! Hashes of series keys, and which series each stands for.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chronoxide_model::SeriesKey;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The seeded 128-bit hash of a key's bytes and encoding.
@@ -96,13 +97,40 @@ impl KeyTable {
             .insert_unique(hash.low, index, |index| entries[*index as usize].hash.low);
     }
 
-    /// The same keys without those whose series fails `keep`.
-    pub(crate) fn retained(&self, mut keep: impl FnMut(u32) -> bool) -> Self {
-        let mut kept = Self::default();
-        for entry in self.entries.iter().filter(|entry| keep(entry.sid)) {
-            kept.insert(entry.hash, entry.sid);
+    /// Makes `hash` stand for `sid`, whatever it stood for; whether it stood for anything.
+    pub(crate) fn put(&mut self, hash: KeyHash, sid: u32) -> bool {
+        let index = self.entries.len() as u32;
+        self.entries.push(Entry {
+            hash,
+            sid,
+            next: AtomicU32::new(NONE),
+        });
+        let entries = &self.entries;
+        let is_same = |other: &u32| entries[*other as usize].hash == hash;
+        let hash_of = |other: &u32| entries[*other as usize].hash.low;
+        match self.table.entry(hash.low, is_same, hash_of) {
+            hash_table::Entry::Occupied(mut known) => {
+                *known.get_mut() = index;
+                true
+            }
+            hash_table::Entry::Vacant(vacant) => {
+                vacant.insert(index);
+                false
+            }
         }
-        kept
+    }
+
+    /// Takes over the keys `range` of `other`, in the order they came, without those whose series fails `keep`.
+    pub(crate) fn take(
+        &mut self,
+        other: &Self,
+        range: Range<usize>,
+        mut keep: impl FnMut(u32) -> bool,
+    ) {
+        let entries = other.entries[range].iter();
+        for entry in entries.filter(|entry| keep(entry.sid)) {
+            self.insert(entry.hash, entry.sid);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -174,7 +202,8 @@ mod tests {
         for n in 0..10 {
             keys.insert(hash(n), n as u32);
         }
-        let kept = keys.retained(|sid| sid % 2 == 0);
+        let mut kept = KeyTable::default();
+        kept.take(&keys, 0..keys.len(), |sid| sid % 2 == 0);
         assert_eq!(kept.len(), 5);
         assert_eq!(find(&kept, 4), Some(4));
         assert_eq!(find(&kept, 5), None);

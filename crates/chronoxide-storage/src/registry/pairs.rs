@@ -36,12 +36,24 @@ struct Name {
     pairs: Vec<u32>,
 }
 
-/// Series ids; most pairs belong to one series or to very many.
+/// Series ids. Most pairs belong to one series, or to those that one target brought together and whose ids follow one
+/// another.
 #[derive(Debug)]
 enum Postings {
     None,
-    One(u32),
-    Many(Box<RoaringBitmap>),
+    /// All ids from the first to the last.
+    Run(u32, u32),
+    Many(Box<Runs>),
+}
+
+/// More ids than one run has. New ones mostly follow the last, and then a bitmap need not be searched.
+#[derive(Debug)]
+struct Runs {
+    /// All of them are less than `first`.
+    before: RoaringBitmap,
+    /// The last run, which is not in `before`.
+    first: u32,
+    last: u32,
 }
 
 /// Bytes of a bitmap with two ids, its allocations included.
@@ -157,8 +169,8 @@ impl Pairs {
     pub(crate) fn series_count(&self, id: u32) -> u64 {
         match &self.pairs[id as usize].series {
             Postings::None => 0,
-            Postings::One(_) => 1,
-            Postings::Many(series) => series.len(),
+            Postings::Run(first, last) => u64::from(last - first) + 1,
+            Postings::Many(runs) => runs.before.len() + u64::from(runs.last - runs.first) + 1,
         }
     }
 
@@ -192,11 +204,11 @@ impl Pairs {
     }
 
     /// Whether any of a pair's series satisfies `test`.
-    pub(crate) fn any_series(&self, id: u32, mut test: impl FnMut(u32) -> bool) -> bool {
+    pub(crate) fn any_series(&self, id: u32, test: impl FnMut(u32) -> bool) -> bool {
         match &self.pairs[id as usize].series {
             Postings::None => false,
-            Postings::One(sid) => test(*sid),
-            Postings::Many(series) => series.iter().any(test),
+            Postings::Run(first, last) => (*first..=*last).any(test),
+            Postings::Many(runs) => runs.before.iter().chain(runs.first..=runs.last).any(test),
         }
     }
 
@@ -274,36 +286,64 @@ fn hash_pair(seed: u64, name_id: u32, value: &str) -> u64 {
     )
 }
 
+impl Runs {
+    /// Adds a series; by how many bytes the bitmap grows, roughly.
+    fn insert(&mut self, sid: u32) -> usize {
+        if sid < self.first {
+            return usize::from(self.before.insert(sid)) * size_of::<u16>();
+        }
+        if sid <= self.last {
+            return 0;
+        }
+        if self.last.checked_add(1) == Some(sid) {
+            self.last = sid;
+            return 0;
+        }
+        let run = (self.last - self.first) as usize + 1;
+        self.before.insert_range(self.first..=self.last);
+        (self.first, self.last) = (sid, sid);
+        // A bitmap takes no more for the 2^16 ids of one of its containers than 8 KiB.
+        (run * size_of::<u16>()).min((run >> 16).saturating_add(1) << 13)
+    }
+}
+
 impl Postings {
     /// Adds a series; by how many bytes the postings grow, roughly.
     fn insert(&mut self, sid: u32) -> usize {
         match self {
             Self::None => {
-                *self = Self::One(sid);
+                *self = Self::Run(sid, sid);
                 0
             }
-            Self::One(only) if *only == sid => 0,
-            Self::One(only) => {
-                let mut many = RoaringBitmap::new();
-                many.insert(*only);
-                many.insert(sid);
-                *self = Self::Many(Box::new(many));
-                MANY_BYTES
+            Self::Run(first, last) if (*first..=*last).contains(&sid) => 0,
+            Self::Run(_, last) if last.checked_add(1) == Some(sid) => {
+                *last = sid;
+                0
             }
-            Self::Many(many) => {
-                many.insert(sid);
-                size_of::<u16>()
+            Self::Run(first, last) => {
+                let mut runs = Runs {
+                    before: RoaringBitmap::new(),
+                    first: *first,
+                    last: *last,
+                };
+                let run_bytes = runs.insert(sid);
+                *self = Self::Many(Box::new(runs));
+                MANY_BYTES + run_bytes
             }
+            Self::Many(runs) => runs.insert(sid),
         }
     }
 
     fn add_to(&self, found: &mut RoaringBitmap) {
         match self {
             Self::None => {}
-            Self::One(sid) => {
-                found.insert(*sid);
+            Self::Run(first, last) => {
+                found.insert_range(*first..=*last);
             }
-            Self::Many(many) => *found |= &**many,
+            Self::Many(runs) => {
+                *found |= &runs.before;
+                found.insert_range(runs.first..=runs.last);
+            }
         }
     }
 }
@@ -372,6 +412,31 @@ mod tests {
             &[Matcher::equal("none", ""), Matcher::equal("job", "b")],
             &[1],
         );
+    }
+
+    #[test]
+    fn ids_in_any_order_are_kept() {
+        for ids in [
+            vec![5],
+            vec![5, 6, 7, 6],
+            vec![5, 6, 4, 7],
+            vec![5, 7, 6, 70_000, 6],
+            vec![1, 3, 5, 7, 8, 9, 2, 4, 7, 100_000, 100_001, 3, 50, 99_999],
+            vec![u32::MAX - 1, 0, 1, 2],
+        ] {
+            let mut pairs = Pairs::new(3);
+            let id = pairs.intern("job", "a", None);
+            for sid in &ids {
+                pairs.add_series(id, *sid);
+            }
+            let expected: RoaringBitmap = ids.iter().copied().collect();
+            assert_eq!(pairs.series_with("job", "a"), expected, "{ids:?}");
+            assert_eq!(pairs.series_count(id), expected.len(), "{ids:?}");
+            for sid in &expected {
+                assert!(pairs.any_series(id, |other| other == sid), "{ids:?}");
+            }
+            assert!(!pairs.any_series(id, |other| other == 11), "{ids:?}");
+        }
     }
 
     #[test]

@@ -59,17 +59,17 @@ pub(super) fn open_with(fs: Arc<dyn Fs>, dir: &Path, options: WalOptions) -> Res
     let sink = Arc::new(Applied::default());
     let mut replayed = Vec::new();
     let dir: PathBuf = dir.join("wal");
-    let (wal, report) = Wal::open(
+    let found = Wal::find(
         fs,
         quarantine,
         &dir,
         options,
         Arc::clone(&sink) as Arc<dyn GroupSink<u64>>,
-        |seq, record| {
-            replayed.push((seq, item_of(record)));
-            Ok(())
-        },
     )?;
+    let (wal, report) = found.open(|seq, record| {
+        replayed.push((seq, item_of(record)));
+        Ok(())
+    })?;
     Ok((wal, sink, replayed, report))
 }
 
