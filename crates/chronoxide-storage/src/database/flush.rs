@@ -97,7 +97,7 @@ impl Engine {
     }
 
     fn flush_batch(&self, files: &mut Files, batch: &Arc<HeadBatch>) -> Result<()> {
-        let order = self.order.of_all(&self.registry.read());
+        let order = self.order.of_all_by_steps(&self.registry);
         batch.read(|rows| self.write_parts(files, rows, order.sids()))?;
         self.sink.catalog.edit(|snapshot| {
             snapshot.frozen.retain(|frozen| !Arc::ptr_eq(frozen, batch));

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use chronoxide_model::CanonicalKey;
+use roaring::RoaringBitmap;
 
 use super::engine::{Engine, millis};
 use super::flush::Files;
@@ -14,6 +15,7 @@ use crate::compaction::{self, MergeOptions, MergeTask, Packing};
 use crate::head::BatchRows;
 use crate::part::Part;
 use crate::partition::Partition;
+use crate::registry::Registry;
 use crate::retention::{self, RetentionPlan, RetentionState};
 
 /// A day that ended this long ago is hardly written to any more.
@@ -21,6 +23,9 @@ const CLOSED_AFTER_MS: i64 = 3600 * 1000;
 
 /// A partition that no flush has added to for this long gets its final part.
 const QUIET_FOR_MS: i64 = 10 * 60 * 1000;
+
+/// Series that a new table takes over before others get at the old one.
+const REBUILD_STEP: usize = 4096;
 
 /// Idle series wait until they are this part of all: rebuilding the table costs the same for one as for many.
 const EVICTED_SHARE_MIN: usize = 16;
@@ -175,24 +180,18 @@ impl Engine {
         Ok(evicted)
     }
 
-    /// Puts a table without the idle series in place of the registry. Writes of known series go on while it is built,
-    /// new series wait so long; all writes wait only while what came meanwhile is taken over.
+    /// Puts a table without the idle series in place of the registry. Writes go on while it is built; they wait only while
+    /// what came meanwhile is taken over.
     fn take_out_idle_series(&self) -> Result<usize> {
         let mut files = self.files.lock();
         self.free_retired_ids(&mut files);
-        if !self.is_worth_evicting(&self.idle_series(&files)) {
+        let mut idle = self.idle_series(&files);
+        if !self.is_worth_evicting(&idle) {
             return Ok(0);
         }
-        let (mut kept, built_of, mut idle) = {
-            let _creation = self.creation.lock();
-            let idle = self.idle_series(&files);
-            if !self.is_worth_evicting(&idle) {
-                return Ok(0);
-            }
-            let registry = self.registry.read();
-            let kept = registry.retained(|sid| idle.binary_search(&sid).is_err());
-            (kept, registry.live().clone(), idle)
-        };
+        // Series may come from here on, and none can go.
+        let built_of = self.registry.read().live().clone();
+        let mut kept = self.registry_without(&built_of, &idle);
         // Records of the log may name the series of exemplars that are nowhere else, by an id that is about to go: most
         // are saved now, the last few when nobody writes.
         self.sink.exemplars.save(self.fs.as_ref())?;
@@ -212,9 +211,28 @@ impl Engine {
         drop((creation, writers));
         drop(old);
         // An id must lose its rank before other labels get it.
-        self.order.of_all(&self.registry.read());
+        self.order.of_all_by_steps(&self.registry);
         self.counters.series_evicted(evicted);
         Ok(evicted)
+    }
+
+    /// A table with the series of `live` that are not among `left_out`, which ascend. Others get at the registry while it
+    /// is built, for a step of it takes milliseconds.
+    fn registry_without(&self, live: &RoaringBitmap, left_out: &[u32]) -> Registry {
+        let sids = live.iter();
+        let sids: Vec<u32> = sids
+            .filter(|sid| left_out.binary_search(sid).is_err())
+            .collect();
+        let mut kept = self.registry.read().emptied();
+        for sids in sids.chunks(REBUILD_STEP) {
+            kept.take_series(&self.registry.read(), sids.iter().copied());
+        }
+        let keys = self.registry.read().key_count();
+        for start in (0..keys).step_by(REBUILD_STEP) {
+            let end = keys.min(start + REBUILD_STEP);
+            kept.take_keys(&self.registry.read(), start..end);
+        }
+        kept
     }
 
     /// Writes all active series to a checkpoint, so that the registry's log forgets the others. Writes go on.

@@ -1,5 +1,10 @@
 //! The whole database, without its threads: tests say when it flushes and merges.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "tests of crashes and damage tell how much they tried"
+)]
+
 mod aborts;
 mod basics;
 mod checks;
@@ -15,6 +20,7 @@ mod layout;
 mod limits;
 mod model;
 mod month;
+mod pauses;
 mod repeats;
 mod retention;
 mod snapshot_dirs;
@@ -32,6 +38,11 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// 2023-11-14 22:13:20 UTC.
 const START_MS: i64 = 1_700_000_000_000;
+
+/// How much of a costly test to do: what the environment says, as it does before anything lands, or else `default`.
+fn effort(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("it is a number"))
+}
 
 impl Database {
     /// Opens a database whose threads do not run.

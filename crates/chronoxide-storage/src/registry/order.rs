@@ -3,9 +3,10 @@
 //! Comparing labels is costly, and parts and selections are in label order. New series are few, so they are sorted
 //! alone and merged in.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::Registry;
 
@@ -30,10 +31,25 @@ impl OrderCache {
     /// The order of all active series and no others.
     pub(crate) fn of_all(&self, registry: &Registry) -> Arc<LabelOrder> {
         let mut order = self.order.lock();
-        if let Some(updated) = order.updated(registry) {
+        if let Some(updated) = order.updated(&|lend| lend(registry)) {
             *order = Arc::new(updated);
         }
         Arc::clone(&order)
+    }
+
+    /// The same while others go on with the registry: whoever makes series waits for a step of it at most. Series that
+    /// come meanwhile may be missing. No series may go, which is up to the caller.
+    pub(crate) fn of_all_by_steps(&self, registry: &RwLock<Registry>) -> Arc<LabelOrder> {
+        // The cache's lock is not held meanwhile, since others take it while they hold the registry.
+        let known = Arc::clone(&self.order.lock());
+        match known.updated(&|lend| lend(&registry.read())) {
+            Some(updated) => {
+                let updated = Arc::new(updated);
+                *self.order.lock() = Arc::clone(&updated);
+                updated
+            }
+            None => known,
+        }
     }
 
     /// Sorts active series by their labels.
@@ -41,11 +57,23 @@ impl OrderCache {
         if sids.len() < FEW_SERIES {
             sids.sort_unstable_by(|a, b| registry.compare(*a, *b));
         } else {
-            let order = self.of_all(registry);
+            let mut order = Arc::clone(&self.order.lock());
+            if sids.iter().any(|sid| order.rank(*sid).is_none()) {
+                order = self.of_all(registry);
+            }
             sids.sort_unstable_by_key(|sid| order.rank(*sid));
         }
     }
 }
+
+/// Calls back with the registry.
+type Lend<'a> = &'a dyn Fn(&mut dyn FnMut(&Registry));
+
+/// Series that are sorted or looked at before others get at the registry: a matter of milliseconds.
+const STEP: usize = 2048;
+
+/// Ids that are looked through before others get at the registry.
+const IDS_STEP: usize = 1 << 15;
 
 /// So few series are sorted faster than all are brought into order.
 const FEW_SERIES: usize = 512;
@@ -56,32 +84,39 @@ impl LabelOrder {
         &self.sids
     }
 
-    /// The order brought up to date with `registry`, if it is not already.
-    pub(crate) fn updated(&self, registry: &Registry) -> Option<Self> {
-        let mut fresh: Vec<u32> = registry
-            .live()
-            .iter()
-            .filter(|sid| self.rank(*sid).is_none())
-            .collect();
-        if fresh.is_empty() && self.sids.len() == registry.len() {
+    /// The order brought up to date with the registry, if it is not already. `with` lends the registry for a moment, again
+    /// and again: meanwhile series may come, which the order then lacks, and none may go.
+    fn updated(&self, with: Lend<'_>) -> Option<Self> {
+        let (mut fresh, mut series, mut id_bound) = (Vec::new(), 0, 0);
+        with(&mut |registry| id_bound = registry.id_bound());
+        for start in (0..id_bound as u32).step_by(IDS_STEP) {
+            with(&mut |registry| {
+                let end = start.saturating_add(IDS_STEP as u32).min(id_bound as u32);
+                for sid in registry.live().range(start..end) {
+                    series += 1;
+                    if self.rank(sid).is_none() {
+                        fresh.push(sid);
+                    }
+                }
+            });
+        }
+        if fresh.is_empty() && self.sids.len() == series {
             return None;
         }
-        fresh.sort_unstable_by(|a, b| registry.compare(*a, *b));
-        let kept = self
-            .sids
-            .iter()
-            .copied()
-            .filter(|sid| registry.live().contains(*sid));
-        let mut sids = Vec::with_capacity(registry.len());
-        let mut fresh = fresh.into_iter().peekable();
-        for sid in kept {
-            while let Some(next) = fresh.next_if(|next| registry.compare(*next, sid).is_lt()) {
-                sids.push(next);
+        sort_by_steps(&mut fresh, with);
+        let mut kept = Cow::Borrowed(&self.sids);
+        if self.sids.len() + fresh.len() != series {
+            let mut left = Vec::with_capacity(series);
+            for sids in self.sids.chunks(STEP) {
+                with(&mut |registry| {
+                    left.extend(sids.iter().copied().filter(|sid| registry.has(*sid)));
+                });
             }
-            sids.push(sid);
+            kept = Cow::Owned(left);
         }
-        sids.extend(fresh);
-        let mut ranks = vec![UNRANKED; registry.id_bound()];
+        let mut sids = Vec::with_capacity(series);
+        merge_by_steps(&kept, &fresh, &mut sids, with);
+        let mut ranks = vec![UNRANKED; id_bound];
         for (rank, sid) in sids.iter().enumerate() {
             ranks[*sid as usize] = rank as u32;
         }
@@ -94,6 +129,52 @@ impl LabelOrder {
             .copied()
             .filter(|rank| *rank != UNRANKED)
     }
+}
+
+/// Sorts series by their labels, borrowing the registry for a step at a time.
+fn sort_by_steps(sids: &mut Vec<u32>, with: Lend<'_>) {
+    for run in sids.chunks_mut(STEP) {
+        with(&mut |registry| run.sort_by(|a, b| registry.compare(*a, *b)));
+    }
+    let mut length = STEP;
+    while length < sids.len() {
+        let mut merged = Vec::with_capacity(sids.len());
+        for pair in sids.chunks(2 * length) {
+            let (left, right) = pair.split_at(length.min(pair.len()));
+            merge_by_steps(left, right, &mut merged, with);
+        }
+        *sids = merged;
+        length *= 2;
+    }
+}
+
+/// Appends two sorted runs to `merged` in order, borrowing the registry for a step at a time. A few on the right cost
+/// little, however many there are on the left.
+fn merge_by_steps(left: &[u32], right: &[u32], merged: &mut Vec<u32>, with: Lend<'_>) {
+    let (mut left, mut right) = (left, right.iter().copied().peekable());
+    while !left.is_empty() && right.peek().is_some() {
+        with(&mut |registry| {
+            for next in right.by_ref().take(STEP / 4) {
+                let before = count_leading(left, |sid| registry.compare(sid, next).is_lt());
+                merged.extend_from_slice(&left[..before]);
+                left = &left[before..];
+                merged.push(next);
+            }
+        });
+    }
+    merged.extend_from_slice(left);
+    merged.extend(right);
+}
+
+/// How many elements satisfy `test`, which the first ones do and the others do not; looks further and further ahead.
+fn count_leading(sids: &[u32], test: impl Fn(u32) -> bool) -> usize {
+    let mut ahead = 1;
+    while sids.get(ahead - 1).is_some_and(|sid| test(*sid)) {
+        ahead *= 2;
+    }
+    let known = ahead / 2;
+    let rest = &sids[known..sids.len().min(ahead - 1)];
+    known + rest.partition_point(|sid| test(*sid))
 }
 
 #[cfg(test)]
@@ -120,13 +201,15 @@ mod tests {
         for value in ["m", "c", "x"] {
             add(&mut registry, value);
         }
-        let order = LabelOrder::default().updated(&registry).unwrap();
+        let order = LabelOrder::default()
+            .updated(&|lend| lend(&registry))
+            .unwrap();
         assert_eq!(values(&order, &registry), ["c", "m", "x"]);
-        assert!(order.updated(&registry).is_none());
+        assert!(order.updated(&|lend| lend(&registry)).is_none());
         for value in ["z", "a", "n"] {
             add(&mut registry, value);
         }
-        let order = order.updated(&registry).unwrap();
+        let order = order.updated(&|lend| lend(&registry)).unwrap();
         assert_eq!(values(&order, &registry), ["a", "c", "m", "n", "x", "z"]);
         assert!(order.rank(0) < order.rank(5));
     }
@@ -153,18 +236,61 @@ mod tests {
     }
 
     #[test]
+    fn steps_give_the_same_order() {
+        let registry = RwLock::new(Registry::new(1));
+        let cache = OrderCache::default();
+        // More than two steps at first, then a few in between, then many.
+        let rounds = [
+            0..3 * STEP + 7,
+            3 * STEP + 7..3 * STEP + 20,
+            3 * STEP + 20..5 * STEP,
+        ];
+        for numbers in rounds {
+            for n in numbers {
+                add(&mut registry.write(), &format!("{:05}", n * 7919 % 99_991));
+            }
+            let order = cache.of_all_by_steps(&registry);
+            let registry = registry.read();
+            assert_eq!(order.sids().len(), registry.len());
+            let are_sorted = |pair: &[u32]| registry.compare(pair[0], pair[1]).is_lt();
+            assert!(order.sids().windows(2).all(are_sorted));
+            for (rank, sid) in order.sids().iter().enumerate() {
+                assert_eq!(order.rank(*sid), Some(rank as u32));
+            }
+            assert!(Arc::ptr_eq(&order, &cache.of_all(&registry)));
+        }
+        let left = registry.read().retained(|sid| sid % 3 == 0);
+        *registry.write() = left;
+        let order = cache.of_all_by_steps(&registry);
+        assert_eq!(order.sids().len(), registry.read().len());
+        assert!(order.sids().iter().all(|sid| sid % 3 == 0));
+    }
+
+    #[test]
+    fn leading_elements_are_counted() {
+        let sids: Vec<u32> = (0..100).collect();
+        for len in 0..100 {
+            for count in 0..=len {
+                assert_eq!(count_leading(&sids[..len], |sid| sid < count as u32), count);
+            }
+        }
+    }
+
+    #[test]
     fn evicted_series_leave_the_order() {
         let mut registry = Registry::new(1);
         for value in ["m", "c", "x"] {
             add(&mut registry, value);
         }
-        let order = LabelOrder::default().updated(&registry).unwrap();
+        let order = LabelOrder::default()
+            .updated(&|lend| lend(&registry))
+            .unwrap();
         let mut registry = registry.retained(|sid| sid != 0);
-        let order = order.updated(&registry).unwrap();
+        let order = order.updated(&|lend| lend(&registry)).unwrap();
         assert_eq!(values(&order, &registry), ["c", "x"]);
         // The id is used again for other labels, which must not inherit the old rank.
         add(&mut registry, "a");
-        let order = order.updated(&registry).unwrap();
+        let order = order.updated(&|lend| lend(&registry)).unwrap();
         assert_eq!(values(&order, &registry), ["a", "c", "x"]);
     }
 }
