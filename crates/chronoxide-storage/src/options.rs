@@ -56,10 +56,10 @@ pub struct Options {
     pub exemplars_per_series_max: usize,
     /// Bytes of all names and values of a series together. Default: 16 KiB.
     pub labels_bytes_max: usize,
-    /// Bytes of samples in memory before they are written to a part, with few series. Default: 8 MiB.
+    /// Bytes of samples in memory before they are written to a part, with few series. The head may take three times this
+    /// much while a flush cannot keep up, then writes wait. Default: 8 MiB.
     pub head_bytes_min: usize,
-    /// The same with many series; the head may take three times this much while a flush cannot keep up, then
-    /// writes wait. Default: 64 MiB; minimum: `head_bytes_min`.
+    /// The same with many series. Default: 64 MiB; minimum: `head_bytes_min`.
     pub head_bytes_max: usize,
     /// Bytes that samples in no part yet may take in the write-ahead log, which is what a start after a crash has to
     /// read: beyond a quarter of it the head is flushed, however small it is, and beyond all of it writes wait. Files
@@ -148,7 +148,20 @@ impl Options {
             .saturating_mul(HEAD_BYTES_PER_SERIES)
             .clamp(self.head_bytes_min, self.head_bytes_max)
     }
+
+    /// Bytes that batches on their way to parts may take with this many active series; beyond it writes wait.
+    pub(crate) fn backlog_bytes(&self, series: usize) -> usize {
+        let most = self.head_bytes_max.saturating_mul(BACKLOG_BATCHES_MAX);
+        let wanted = self.head_bytes(series).saturating_mul(BACKLOG_BATCHES_MAX);
+        wanted.max(BACKLOG_BYTES_LEAST).min(most)
+    }
 }
+
+/// Frozen batches may take this many times what [`Options::head_bytes`] gives one.
+const BACKLOG_BATCHES_MAX: usize = 2;
+
+/// Where so much is allowed, writes wait for flushes only beyond it.
+const BACKLOG_BYTES_LEAST: usize = 16 << 20;
 
 /// A head smaller than this would flush for every request.
 const HEAD_BYTES_LEAST: usize = 4096;
@@ -199,5 +212,8 @@ mod tests {
         assert_eq!(options.head_bytes(10), 8 << 20);
         assert_eq!(options.head_bytes(100_000), 24_000_000);
         assert_eq!(options.head_bytes(usize::MAX), 64 << 20);
+        assert_eq!(options.backlog_bytes(10), 16 << 20);
+        assert_eq!(options.backlog_bytes(100_000), 48_000_000);
+        assert_eq!(options.backlog_bytes(usize::MAX), 128 << 20);
     }
 }

@@ -109,9 +109,6 @@ impl Backlog {
 /// How long a write waits for a flush before it is refused.
 const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 
-/// Frozen batches may take this many times [`Options::head_bytes_max`].
-const BACKLOG_BATCHES_MAX: usize = 2;
-
 impl Engine {
     /// Stores a batch: admits it, logs it, and has it applied with its group; `placed` is called in between.
     pub(super) fn write(
@@ -173,10 +170,7 @@ impl Engine {
     }
 
     fn wait_for_flush(&self) -> Result<()> {
-        let limit = self
-            .options
-            .head_bytes_max
-            .saturating_mul(BACKLOG_BATCHES_MAX);
+        let limit = self.options.backlog_bytes(self.registry.read().len());
         if !self.is_behind(limit) {
             return Ok(());
         }
