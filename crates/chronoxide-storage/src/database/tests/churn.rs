@@ -77,7 +77,6 @@ fn series_replaced_every_hour_for_thirty_days_leave_memory_as_it_was() {
 /// Prints figures of a real disk: `cargo test --release -- --ignored --nocapture churn`, with `CHURN_SERIES` series.
 #[test]
 #[ignore = "a measurement"]
-#[allow(clippy::print_stderr, reason = "a measurement is printed")]
 fn measure_memory_under_churn() {
     let series = std::env::var("CHURN_SERIES").map_or(2000, |text| text.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use chronoxide_model::{BucketCounts, BucketSpan, CounterResetHint, HistogramCoun
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{DAY_MS, Place, labels};
+use super::{DAY_MS, Place, effort, labels};
 use crate::{
     Clock, Database, Histogram, Labels, Matcher, Options, Sample, SampleColumns, TimeRange,
     WriteBatch,
@@ -22,7 +22,25 @@ enum Stored {
     Histogram(Histogram, i64),
 }
 
+/// How much a write brings at most.
+#[derive(Clone, Copy)]
+struct Extent {
+    series: u32,
+    samples: u32,
+}
+
+const LARGE: Extent = Extent {
+    series: 20,
+    samples: 6,
+};
+
+const SMALL: Extent = Extent {
+    series: 4,
+    samples: 3,
+};
+
 struct Run {
+    extent: Extent,
     place: Place,
     db: Option<Database>,
     model: BTreeMap<Labels, BTreeMap<i64, Stored>>,
@@ -30,8 +48,9 @@ struct Run {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, extent: Extent) -> Self {
         let mut run = Self {
+            extent,
             place: Place::with_seed(seed),
             db: None,
             model: BTreeMap::new(),
@@ -75,12 +94,12 @@ impl Run {
     fn write(&mut self) {
         let mut batch = WriteBatch::new();
         let mut written = Vec::new();
-        for _ in 0..self.rng.random_range(1..20) {
+        for _ in 0..self.rng.random_range(1..self.extent.series) {
             let job = self.rng.random_range(0..4_u32).to_string();
             let instance = self.rng.random_range(0..6_u32).to_string();
             let set = labels(&[("__name__", "m"), ("job", &job), ("instance", &instance)]);
             batch.start_series(&set);
-            for _ in 0..self.rng.random_range(1..6) {
+            for _ in 0..self.rng.random_range(1..self.extent.samples) {
                 let time = self.time();
                 let start = if self.rng.random_bool(0.2) {
                     time - 1000
@@ -283,18 +302,39 @@ fn stored(columns: &SampleColumns) -> BTreeMap<i64, Stored> {
     samples
 }
 
+/// Does `steps` steps and checks after every `check_every` of them.
+fn random_run(seed: u64, extent: Extent, steps: usize, check_every: usize) {
+    let mut run = Run::new(seed, extent);
+    let mut done = Vec::new();
+    for step in 1..=steps {
+        done.push(run.step());
+        if step % check_every != 0 {
+            continue;
+        }
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.check()));
+        assert!(checked.is_ok(), "seed {seed} differs after {done:?}");
+    }
+}
+
 #[test]
 fn random_runs_read_like_a_map() {
     for seed in 0..6 {
-        let mut run = Run::new(seed);
-        let mut steps = Vec::new();
-        for step in 0..90 {
-            steps.push(run.step());
-            if step % 3 != 0 {
-                continue;
-            }
-            let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.check()));
-            assert!(checked.is_ok(), "seed {seed} differs after {steps:?}");
-        }
+        random_run(seed, LARGE, 90, 3);
     }
+}
+
+#[test]
+fn many_short_random_runs_read_like_a_map() {
+    const STEPS: usize = 200;
+    let runs = effort("MODEL_SEQUENCES", 40);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                let seeds = (100 + thread..100 + runs).step_by(threads as usize);
+                seeds.for_each(|seed| random_run(seed, SMALL, STEPS, 20));
+            });
+        }
+    });
+    eprintln!("random sequences: {runs} of {STEPS} operations, each read like a map");
 }
