@@ -40,6 +40,12 @@ impl MemoryBudget {
             .expect("the clamp keeps it below 2^32")
     }
 
+    /// Bytes that exemplars may take in memory.
+    pub(crate) fn exemplar_bytes_max(self) -> usize {
+        usize::try_from((self.0 / 32).clamp(1 << 20, 16 << 20))
+            .expect("the clamp keeps it below 2^32")
+    }
+
     /// Bytes that queries under way may hold together: a quarter of the budget, and always enough for a dashboard.
     pub(crate) fn query_bytes(self) -> u64 {
         (self.0 / 4).max(64 << 20)
@@ -76,6 +82,7 @@ mod tests {
         let small = MemoryBudget::new(Some(64 << 20));
         assert_eq!(small.series_max(), 16_384);
         assert_eq!(small.head_bytes_max(), 4 << 20);
+        assert_eq!(small.exemplar_bytes_max(), 2 << 20);
         assert_eq!(small.query_bytes(), 64 << 20);
         assert_eq!(MemoryBudget::new(Some(1 << 30)).query_bytes(), 256 << 20);
         assert_eq!(small.series_bytes_max(), 16 << 20);
@@ -93,6 +100,7 @@ mod tests {
             (huge.series_max(), huge.head_bytes_max()),
             (20_000_000, 64 << 20)
         );
+        assert_eq!(huge.exemplar_bytes_max(), 16 << 20);
         assert_eq!(huge.request_bytes(), 256 << 20);
     }
 

@@ -118,6 +118,10 @@ pub struct Config {
     pub memory_limit_bytes: Option<u64>,
     /// Limit of active series; `None` follows from the memory budget.
     pub series_limit: Option<u32>,
+    /// Bytes of memory for exemplars, 0 for none; `None` follows from the memory budget.
+    pub exemplar_memory_bytes: Option<usize>,
+    /// Exemplars kept of one series.
+    pub exemplars_per_series_max: usize,
     /// Lookback of instant selectors.
     pub lookback: Duration,
     /// Queries evaluated at once.
@@ -276,6 +280,26 @@ impl Config {
                 "a number above 0, or auto",
                 |text| optional(text, "auto", parse_positive),
             )?,
+            exemplar_memory_bytes: check(
+                settings,
+                "exemplars.memory-limit",
+                "a size up to 64GiB such as 16MiB, 0, or auto",
+                |text| {
+                    optional(text, "auto", |text| {
+                        let bytes = parse_byte_size(text).filter(|bytes| *bytes <= 64 << 30)?;
+                        usize::try_from(bytes).ok()
+                    })
+                },
+            )?,
+            exemplars_per_series_max: check(
+                settings,
+                "exemplars.series-limit",
+                "a number from 1 to 1000000",
+                |text| {
+                    let count = text.parse().ok();
+                    count.filter(|count| (1..=1_000_000).contains(count))
+                },
+            )?,
             lookback: check(settings, "query.lookback-delta", DURATION, |text| {
                 parse_duration(text).filter(|duration| at_least_1ms(*duration))
             })?,
@@ -383,6 +407,12 @@ impl Config {
                 .map(|(key, value)| (key, value.to_owned()))
                 .collect(),
         })
+    }
+
+    /// Bytes that exemplars may take in memory.
+    pub(crate) fn exemplar_bytes_max(&self) -> usize {
+        self.exemplar_memory_bytes
+            .unwrap_or_else(|| self.memory().exemplar_bytes_max())
     }
 
     /// What `--memory.limit` comes to.

@@ -145,6 +145,18 @@ impl Setting {
             "Series that may be active at once; beyond it new ones are refused, by name",
         ),
         Self::new(
+            "exemplars.memory-limit",
+            "SIZE",
+            "auto",
+            "Memory for exemplars, beyond which the oldest go; `auto` takes a share of the memory budget, 0 stores none",
+        ),
+        Self::new(
+            "exemplars.series-limit",
+            "NUMBER",
+            "128",
+            "Exemplars kept of one series; its oldest go first",
+        ),
+        Self::new(
             "query.lookback-delta",
             "DURATION",
             "5m",

@@ -49,6 +49,11 @@ impl MemoryUse {
                     bytes_max: Some(3 * memory.head_bytes_max() as u64),
                 },
                 Self {
+                    user: "exemplars",
+                    bytes: stats.exemplar_bytes,
+                    bytes_max: Some(state.config.exemplar_bytes_max() as u64),
+                },
+                Self {
                     user: "caches",
                     bytes: stats.cache_bytes,
                     bytes_max: None,
@@ -82,5 +87,42 @@ impl MemoryUse {
             state.config.memory().bytes() as f64,
         );
         [budget, used, limits]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronoxide_promql::{QueryOptions, RangeTimes};
+    use chronoxide_storage::{Database, Options};
+
+    use super::*;
+    use crate::config::{Config, Settings};
+
+    fn held_by_queries(state: &ServerState) -> u64 {
+        let all = MemoryUse::all(state, None);
+        let queries = all.iter().find(|one| one.user == "queries");
+        queries.expect("queries are users").bytes
+    }
+
+    #[test]
+    fn what_a_query_holds_is_in_the_budget_until_its_answer_is_gone() {
+        let config = Config::new(&Settings::default()).expect("the defaults are good");
+        let state = ServerState::new(config, "here".to_owned());
+        let dir = tempfile::tempdir().expect("there is room");
+        let database = Database::open(dir.path().join("data"), Options::default());
+        let database = database.expect("a fresh directory opens");
+        let times = RangeTimes {
+            start_ms: 0,
+            end_ms: 10_000_000,
+            step_ms: 1000,
+        };
+        let options = QueryOptions::default();
+        let answer = state
+            .engine
+            .range(&database, "vector(1) + 1", times, &options);
+        answer.expect("it can be evaluated");
+        assert!(held_by_queries(&state) >= 10_000 * 8);
+        drop(options);
+        assert_eq!(held_by_queries(&state), 0);
     }
 }

@@ -323,6 +323,16 @@ fn collect_series(stats: &Stats, families: &mut Vec<Family>) {
             stats.series_evicted_total,
         ),
         Family::gauge(
+            "chronoxide_exemplars",
+            "Exemplars kept.",
+            stats.exemplars as f64,
+        ),
+        Family::counter(
+            "chronoxide_exemplars_evicted_total",
+            "Exemplars that went before their time because newer ones needed the room.",
+            stats.exemplars_evicted_total,
+        ),
+        Family::gauge(
             "chronoxide_head_samples",
             "Samples in memory that are in no part yet.",
             stats.head_samples as f64,

@@ -255,3 +255,40 @@ fn samples_histograms_exemplars_and_metadata_are_counted_by_what_became_of_them(
         );
     }
 }
+
+/// How many exemplars there are, one more sent at each of `times`.
+fn kept_of(limits: &[(&str, &str)], times: std::ops::Range<i64>) -> (usize, Running) {
+    let server = Running::start_with(limits);
+    let now = now_ms();
+    for time in times {
+        let entry = Entry::named("bounded_total").sample(now + time, 1.0);
+        let label = "t".repeat(100);
+        let entry = entry.exemplar(&[("trace_id", &label)], now + time, time as f64);
+        let body = v2_body(&[entry]);
+        assert_eq!(server.post("/api/v1/write", &V2_HEADERS, &body).status, 204);
+    }
+    let found = server.get("/api/v1/query_exemplars?query=bounded_total");
+    let series = found.data();
+    let kept = series[0]["exemplars"].as_array().map_or(0, Vec::len);
+    assert_metric(&server, &format!("chronoxide_exemplars {kept}"));
+    (kept, server)
+}
+
+#[test]
+fn settings_bound_how_many_exemplars_are_kept() {
+    let (kept, server) = kept_of(&[("exemplars.series-limit", "3")], 0..5);
+    assert_eq!(kept, 3);
+    assert_metric(&server, "chronoxide_exemplars_evicted_total 2");
+    let (kept, server) = kept_of(&[("exemplars.memory-limit", "2KiB")], 0..40);
+    assert!((1..20).contains(&kept), "{kept}");
+    assert_metric(
+        &server,
+        "chronoxide_memory_limit_bytes{user=\"exemplars\"} 2048",
+    );
+    let (kept, server) = kept_of(&[("exemplars.memory-limit", "0")], 0..2);
+    assert_eq!(kept, 0);
+    assert_metric(
+        &server,
+        "chronoxide_memory_used_bytes{user=\"exemplars\"} 0",
+    );
+}
