@@ -99,7 +99,21 @@ impl Database {
         batch: &WriteBatch<'_>,
         placed: impl FnOnce(),
     ) -> Result<WriteOutcome> {
-        let written = self.engine.write(batch, placed);
+        self.write_with_state(batch, |_| None, placed)
+    }
+
+    /// Stores a batch like [`Database::write_placed`], with a change of the application's own state that depends on what of
+    /// the batch is stored: `state` is asked for it when that is known, and before anything is.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub fn write_with_state(
+        &self,
+        batch: &WriteBatch<'_>,
+        state: impl FnOnce(&WriteOutcome) -> Option<Vec<u8>>,
+        placed: impl FnOnce(),
+    ) -> Result<WriteOutcome> {
+        let written = self.engine.write(batch, state, placed);
         match &written {
             Ok(outcome) => self.engine.counters.accepted(outcome),
             Err(_) => self.engine.counters.write_failed(),

@@ -110,10 +110,11 @@ impl Backlog {
 const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Stores a batch: admits it, logs it, and has it applied with its group; `placed` is called in between.
+    /// Stores a batch: admits it, logs it, and has it applied with its group; `state` is asked and `placed` called in between.
     pub(super) fn write(
         &self,
         batch: &WriteBatch<'_>,
+        state: impl FnOnce(&WriteOutcome) -> Option<Vec<u8>>,
         placed: impl FnOnce(),
     ) -> Result<WriteOutcome> {
         self.check_room()?;
@@ -123,6 +124,7 @@ impl Engine {
         let (mut admitted, outcome) = self.admit(batch)?;
         admitted.batch.metadata = self.sink.metadata.news(batch.metadata());
         admitted.batch.state_changes = batch.state_changes().to_vec();
+        admitted.batch.state_changes.extend(state(&outcome));
         if is_empty(&admitted.batch) {
             return Ok(outcome);
         }
