@@ -1,7 +1,10 @@
 //! Requests from bytes: protobuf in place, OTLP's JSON by way of prost's messages.
 
+use std::cell::RefCell;
+
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 
+use crate::memory::Memory;
 use crate::messages::show;
 use crate::translator::Translator;
 use crate::walk::walk;
@@ -9,7 +12,7 @@ use crate::{DeltaStreams, Options, Result, Translation, json};
 
 /// Translates a request in protobuf.
 ///
-/// `now_ms` is the time of arrival; only the age of delta streams depends on it.
+/// `now_ms` is the time of arrival; the age of delta streams depends on it, and what lies too far from it to be stored.
 ///
 /// # Errors
 /// [`Error::Protobuf`](crate::Error::Protobuf) when `body` is no `ExportMetricsServiceRequest`. Nothing of such a request is kept.
@@ -19,14 +22,32 @@ pub fn translate_protobuf(
     streams: &DeltaStreams,
     now_ms: i64,
 ) -> Result<Translation> {
-    let mut translator = Translator::new(options, streams, now_ms);
-    walk(body, &mut translator)?;
+    translate_protobuf_within(body, options, streams, now_ms, |_| true)
+}
+
+/// As [`translate_protobuf`], for bodies of strangers: `hold` is told, piece by piece, how many bytes of memory the
+/// request takes beside its own, and answers whether it may have them.
+///
+/// # Errors
+/// As [`translate_protobuf`], and [`Error::NoMemory`](crate::Error::NoMemory) when it may not.
+pub fn translate_protobuf_within(
+    body: &[u8],
+    options: &Options,
+    streams: &DeltaStreams,
+    now_ms: i64,
+    hold: impl FnMut(u64) -> bool,
+) -> Result<Translation> {
+    let hold = RefCell::new(hold);
+    let hold = |bytes| (hold.borrow_mut())(bytes);
+    let memory = Memory::new(&hold);
+    let mut translator = Translator::new(options, streams, &memory, now_ms);
+    walk(body, &memory, &mut translator)?;
     Ok(translator.finish())
 }
 
 /// Translates a request in OTLP's JSON.
 ///
-/// `now_ms` is the time of arrival; only the age of delta streams depends on it.
+/// `now_ms` is the time of arrival, as for [`translate_protobuf`].
 ///
 /// # Errors
 /// [`Error::Json`](crate::Error::Json) when `body` is no `ExportMetricsServiceRequest`. Nothing of such a request is kept.
@@ -36,15 +57,34 @@ pub fn translate_json(
     streams: &DeltaStreams,
     now_ms: i64,
 ) -> Result<Translation> {
-    let request = json::decode(body)?;
-    Ok(translate_message(&request, options, streams, now_ms))
+    translate_json_within(body, options, streams, now_ms, |_| true)
+}
+
+/// As [`translate_json`], with `hold` as for [`translate_protobuf_within`].
+///
+/// # Errors
+/// As [`translate_json`], and [`Error::NoMemory`](crate::Error::NoMemory) when `hold` says no.
+pub fn translate_json_within(
+    body: &[u8],
+    options: &Options,
+    streams: &DeltaStreams,
+    now_ms: i64,
+    hold: impl FnMut(u64) -> bool,
+) -> Result<Translation> {
+    let hold = RefCell::new(hold);
+    let hold = |bytes| (hold.borrow_mut())(bytes);
+    let memory = Memory::new(&hold);
+    let request = json::decode(body, &memory)?;
+    let mut translator = Translator::new(options, streams, &memory, now_ms);
+    show(&request, &memory, &mut translator)?;
+    Ok(translator.finish())
 }
 
 /// Translates a request that has been decoded to prost's messages.
 ///
 /// Bytes are better left to [`translate_protobuf`], which builds no messages and bounds what it keeps.
 ///
-/// `now_ms` is the time of arrival; only the age of delta streams depends on it.
+/// `now_ms` is the time of arrival, as for [`translate_protobuf`].
 #[must_use]
 pub fn translate_message(
     request: &ExportMetricsServiceRequest,
@@ -52,7 +92,8 @@ pub fn translate_message(
     streams: &DeltaStreams,
     now_ms: i64,
 ) -> Translation {
-    let mut translator = Translator::new(options, streams, now_ms);
-    show(request, &mut translator);
+    let memory = Memory::new(&|_| true);
+    let mut translator = Translator::new(options, streams, &memory, now_ms);
+    show(request, &memory, &mut translator).expect("all the memory there is may be taken");
     translator.finish()
 }

@@ -19,6 +19,9 @@ pub enum Error {
         /// What the decoder says, and where.
         reason: String,
     },
+    /// The caller gave no more memory for what the request comes to: it knows why.
+    #[error("the request comes to more than there is memory for; send smaller requests")]
+    NoMemory,
     /// An option's text has no meaning: name it and what is expected to whoever wrote it.
     #[error("{option} {text:?} is unknown, expected {expected}")]
     UnknownOption {

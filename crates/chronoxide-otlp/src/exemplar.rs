@@ -27,7 +27,7 @@ impl Translator<'_> {
             0 => times.time_ms,
             time_ns => milliseconds(time_ns),
         };
-        self.batch.push_exemplar(Exemplar {
+        self.add_exemplar(Exemplar {
             labels,
             timestamp_ms,
             value,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chronoxide_model::{BucketCounts, CounterResetHint, Histogram, HistogramCounts};
 
 use crate::buckets::{Layout, lay_out};
-use crate::histogram::{invalid, stale_native};
+use crate::histogram::{BUCKET_BYTES, HISTOGRAM_BYTES, invalid, stale_native};
 use crate::refusal::Refusal;
+use crate::temporality::Span;
 use crate::translator::{Times, Translator};
 use crate::view::{Buckets, ExponentialHistogram, Point};
 
@@ -39,21 +40,34 @@ impl Translator<'_> {
             times.start_ms = 0;
         }
         let stale = point.is_stale();
+        let buckets = histogram.positive.counts.len() + histogram.negative.counts.len();
+        self.take(HISTOGRAM_BYTES + BUCKET_BYTES * buckets)?;
         // What cannot be stored must not be added up either, so this is checked before anything is counted.
         let sent = if stale {
             stale_native(0)
         } else {
             native(&histogram, self.reset_hint())?
         };
+        let mut stream = None;
         let native = if stale || !self.metric.accumulates {
             sent
         } else {
-            let stream = self.stream_hash();
-            let (total, start_ns) =
-                self.deltas
-                    .add_exponential(stream, point.start_ns, point.time_ns, &histogram)?;
+            self.check_window(times.time_ms)?;
+            let key = self.stream_hash();
+            let hint = self.reset_hint();
+            let span = Span::of(point);
+            let added = self
+                .deltas
+                .add_exponential(key, span, &histogram, |total| native(&total.view(), hint))?;
+            let Some((total, start_ns)) = added else {
+                self.accept_again();
+                return Ok(());
+            };
+            stream = Some(key);
             times = Times::new(start_ns, point.time_ns);
-            native(&total.view(), self.reset_hint())?
+            // The total may have more buckets than the delta.
+            self.take(BUCKET_BYTES * bucket_count(&total))?;
+            total
         };
         self.start_series("", None);
         self.batch
@@ -61,8 +75,15 @@ impl Translator<'_> {
         if !stale {
             self.push_exemplars(point.exemplars, times);
         }
-        self.accept(times, stale);
+        self.accept(times, stale, stream);
         Ok(())
+    }
+}
+
+fn bucket_count(native: &Histogram) -> usize {
+    match &native.counts {
+        HistogramCounts::Integer(counts) => counts.positive.len() + counts.negative.len(),
+        HistogramCounts::Float(counts) => counts.positive.len() + counts.negative.len(),
     }
 }
 

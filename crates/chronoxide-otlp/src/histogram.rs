@@ -6,9 +6,16 @@ use chronoxide_model::{
 
 use crate::buckets::lay_out;
 use crate::refusal::Refusal;
+use crate::temporality::Span;
 use crate::translator::{Times, Translator};
 use crate::view::{ExemplarView, ExplicitHistogram, Point};
 use crate::{HistogramForm, RefusalReason};
+
+/// What a native histogram takes on its way to disk, beside its buckets.
+pub(crate) const HISTOGRAM_BYTES: usize = 1024;
+
+/// What one of its buckets takes: count, bound and span, in the batch, in the log's record and in between.
+pub(crate) const BUCKET_BYTES: usize = 64;
 
 impl Translator<'_> {
     /// Takes a point of an explicit-bucket histogram.
@@ -33,29 +40,39 @@ impl Translator<'_> {
         }
         let stale = point.is_stale();
         check_shape(&histogram, stale)?;
-        self.check_room(histogram.bounds.len() + 3)?;
+        match self.options.histograms {
+            HistogramForm::Classic => self.check_room(histogram.bounds.len() + 3)?,
+            HistogramForm::CustomBuckets => {
+                self.take(HISTOGRAM_BYTES + BUCKET_BYTES * histogram.bounds.len())?;
+            }
+        }
         // What cannot be stored must not be added up either, so this is checked before anything is counted.
         let native = match self.options.histograms {
             HistogramForm::Classic => None,
             HistogramForm::CustomBuckets if stale => Some(stale_native(CUSTOM_BUCKETS_SCHEMA)),
             HistogramForm::CustomBuckets => Some(custom_native(&histogram, self.reset_hint())?),
         };
+        let mut stream = None;
         if stale || !self.metric.accumulates {
             self.write_histogram(point.exemplars, histogram, native, times, stale);
         } else {
-            let stream = self.stream_hash();
-            let (total, start_ns) =
-                self.deltas
-                    .add_explicit(stream, point.start_ns, point.time_ns, &histogram)?;
-            times = Times::new(start_ns, point.time_ns);
-            let total = total.view();
-            let native = match native {
-                Some(_) => Some(custom_native(&total, self.reset_hint())?),
-                None => None,
+            self.check_window(times.time_ms)?;
+            let key = self.stream_hash();
+            let hint = self.reset_hint();
+            let span = Span::of(point);
+            let added = self.deltas.add_explicit(key, span, &histogram, |total| {
+                let native = native.as_ref().map(|_| custom_native(&total.view(), hint));
+                Ok((total.clone(), native.transpose()?))
+            })?;
+            let Some(((total, native), start_ns)) = added else {
+                self.accept_again();
+                return Ok(());
             };
-            self.write_histogram(point.exemplars, total, native, times, stale);
+            stream = Some(key);
+            times = Times::new(start_ns, point.time_ns);
+            self.write_histogram(point.exemplars, total.view(), native, times, stale);
         }
-        self.accept(times, stale);
+        self.accept(times, stale, stream);
         Ok(())
     }
 

@@ -9,19 +9,29 @@ mod object;
 mod scalars;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use serde::de::DeserializeSeed as _;
 
+use crate::memory::Memory;
 use crate::{Error, Result};
-use object::Object;
+use object::{Course, ObjectSeed};
 
-/// Reads a request.
+/// Reads a request; what its messages take is taken from `memory`.
 ///
 /// # Errors
-/// [`Error::Json`] when `body` is no such request; nesting past 128 levels is refused too.
-pub(crate) fn decode(body: &[u8]) -> Result<ExportMetricsServiceRequest> {
-    let Object(request) = serde_json::from_slice(body).map_err(|error| Error::Json {
+/// [`Error::Json`] when `body` is no such request; nesting past 128 levels is refused too, which is reached before
+/// values stand 64 deep in one another. [`Error::NoMemory`] when there is none.
+pub(crate) fn decode(body: &[u8], memory: &Memory<'_>) -> Result<ExportMetricsServiceRequest> {
+    // All texts and bytes together, which are copied.
+    memory.take(body.len())?;
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let course = Course { memory };
+    let read = ObjectSeed::new(course)
+        .deserialize(&mut deserializer)
+        .and_then(|request| deserializer.end().map(|()| request));
+    memory.check()?;
+    read.map_err(|error| Error::Json {
         reason: error.to_string(),
-    })?;
-    Ok(request)
+    })
 }
 
 #[cfg(test)]

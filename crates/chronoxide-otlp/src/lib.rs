@@ -41,7 +41,9 @@ mod exponential_histogram;
 mod hashed;
 mod histogram;
 mod json;
+mod label_limits;
 mod label_set;
+mod memory;
 mod messages;
 mod naming;
 mod number;
@@ -57,10 +59,14 @@ mod translator;
 mod view;
 mod walk;
 
-pub use decode::{translate_json, translate_message, translate_protobuf};
+pub use decode::{
+    translate_json, translate_json_within, translate_message, translate_protobuf,
+    translate_protobuf_within,
+};
 pub use error::{Error, Result};
+pub use label_limits::LabelLimits;
 pub use naming::{NameKind, label_name, may_be_same_metric, metric_name, unit_words};
 pub use options::{DeltaMode, HistogramForm, Options, Promotion, TranslationStrategy};
 pub use refusal::{RefusalReason, Refusals};
 pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams, DeltaTicket};
-pub use translation::{PartialSuccess, Translation};
+pub use translation::{EmptyMetrics, PartialSuccess, Translation};

@@ -6,6 +6,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue as AnyValueMessage, KeyVal
 use opentelemetry_proto::tonic::metrics::v1 as proto;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets as BucketsMessage;
 
+use crate::Result;
+use crate::memory::Memory;
 use crate::translator::Translator;
 use crate::view::{
     Attribute, Buckets, ExemplarView, ExplicitHistogram, ExponentialHistogram, Metric, MetricKind,
@@ -13,8 +15,20 @@ use crate::view::{
 };
 
 /// Shows all of `request` to `translator`.
-pub(crate) fn show(request: &ExportMetricsServiceRequest, translator: &mut Translator<'_>) {
-    let mut scratch = Scratch::default();
+///
+/// # Errors
+/// When there is no `memory` left for what it comes to.
+pub(crate) fn show<'a>(
+    request: &'a ExportMetricsServiceRequest,
+    memory: &'a Memory<'a>,
+    translator: &mut Translator<'_>,
+) -> Result<()> {
+    let mut scratch = Scratch {
+        memory,
+        attributes: Vec::new(),
+        exemplars: Vec::new(),
+        quantiles: Vec::new(),
+    };
     for resource_metrics in &request.resource_metrics {
         let resource = resource_metrics.resource.as_ref();
         let attributes = resource.map_or(&[][..], |resource| &resource.attributes);
@@ -29,16 +43,18 @@ pub(crate) fn show(request: &ExportMetricsServiceRequest, translator: &mut Trans
                 attributes: scratch.attributes(attributes),
             });
             for metric in &scope_metrics.metrics {
-                show_metric(metric, translator, &mut scratch);
+                show_metric(metric, translator, &mut scratch)?;
             }
         }
         translator.end_resource();
+        memory.check()?;
     }
+    Ok(())
 }
 
 /// Rows of views, reused from point to point.
-#[derive(Default)]
 struct Scratch<'a> {
+    memory: &'a Memory<'a>,
     attributes: Vec<Attribute<'a>>,
     exemplars: Vec<ExemplarView<'a>>,
     quantiles: Vec<(f64, f64)>,
@@ -76,10 +92,11 @@ fn show_metric<'a>(
     metric: &'a proto::Metric,
     translator: &mut Translator<'_>,
     scratch: &mut Scratch<'a>,
-) {
+) -> Result<()> {
     use proto::metric::Data;
     let Some(data) = &metric.data else {
-        return;
+        translator.metric_without_data(&metric.name);
+        return Ok(());
     };
     let kind = kind(data);
     translator.begin_metric(&Metric {
@@ -90,24 +107,28 @@ fn show_metric<'a>(
         type_hint: type_hint(&metric.metadata),
     });
     match data {
-        Data::Gauge(gauge) => show_numbers(kind, &gauge.data_points, translator, scratch),
-        Data::Sum(sum) => show_numbers(kind, &sum.data_points, translator, scratch),
+        Data::Gauge(gauge) => show_numbers(kind, &gauge.data_points, translator, scratch)?,
+        Data::Sum(sum) => show_numbers(kind, &sum.data_points, translator, scratch)?,
         Data::Histogram(histogram) => {
             for point in &histogram.data_points {
                 show_histogram(point, translator, scratch);
+                scratch.memory.check()?;
             }
         }
         Data::ExponentialHistogram(histogram) => {
             for point in &histogram.data_points {
                 show_exponential(point, translator, scratch);
+                scratch.memory.check()?;
             }
         }
         Data::Summary(summary) => {
             for point in &summary.data_points {
                 show_summary(point, translator, scratch);
+                scratch.memory.check()?;
             }
         }
     }
+    scratch.memory.check()
 }
 
 fn kind(data: &proto::metric::Data) -> MetricKind {
@@ -143,7 +164,7 @@ fn show_numbers<'a>(
     points: &'a [proto::NumberDataPoint],
     translator: &mut Translator<'_>,
     scratch: &mut Scratch<'a>,
-) {
+) -> Result<()> {
     use proto::number_data_point::Value;
     for point in points {
         let value = match point.value {
@@ -155,7 +176,9 @@ fn show_numbers<'a>(
         let times = (point.start_time_unix_nano, point.time_unix_nano);
         let mut point = scratch.point(&point.attributes, times, point.flags, &point.exemplars);
         translator.number_point(kind, &mut point, value);
+        scratch.memory.check()?;
     }
+    Ok(())
 }
 
 fn show_histogram<'a>(

@@ -3,6 +3,7 @@
 use chronoxide_model::STALE_MARKER;
 
 use crate::refusal::Refusal;
+use crate::temporality::Span;
 use crate::translator::{Times, Translator};
 use crate::view::{MetricKind, Number, Point};
 
@@ -30,13 +31,18 @@ impl Translator<'_> {
             times.start_ms = 0;
         }
         let stale = point.is_stale();
+        let mut stream = None;
         let value = if stale {
             STALE_MARKER
         } else if self.metric.accumulates {
-            let stream = self.stream_hash();
-            let (total, start_ns) =
-                self.deltas
-                    .add_number(stream, point.start_ns, point.time_ns, value)?;
+            self.check_window(times.time_ms)?;
+            let key = self.stream_hash();
+            let added = self.deltas.add_number(key, Span::of(point), value)?;
+            let Some((total, start_ns)) = added else {
+                self.accept_again();
+                return Ok(());
+            };
+            stream = Some(key);
             times = Times::new(start_ns, point.time_ns);
             total
         } else {
@@ -46,7 +52,7 @@ impl Translator<'_> {
         if !stale && kind != MetricKind::Gauge {
             self.push_exemplars(point.exemplars, times);
         }
-        self.accept(times, stale);
+        self.accept(times, stale, stream);
         Ok(())
     }
 }

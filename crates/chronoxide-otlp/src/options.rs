@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::Error;
+use crate::{Error, LabelLimits};
 
 /// Choices of translation; the defaults give the series that Prometheus' users expect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,14 @@ pub struct Options {
     pub keep_underscore_runs: bool,
     /// The lookback of queries in milliseconds: `target_info` gets a sample every half of it; default 5 minutes.
     pub lookback_ms: i64,
+    /// How large the labels of a series may be.
+    pub label_limits: LabelLimits,
+    /// How many milliseconds before its arrival a sample may lie to be stored; default any. Older deltas are refused
+    /// before they count, and no `target_info` is made of older points.
+    pub past_ms: i64,
+    /// How many milliseconds after its arrival a sample may lie to be stored; default any. The same goes for what is
+    /// later.
+    pub future_ms: i64,
 }
 
 impl Default for Options {
@@ -44,6 +52,9 @@ impl Default for Options {
             key_before_underscore: true,
             keep_underscore_runs: true,
             lookback_ms: 300_000,
+            label_limits: LabelLimits::default(),
+            past_ms: i64::MAX,
+            future_ms: i64::MAX,
         }
     }
 }

@@ -25,6 +25,18 @@ pub enum RefusalReason {
     Duplicate,
     /// More attributes, or more text in them, than a series may have.
     LabelsTooLarge,
+    /// More labels than a series may have.
+    TooManyLabels,
+    /// A label name longer than it may be.
+    LabelNameTooLong,
+    /// A label value longer than it may be.
+    LabelValueTooLong,
+    /// Labels that are longer together than they may be.
+    LabelsTooLong,
+    /// A delta that is older than what is stored: it does not count.
+    TooOld,
+    /// A delta that lies further in the future than what is stored: it does not count.
+    TooFarInFuture,
     /// The request makes more series than one batch may hold.
     RequestTooLarge,
 }
@@ -43,6 +55,12 @@ impl RefusalReason {
             Self::InvalidHistogram => "invalid_histogram",
             Self::Duplicate => "duplicate",
             Self::LabelsTooLarge => "labels_too_large",
+            Self::TooManyLabels => "too_many_labels",
+            Self::LabelNameTooLong => "label_name_too_long",
+            Self::LabelValueTooLong => "label_value_too_long",
+            Self::LabelsTooLong => "labels_too_long",
+            Self::TooOld => "too_old",
+            Self::TooFarInFuture => "too_far_in_future",
             Self::RequestTooLarge => "request_too_large",
         }
     }
@@ -124,7 +142,7 @@ impl Refusals {
 }
 
 /// The first characters of a name that may be of any length.
-fn shortened(name: &str) -> &str {
+pub(crate) fn shortened(name: &str) -> &str {
     match name.char_indices().nth(100) {
         Some((end, _)) => &name[..end],
         None => name,

@@ -69,6 +69,10 @@ impl Resource {
         {
             resource.refusal = Some(refusal);
         }
+        // They stand in the keys of all its series.
+        let shared = resource.promoted.iter().chain(resource.identity());
+        let shared = options.label_limits.check(shared).err();
+        resource.refusal = resource.refusal.or(shared);
         (resource, dropped)
     }
 

@@ -10,6 +10,8 @@
 
 use chronoxide_model::{CanonicalKey, KeyEncoding, Labels, LabelsError};
 
+use chronoxide_protobuf::Reader;
+
 use crate::label_set::LabelSet;
 use crate::naming::LabelNamer;
 use crate::view::{Attribute, Value};
@@ -122,21 +124,25 @@ impl KeyEncoding for AttributesKey {
     }
 
     fn decode(&self, key: &[u8]) -> Result<Labels, LabelsError> {
-        let (bits, rest) = key.split_first().ok_or(CUT_SHORT)?;
+        let (bits, rest) = key
+            .split_first()
+            .ok_or(LabelsError::MalformedKey { offset: 0 })?;
         let namer = LabelNamer::from_bits(*bits);
-        let mut parts = KeyReader(rest);
-        let yielding = parts.bytes()?;
-        let overriding = parts.bytes()?;
-        let metric = parts.text()?;
-        let mut attributes = KeyReader(parts.bytes()?);
+        let mut parts = Reader::new(rest, "series key");
+        let yielding = parts.bytes().map_err(malformed)?;
+        let overriding = parts.bytes().map_err(malformed)?;
+        let metric = parts.text().map_err(malformed)?;
+        let mut attributes = parts.message("attributes").map_err(malformed)?;
         let mut labels = LabelSet::default();
-        while !attributes.0.is_empty() {
-            labels.add_point_attribute(&namer, &attributes.attribute()?);
+        while !attributes.is_at_end() {
+            let attribute = read_attribute(&mut attributes).map_err(malformed)?;
+            labels.add_point_attribute(&namer, &attribute);
         }
         for_each_label(yielding, |name, value| labels.set_if_absent(name, value))?;
         for_each_label(overriding, |name, value| labels.set(name, value))?;
         labels.set(chronoxide_model::METRIC_NAME, metric);
-        for_each_label(parts.0, |name, value| labels.set(name, value))?;
+        let extra = rest.get(parts.position()..).unwrap_or_default();
+        for_each_label(extra, |name, value| labels.set(name, value))?;
         labels.sort();
         Labels::from_pairs(labels.iter())
     }
@@ -151,49 +157,24 @@ fn for_each_label(mut labels: &[u8], mut each: impl FnMut(&str, &str)) -> Result
     Ok(())
 }
 
-const CUT_SHORT: LabelsError = LabelsError::MalformedKey { offset: 0 };
-
-/// What is left of a key.
-struct KeyReader<'k>(&'k [u8]);
-
-impl<'k> KeyReader<'k> {
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], LabelsError> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or(CUT_SHORT)?;
-        self.0 = rest;
-        Ok(*bytes)
+fn malformed(error: chronoxide_protobuf::Error) -> LabelsError {
+    LabelsError::MalformedKey {
+        offset: 1 + error.offset,
     }
+}
 
-    fn bytes(&mut self) -> Result<&'k [u8], LabelsError> {
-        let mut length = 0_usize;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.fixed()?;
-            length |= usize::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                let (bytes, rest) = self.0.split_at_checked(length).ok_or(CUT_SHORT)?;
-                self.0 = rest;
-                return Ok(bytes);
-            }
-        }
-        Err(CUT_SHORT)
-    }
-
-    fn text(&mut self) -> Result<&'k str, LabelsError> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| CUT_SHORT)
-    }
-
-    fn attribute(&mut self) -> Result<Attribute<'k>, LabelsError> {
-        let key = self.text()?;
-        let [kind] = self.fixed()?;
-        let value = match kind {
-            0 => Value::Empty,
-            1 => Value::Text(self.text()?),
-            2 => Value::Integer(i64::from_le_bytes(self.fixed()?)),
-            3 => Value::Double(f64::from_le_bytes(self.fixed()?)),
-            4 => Value::Bool(self.fixed()? != [0]),
-            _ => return Err(CUT_SHORT),
-        };
-        Ok(Attribute { key, value })
-    }
+/// Reads what [`encode_attributes`] wrote; the kind of a value is a varint of one byte.
+fn read_attribute<'k>(reader: &mut Reader<'k>) -> chronoxide_protobuf::Result<Attribute<'k>> {
+    let key = reader.text()?;
+    let value = match reader.varint()? {
+        0 => Value::Empty,
+        1 => Value::Text(reader.text()?),
+        2 => Value::Integer(reader.fixed64()? as i64),
+        3 => Value::Double(reader.double()?),
+        4 => Value::Bool(reader.varint()? != 0),
+        _ => return Err(reader.malformed("a value of an unknown kind")),
+    };
+    Ok(Attribute { key, value })
 }
 
 #[cfg(test)]

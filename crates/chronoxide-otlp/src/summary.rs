@@ -29,7 +29,7 @@ impl Translator<'_> {
             let text = quantile.to_string();
             self.push_float("", Some(("quantile", &text)), times, value(*at_quantile));
         }
-        self.accept(times, stale);
+        self.accept(times, stale, None);
         Ok(())
     }
 }

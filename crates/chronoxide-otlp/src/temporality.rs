@@ -8,15 +8,20 @@
 //! in which batches are logged.
 //!
 //! A stream ends with its state: what comes after eviction or loss begins at zero, which queries read as a counter
-//! reset. A gap between two deltas does not end a stream; the total goes on.
+//! reset. A gap between two deltas does not end a stream: nothing was counted in it, or it was lost, and the total goes
+//! on. A delta that begins before the last one ends counts in full, as in OpenTelemetry's own processor: two senders that
+//! share labels come to their sum that way. One that comes again, with the same times and the same value, is there
+//! already.
 
 mod in_flight;
 mod saved;
 mod total;
 
+use std::collections::HashSet;
+
 use crate::hashed::HashedMap;
 use crate::refusal::Refusal;
-use crate::view::{ExplicitHistogram, ExponentialHistogram, Number};
+use crate::view::{ExplicitHistogram, ExponentialHistogram, Number, Point};
 use crate::{Error, RefusalReason, Result};
 
 use in_flight::{Fallback, InFlight};
@@ -64,6 +69,9 @@ pub struct DeltaStreams {
 struct Stream {
     start_ns: u64,
     last_ns: u64,
+    /// When the last delta began, and a digest of it: it may come again.
+    last_start_ns: u64,
+    last_digest: u64,
     /// When the last delta arrived, in Unix milliseconds.
     seen_ms: i64,
     total: Total,
@@ -83,8 +91,12 @@ pub struct DeltaChanges {
     /// Streams that the request began, and how many bytes all changes add.
     added: usize,
     added_bytes: usize,
-    /// Points that came too late for where their streams were before the request.
+    /// Points that came too late, or once more, for where their streams were before the request.
     late: usize,
+    /// Points that found no room for their streams.
+    crowded: usize,
+    /// Series of the batch, from and to, with the stream that they show, in the batch's order.
+    shown: Vec<(usize, usize, u128)>,
     /// What [`DeltaStreams::failures`] was at the translation.
     failures: u64,
 }
@@ -111,7 +123,30 @@ impl DeltaChanges {
         self.streams.is_empty()
     }
 
-    /// Whether points were refused because their streams were further already, before the request.
+    /// Whether points found no room for their streams, so that it helps to forget idle ones.
+    #[must_use]
+    pub const fn is_crowded(&self) -> bool {
+        self.crowded > 0
+    }
+
+    /// Leaves out streams of which storage takes nothing: `refused` are the series that it refused, by their places in the
+    /// batch. What is not stored must not count.
+    pub fn leave_out(&mut self, refused: &[usize]) {
+        if refused.is_empty() || self.shown.is_empty() {
+            return;
+        }
+        let refused: HashSet<usize> = refused.iter().copied().collect();
+        let mut stored: HashedMap<bool> = HashedMap::default();
+        for (start, end, key) in &self.shown {
+            let all_refused = (*start..*end).all(|place| refused.contains(&place));
+            *stored.entry(*key).or_default() |= !all_refused;
+        }
+        self.streams
+            .retain(|key, _| stored.get(key).copied().unwrap_or(true));
+    }
+
+    /// Whether points were refused because their streams were further already, before the request, or taken because they
+    /// are there already.
     #[must_use]
     pub const fn has_late(&self) -> bool {
         self.late > 0
@@ -300,78 +335,100 @@ impl<'s> DeltaTurn<'s> {
         self.changes
     }
 
-    /// Adds a sum's delta; answers the total and the start of the stream.
+    /// Adds a sum's delta; answers the total and the start of the stream, or nothing when the delta is there already.
     pub(crate) fn add_number(
         &mut self,
         key: u128,
-        start_ns: u64,
-        time_ns: u64,
+        span: Span,
         delta: Number,
-    ) -> std::result::Result<(f64, u64), Refusal> {
-        let stream = self.advance(key, start_ns, time_ns, |former| {
-            Ok(Total::number(former, delta))
-        })?;
-        Ok((stream.total.as_f64(), stream.start_ns))
+    ) -> std::result::Result<Option<(f64, u64)>, Refusal> {
+        self.advance(key, span, delta.digest(), |former| {
+            let (total, continued) = Total::number(former, delta);
+            let value = total.as_f64();
+            Ok((total, continued, value))
+        })
     }
 
-    /// Adds an explicit-bucket histogram's delta; answers the total and the start of the stream.
-    pub(crate) fn add_explicit(
+    /// Adds an explicit-bucket histogram's delta; answers what `shown` makes of the total, and the start of the stream, or
+    /// nothing when the delta is there already. A total that cannot be shown begins anew.
+    pub(crate) fn add_explicit<T>(
         &mut self,
         key: u128,
-        start_ns: u64,
-        time_ns: u64,
+        span: Span,
         delta: &ExplicitHistogram<'_>,
-    ) -> std::result::Result<(ExplicitTotal, u64), Refusal> {
-        let stream = self.advance(key, start_ns, time_ns, |former| {
-            Ok(Total::explicit(former, delta))
-        })?;
-        match &stream.total {
-            Total::Explicit(total) => Ok((total.clone(), stream.start_ns)),
-            _ => unreachable!("an explicit delta makes an explicit total"),
-        }
+        shown: impl Fn(&ExplicitTotal) -> std::result::Result<T, Refusal>,
+    ) -> std::result::Result<Option<(T, u64)>, Refusal> {
+        self.advance(key, span, delta.digest(), |former| {
+            let (total, continued) = ExplicitTotal::after(former, delta);
+            match shown(&total) {
+                Ok(value) => return Ok((Total::Explicit(total), continued, value)),
+                Err(refusal) if !continued => return Err(refusal),
+                // Refusing would leave the stream stuck for good.
+                Err(_) => {}
+            }
+            let (total, continued) = ExplicitTotal::after(None, delta);
+            let value = shown(&total)?;
+            Ok((Total::Explicit(total), continued, value))
+        })
     }
 
-    /// Adds an exponential histogram's delta; answers the total and the start of the stream.
-    pub(crate) fn add_exponential(
+    /// Adds an exponential histogram's delta, in the same way.
+    pub(crate) fn add_exponential<T>(
         &mut self,
         key: u128,
-        start_ns: u64,
-        time_ns: u64,
+        span: Span,
         delta: &ExponentialHistogram<'_>,
-    ) -> std::result::Result<(ExponentialTotal, u64), Refusal> {
-        let stream = self.advance(key, start_ns, time_ns, |former| {
-            Total::exponential(former, delta)
-        })?;
-        match &stream.total {
-            Total::Exponential(total) => Ok((total.clone(), stream.start_ns)),
-            _ => unreachable!("an exponential delta makes an exponential total"),
-        }
+        shown: impl Fn(&ExponentialTotal) -> std::result::Result<T, Refusal>,
+    ) -> std::result::Result<Option<(T, u64)>, Refusal> {
+        self.advance(key, span, delta.digest(), |former| {
+            let (total, continued) = ExponentialTotal::after(former, delta)?;
+            match shown(&total) {
+                Ok(value) => return Ok((Total::Exponential(total), continued, value)),
+                Err(refusal) if !continued => return Err(refusal),
+                Err(_) => {}
+            }
+            let (total, continued) = ExponentialTotal::after(None, delta)?;
+            let value = shown(&total)?;
+            Ok((Total::Exponential(total), continued, value))
+        })
     }
 
-    /// Moves a stream on to `time_ns` with the total that `add` makes of the former one; a total that could not go on
-    /// from the former one starts the stream anew.
-    fn advance(
+    /// Notes that the series of the batch from `start` to `end` show stream `key`.
+    pub(crate) fn show(&mut self, key: u128, start: usize, end: usize) {
+        self.changes.shown.push((start, end, key));
+    }
+
+    /// Moves a stream on to the end of `span` with the total that `add` makes of the former one, and answers what `add`
+    /// shows of it; a total that could not go on from the former one starts the stream anew.
+    fn advance<T>(
         &mut self,
         key: u128,
-        start_ns: u64,
-        time_ns: u64,
-        add: impl FnOnce(Option<&Total>) -> std::result::Result<(Total, bool), Refusal>,
-    ) -> std::result::Result<&Stream, Refusal> {
+        span: Span,
+        digest: u64,
+        add: impl FnOnce(Option<&Total>) -> std::result::Result<(Total, bool, T), Refusal>,
+    ) -> std::result::Result<Option<(T, u64)>, Refusal> {
         let changed = self.changes.streams.get(&key);
         let base = self.base.streams.get(&key);
         let former = changed.map(|change| &change.stream).or(base);
         if let Some(former) = former
-            && time_ns <= former.last_ns
+            && former.is_reached_by(span)
         {
-            self.changes.late += usize::from(changed.is_none());
-            return Err(late(time_ns, former.last_ns, changed.is_some()));
+            let same_request = changed.is_some();
+            self.changes.late += usize::from(!same_request);
+            let last = (former.last_ns, former.last_start_ns, former.last_digest);
+            if !same_request && last == (span.end_ns, span.start_ns, digest) {
+                return Ok(None);
+            }
+            return Err(late(span, former.last_ns, same_request));
         }
-        let (total, continued) = add(former.map(|stream| &stream.total))?;
+        let (total, continued, shown) = add(former.map(|stream| &stream.total))?;
         let stream = Stream {
             start_ns: former
                 .filter(|_| continued)
-                .map_or(start_ns, |former| former.start_ns),
-            last_ns: time_ns,
+                .map_or(span.start_ns, |former| former.start_ns),
+            last_ns: span.end_ns,
+            last_start_ns: span.start_ns,
+            last_digest: digest,
             seen_ms: self.now_ms,
             total,
         };
@@ -380,12 +437,16 @@ impl<'s> DeltaTurn<'s> {
             .bytes()
             .saturating_sub(former.map_or(0, Stream::bytes));
         let former_ns = base.map(|stream| stream.last_ns);
-        self.check_room(usize::from(is_new), growth)?;
+        if let Err(refusal) = self.check_room(usize::from(is_new), growth) {
+            self.changes.crowded += 1;
+            return Err(refusal);
+        }
         self.changes.added += usize::from(is_new);
         self.changes.added_bytes += growth;
+        let start_ns = stream.start_ns;
         let change = Change { stream, former_ns };
-        let entry = self.changes.streams.entry(key).insert_entry(change);
-        Ok(&entry.into_mut().stream)
+        self.changes.streams.insert(key, change);
+        Ok(Some((shown, start_ns)))
     }
 
     fn check_room(&self, streams: usize, bytes: usize) -> std::result::Result<(), Refusal> {
@@ -401,24 +462,49 @@ impl<'s> DeltaTurn<'s> {
             ..
         } = self.base.limits;
         let detail = format!(
-            "the table of delta streams is full ({streams_max} streams, {bytes_max} bytes); raise its limits or let \
-             the sender use cumulative temporality"
+            "the table of delta streams is full ({streams_max} streams, {bytes_max} bytes); raise \
+             otlp.delta-streams-limit or otlp.delta-memory-limit, or let the sender use cumulative temporality"
         );
         Err(Refusal::new(RefusalReason::DeltaStreamLimit, detail))
     }
 }
 
+/// The time that a delta is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// 0 when unknown.
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+}
+
+impl Span {
+    pub(crate) const fn of(point: &Point<'_, '_>) -> Self {
+        let (start_ns, end_ns) = (point.start_ns, point.time_ns);
+        // A start after the point it starts means nothing.
+        let start_ns = if start_ns <= end_ns { start_ns } else { 0 };
+        Self { start_ns, end_ns }
+    }
+}
+
+impl Stream {
+    /// Whether the stream has some of this time already.
+    const fn is_reached_by(&self, span: Span) -> bool {
+        span.end_ns <= self.last_ns
+    }
+}
+
 /// Why a delta is not added: the stream has come further, in the same request or before.
-fn late(time_ns: u64, last_ns: u64, same_request: bool) -> Refusal {
-    if same_request && time_ns == last_ns {
+fn late(span: Span, last_ns: u64, same_request: bool) -> Refusal {
+    let end_ns = span.end_ns;
+    if same_request && end_ns == last_ns {
         let detail = format!(
-            "a second delta for one series that ends at {time_ns} ns; metrics or attributes may have the same name after \
+            "a second delta for one series that ends at {end_ns} ns; metrics or attributes may have the same name after \
              translation"
         );
         return Refusal::new(RefusalReason::Duplicate, detail);
     }
     let detail =
-        format!("a delta that ends at {time_ns} ns, but its stream has come to {last_ns} ns");
+        format!("a delta that ends at {end_ns} ns, but its stream has come to {last_ns} ns");
     Refusal::new(RefusalReason::DeltaOutOfOrder, detail)
 }
 

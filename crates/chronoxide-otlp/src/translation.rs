@@ -21,10 +21,21 @@ pub struct Translation {
     pub attributes_dropped: u64,
     /// Exemplars left out: without a value, or with malformed ids or labels.
     pub exemplars_dropped: u64,
+    /// Metrics that came without data of any kind.
+    pub metrics_without_data: EmptyMetrics,
     /// Series of the batch that are not one point each, in the batch's order.
     pub(crate) groups: Vec<SeriesGroup>,
     /// What deltas came to; it counts once the batch is stored.
     pub deltas: DeltaChanges,
+}
+
+/// Metrics without data of any kind: there is nothing in them to store or to refuse.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmptyMetrics {
+    /// How many there were.
+    pub count: u64,
+    /// The name of the first.
+    pub first: Option<String>,
 }
 
 /// Neighbouring series of a batch that are of one data point, or of none.
@@ -63,6 +74,12 @@ impl Translation {
                 error_message.push_str(&format!("; {series}: {reason}: {}", rejection.detail));
             }
         }
+        for hint in self.hints() {
+            if !error_message.is_empty() {
+                error_message.push_str("; ");
+            }
+            error_message.push_str(&hint);
+        }
         shorten(&mut error_message);
         PartialSuccess {
             rejected_data_points: self.refusals.total() + refused_later,
@@ -72,6 +89,23 @@ impl Translation {
 }
 
 impl Translation {
+    /// What was left out without a point being refused for it.
+    fn hints(&self) -> impl Iterator<Item = String> {
+        let attributes = (self.attributes_dropped > 0).then(|| {
+            let dropped = self.attributes_dropped;
+            format!("{dropped} attributes left out: no label name is left of their keys")
+        });
+        let exemplars = (self.exemplars_dropped > 0).then(|| {
+            let dropped = self.exemplars_dropped;
+            format!("{dropped} exemplars left out: without a value, malformed or too many")
+        });
+        let EmptyMetrics { count, first } = &self.metrics_without_data;
+        let metrics = first.as_ref().map(|first| {
+            format!("{count} metrics have no data of any kind; the first is {first:?}")
+        });
+        [attributes, exemplars, metrics].into_iter().flatten()
+    }
+
     /// How many points the series at these places of the batch are of.
     fn points_of(&self, places: &[usize]) -> u64 {
         let mut starts: Vec<usize> = places

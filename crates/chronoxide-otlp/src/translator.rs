@@ -2,21 +2,34 @@
 
 use std::collections::HashSet;
 
-use chronoxide_model::{CanonicalKey, KeyEncoding, Metadata, MetricType, Sample, WriteBatch};
+use chronoxide_model::{
+    CanonicalKey, Exemplar, KeyEncoding, Metadata, MetricType, Sample, WriteBatch,
+};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::label_set::{Collision, LabelSet};
+use crate::memory::Memory;
 use crate::naming::{LabelNamer, NameKind, label_unit, metric_name, unit_words};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use crate::resource::{self, Resource, check_bytes, check_count, sort_attributes};
 use crate::series_key::{AttributesKey, KeyHead, encode_attributes};
 use crate::temporality::DeltaTurn;
-use crate::translation::SeriesGroup;
-use crate::view::{Attribute, Metric, MetricKind, Point, Scope, Temporality};
+use crate::translation::{EmptyMetrics, SeriesGroup};
+use crate::view::{Attribute, Metric, MetricKind, Point, Scope, Temporality, Value};
 use crate::{DeltaMode, DeltaStreams, Options, RefusalReason, Refusals, Translation};
 
-/// How many bytes of series keys one request may make; a request that passes it never fits.
-const KEY_BYTES_MAX: usize = 512 << 20;
+/// How many bytes of series keys one request may make, whoever gives the memory for them; what passes it is refused
+/// point by point.
+const KEY_BYTES_MAX: usize = 128 << 20;
+
+/// What a series of a batch takes beside its key, on its way to disk included.
+pub(crate) const SERIES_BYTES: usize = 192;
+
+/// What an exemplar takes, whose labels are never many.
+const EXEMPLAR_BYTES: usize = 512;
+
+/// What a piece of metadata takes beside its texts.
+const METADATA_BYTES: usize = 192;
 
 /// Turns the parts of a request, shown one after the other, into a [`Translation`].
 ///
@@ -25,6 +38,9 @@ const KEY_BYTES_MAX: usize = 512 << 20;
 #[derive(Debug)]
 pub(crate) struct Translator<'o> {
     pub(crate) options: &'o Options,
+    memory: &'o Memory<'o>,
+    /// When the request arrived.
+    now_ms: i64,
     namer: LabelNamer,
     pub(crate) deltas: DeltaTurn<'o>,
     pub(crate) batch: WriteBatch<'static>,
@@ -80,6 +96,7 @@ pub(crate) struct Report {
     pub(crate) points_accepted: u64,
     pub(crate) attributes_dropped: u64,
     pub(crate) exemplars_dropped: u64,
+    pub(crate) metrics_without_data: EmptyMetrics,
 }
 
 /// When a point was, in the units of samples.
@@ -107,12 +124,19 @@ pub(crate) fn milliseconds(ns: u64) -> i64 {
 }
 
 impl<'o> Translator<'o> {
-    pub(crate) fn new(options: &'o Options, streams: &'o DeltaStreams, now_ms: i64) -> Self {
+    pub(crate) fn new(
+        options: &'o Options,
+        streams: &'o DeltaStreams,
+        memory: &'o Memory<'o>,
+        now_ms: i64,
+    ) -> Self {
         let mut batch = WriteBatch::new();
         // Streams that are told apart by what labels do not show would overwrite one another.
         batch.refuse_repeats();
         Self {
             options,
+            memory,
+            now_ms,
             namer: LabelNamer::new(options),
             deltas: DeltaTurn::new(streams, now_ms),
             batch,
@@ -144,6 +168,7 @@ impl<'o> Translator<'o> {
             points_accepted: self.report.points_accepted,
             attributes_dropped: self.report.attributes_dropped,
             exemplars_dropped: self.report.exemplars_dropped,
+            metrics_without_data: self.report.metrics_without_data,
             groups: self.groups,
             deltas: self.deltas.into_changes(),
         }
@@ -180,7 +205,10 @@ impl<'o> Translator<'o> {
         self.scope.set("otel_scope_name", scope.name);
         self.scope.set("otel_scope_version", scope.version);
         self.scope.set("otel_scope_schema_url", scope.schema_url);
-        self.scope_refusal = check_bytes(self.scope.text_bytes(), "scope").err();
+        let limits = &self.options.label_limits;
+        self.scope_refusal = check_bytes(self.scope.text_bytes(), "scope")
+            .and_then(|()| limits.check(self.scope.iter()))
+            .err();
     }
 
     pub(crate) fn begin_metric(&mut self, metric: &Metric<'_>) {
@@ -192,7 +220,12 @@ impl<'o> Translator<'o> {
             name_kind(metric.kind),
         );
         let refusal = match &translated {
-            Some(_) => self.temporality_refusal(metric.kind),
+            // The name stands in the keys of all its series.
+            Some(name) => (options.label_limits)
+                .check_pair(chronoxide_model::METRIC_NAME, name)
+                .and_then(|()| options.label_limits.check_pair("__unit__", metric.unit))
+                .err()
+                .or_else(|| self.temporality_refusal(metric.kind)),
             None => Some(Refusal::new(
                 RefusalReason::UnusableName,
                 "no metric name is left of it after translation",
@@ -285,17 +318,52 @@ impl<'o> Translator<'o> {
         check_count(point.attributes.len(), "data point")?;
         sort_attributes(point.attributes);
         // Totals of deltas are kept by labels, which never change with the way they are written.
-        self.by_attributes = !self.metric.accumulates
-            && encode_attributes(resource::unique(point.attributes), &mut self.attributes);
+        self.by_attributes = !self.metric.accumulates && self.encode_attributes(point.attributes);
         if !self.by_attributes {
             self.fill_labels(point.attributes)?;
+            let name = [(chronoxide_model::METRIC_NAME, self.metric.name.as_str())];
+            let limits = &self.options.label_limits;
+            limits.check(self.labels.iter().chain(name))?;
         }
         self.check_room(1)?;
         self.point_start = self.batch.series_count();
         Ok(Times::new(point.start_ns, point.time_ns))
     }
 
-    /// Checks that `series` more series like the current point's fit into the batch.
+    /// Writes the attributes of a point into its key, unless they need to become labels first: because not every value
+    /// has a place there, or to see whether they pass the limits that labels have.
+    fn encode_attributes(&mut self, attributes: &[Attribute<'_>]) -> bool {
+        let limits = &self.options.label_limits;
+        let is_long = |attribute: &Attribute<'_>| match attribute.value {
+            Value::Text(text) => text.len() > limits.value_bytes_max,
+            _ => false,
+        };
+        attributes.len() < limits.labels_max
+            && !attributes.iter().any(is_long)
+            && encode_attributes(resource::unique(attributes), &mut self.attributes)
+            && self.attributes.len() <= limits.bytes_max
+    }
+
+    /// Checks that storage takes samples of this time: what it would not take must not count for those after it.
+    pub(crate) fn check_window(&self, time_ms: i64) -> Result<(), Refusal> {
+        let (past_ms, future_ms) = (self.options.past_ms, self.options.future_ms);
+        if time_ms < self.now_ms.saturating_sub(past_ms) {
+            let detail = format!(
+                "a delta at {time_ms} ms is older than what is kept, {past_ms} ms before it came"
+            );
+            return Err(Refusal::new(RefusalReason::TooOld, detail));
+        }
+        if time_ms > self.now_ms.saturating_add(future_ms) {
+            let detail = format!(
+                "a delta at {time_ms} ms lies beyond the future limit, {future_ms} ms after it came: check the \
+                 sender's clock"
+            );
+            return Err(Refusal::new(RefusalReason::TooFarInFuture, detail));
+        }
+        Ok(())
+    }
+
+    /// Checks that `series` more series like the current point's fit into the batch, and takes memory for them.
     pub(crate) fn check_room(&self, series: usize) -> Result<(), Refusal> {
         let label_bytes = if self.by_attributes {
             self.key_head.len() + self.attributes.len()
@@ -303,6 +371,7 @@ impl<'o> Translator<'o> {
             self.labels.text_bytes()
         };
         let series_bytes = label_bytes + self.metric.name.len() + 64;
+        self.take((series_bytes + SERIES_BYTES).saturating_mul(series))?;
         let bytes = series_bytes
             .saturating_mul(series)
             .saturating_add(self.key_bytes);
@@ -312,6 +381,12 @@ impl<'o> Translator<'o> {
         let detail =
             format!("the series of the request pass {KEY_BYTES_MAX} bytes; send smaller requests");
         Err(Refusal::new(RefusalReason::RequestTooLarge, detail))
+    }
+
+    /// Takes memory; without it the whole request is given up, and what its points are told is nothing.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), Refusal> {
+        let taken = self.memory.take(bytes);
+        taken.map_err(|error| Refusal::new(RefusalReason::RequestTooLarge, error.to_string()))
     }
 
     /// Makes the labels of a point with sorted `attributes`.
@@ -353,13 +428,20 @@ impl<'o> Translator<'o> {
         xxh3_128_with_seed(&self.key, self.deltas.seed())
     }
 
-    /// Counts an accepted point and, with its first one, tells what the metric is.
-    pub(crate) fn accept(&mut self, times: Times, stale: bool) {
+    /// Counts an accepted point, of delta stream `stream` if of any, and with the first one tells what the metric is.
+    pub(crate) fn accept(&mut self, times: Times, stale: bool, stream: Option<u128>) {
+        if let Some(key) = stream {
+            let end = self.batch.series_count();
+            self.deltas.show(key, self.point_start, end);
+        }
         self.report.points_accepted += 1;
+        let is_kept = self.check_window(times.time_ms).is_ok();
         if self.batch.series_count() > self.point_start + 1 {
             self.group_series(self.point_start, true);
         }
-        self.resource.note_time(times.time_ms);
+        if is_kept {
+            self.resource.note_time(times.time_ms);
+        }
         if !stale && !self.metric.described {
             self.metric.described = true;
             let metadata = Metadata {
@@ -370,6 +452,11 @@ impl<'o> Translator<'o> {
             let name = self.metric.name.clone();
             self.push_metadata(name, metadata);
         }
+    }
+
+    /// Counts a point that is stored already.
+    pub(crate) fn accept_again(&mut self) {
+        self.report.points_accepted += 1;
     }
 
     /// Notes that all series of the batch from `start` on are of one point, or of none.
@@ -383,12 +470,32 @@ impl<'o> Translator<'o> {
 
     /// Adds metadata unless the request has said the same before.
     pub(crate) fn push_metadata(&mut self, name: String, metadata: Metadata) {
+        let texts = name.len() + metadata.help.len() + metadata.unit.len();
+        if self.take(2 * texts + METADATA_BYTES).is_err() {
+            return;
+        }
         let said = format!(
             "{name}\0{}\0{}\0{}",
             metadata.metric_type, metadata.unit, metadata.help
         );
         if self.metadata_seen.insert(xxh3_64(said.as_bytes())) {
             self.batch.push_metadata(name, metadata);
+        }
+    }
+
+    /// Notes a metric that has no data of any kind, and so no points to refuse.
+    pub(crate) fn metric_without_data(&mut self, name: &str) {
+        let empty = &mut self.report.metrics_without_data;
+        empty.count += 1;
+        if empty.first.is_none() {
+            empty.first = Some(shortened(name).to_owned());
+        }
+    }
+
+    /// Adds an exemplar to the series begun last.
+    pub(crate) fn add_exemplar(&mut self, exemplar: Exemplar) {
+        if self.take(EXEMPLAR_BYTES).is_ok() {
+            self.batch.push_exemplar(exemplar);
         }
     }
 

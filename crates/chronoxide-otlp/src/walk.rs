@@ -10,6 +10,7 @@ mod point;
 use chronoxide_protobuf::{Reader, WireType};
 
 use crate::Result;
+use crate::memory::Memory;
 use crate::translator::Translator;
 use crate::view::{Attribute, ExemplarView, Metric, MetricKind, Scope, Temporality, Value};
 use attribute::{read_attribute, read_plain};
@@ -18,8 +19,17 @@ use attribute::{read_attribute, read_plain};
 ///
 /// # Errors
 /// When `body` is no `ExportMetricsServiceRequest`; the translator has seen a part of it then.
-pub(crate) fn walk(body: &[u8], translator: &mut Translator<'_>) -> Result<()> {
-    let mut walk = Walk::default();
+pub(crate) fn walk<'a>(
+    body: &'a [u8],
+    memory: &'a Memory<'a>,
+    translator: &mut Translator<'_>,
+) -> Result<()> {
+    let mut walk = Walk {
+        memory,
+        attributes: Vec::new(),
+        exemplars: Vec::new(),
+        numbers: point::Numbers::default(),
+    };
     let mut request = Reader::new(body, "ExportMetricsServiceRequest");
     while request.field(messages(&[1]))?.is_some() {
         walk.resource_metrics(request.message("ResourceMetrics")?, translator)?;
@@ -33,8 +43,8 @@ fn messages(fields: &'static [u32]) -> impl Fn(u32) -> Option<WireType> {
 }
 
 /// Rows of views, reused from point to point.
-#[derive(Default)]
 struct Walk<'a> {
+    memory: &'a Memory<'a>,
     attributes: Vec<Attribute<'a>>,
     exemplars: Vec<ExemplarView<'a>>,
     numbers: point::Numbers,
@@ -61,7 +71,7 @@ impl<'a> Walk<'a> {
             self.scope_metrics(body.message("ScopeMetrics")?, translator)?;
         }
         translator.end_resource();
-        Ok(())
+        self.memory.check()
     }
 
     fn resource(&mut self, mut message: Reader<'a>) -> Result<()> {
@@ -135,8 +145,9 @@ impl<'a> Walk<'a> {
     }
 
     fn metric(&mut self, message: &Reader<'a>, translator: &mut Translator<'_>) -> Result<()> {
-        let head = MetricHead::read(message.clone())?;
+        let head = MetricHead::read(message.clone(), self.memory)?;
         let Some((data_field, data)) = head.data else {
+            translator.metric_without_data(head.name);
             return Ok(());
         };
         let kind = kind(data_field, &data)?;
@@ -152,6 +163,7 @@ impl<'a> Walk<'a> {
             while let Some(field) = message.field(&kinds)? {
                 if field == 1 {
                     self.point(kind, message.message("data point")?, translator)?;
+                    self.memory.check()?;
                 } else {
                     message.varint()?;
                 }
@@ -169,7 +181,7 @@ impl<'a> Walk<'a> {
                 *message = ahead;
                 attribute
             }
-            None => read_attribute(message.message("KeyValue")?)?,
+            None => read_attribute(message.message("KeyValue")?, self.memory)?,
         };
         if self.attributes.len() <= crate::resource::ATTRIBUTES_MAX {
             self.attributes.push(attribute);
@@ -190,7 +202,7 @@ struct MetricHead<'a> {
 }
 
 impl<'a> MetricHead<'a> {
-    fn read(mut message: Reader<'a>) -> Result<Self> {
+    fn read(mut message: Reader<'a>, memory: &Memory<'_>) -> Result<Self> {
         let mut head = Self::default();
         loop {
             let here = message.clone();
@@ -201,7 +213,7 @@ impl<'a> MetricHead<'a> {
                 1 => head.name = message.text()?,
                 2 => head.description = message.text()?,
                 3 => head.unit = message.text()?,
-                12 => head.metadata(read_attribute(message.message("KeyValue")?)?),
+                12 => head.metadata(read_attribute(message.message("KeyValue")?, memory)?),
                 data => {
                     message.skip(WireType::Bytes)?;
                     // The last kind of data counts; what comes in several pieces of one kind is one.

@@ -126,6 +126,7 @@ impl ServerState {
     pub(crate) fn collect_metrics(&self, stats: Option<&Stats>) -> Vec<Family> {
         let mut families = self.metrics.collect(stats);
         families.extend(MemoryUse::families(self, stats));
+        families.extend(self.otlp.families());
         families
     }
 

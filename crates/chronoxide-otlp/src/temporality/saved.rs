@@ -1,7 +1,8 @@
 //! Delta streams as bytes, so that totals survive a restart.
 //!
 //! Streams: magic, version, seed, then records; changes: records alone. Both end with the xxh3 checksum of all before
-//! it. A record: key, start, last, seen (fixed), a tag for the kind of total, the total. Numbers of buckets and counts
+//! it. A record: key, start, last, seen (fixed), start and digest of the last delta (behind a tag; absent
+//! in the first version), a tag for the kind of total, the total. Numbers of buckets and counts
 //! are LEB128, everything else is fixed and little-endian.
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -12,6 +13,9 @@ use crate::Result;
 
 const MAGIC: [u8; 8] = *b"CXDELTA1";
 const CHECKSUM_BYTES: usize = 8;
+
+/// Stands before the tag of the total where start and digest of the last delta are known; the first version had neither.
+const LAST_FOLLOWS: u8 = 4;
 
 pub(super) fn encode_streams(streams: &DeltaStreams) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
@@ -66,6 +70,9 @@ fn write_record(key: u128, stream: &Stream, out: &mut Vec<u8>) {
     out.extend(stream.start_ns.to_le_bytes());
     out.extend(stream.last_ns.to_le_bytes());
     out.extend(stream.seen_ms.to_le_bytes());
+    out.push(LAST_FOLLOWS);
+    out.extend(stream.last_start_ns.to_le_bytes());
+    out.extend(stream.last_digest.to_le_bytes());
     match &stream.total {
         Total::Integer(total) => {
             out.push(0);
@@ -218,17 +225,27 @@ impl<'a> Reader<'a> {
 
     fn record(&mut self) -> Result<(u128, Stream)> {
         let key = u128::from_le_bytes(self.array()?);
+        let (start_ns, last_ns) = (self.u64()?, self.u64()?);
+        let seen_ms = i64::from_le_bytes(self.array()?);
+        let [mut tag] = self.array()?;
+        // Unknown, the last delta is like no other: its digest would have to be 0 and its start, too.
+        let (mut last_start_ns, mut last_digest) = (0, 0);
+        if tag == LAST_FOLLOWS {
+            (last_start_ns, last_digest) = (self.u64()?, self.u64()?);
+            [tag] = self.array()?;
+        }
         let stream = Stream {
-            start_ns: self.u64()?,
-            last_ns: self.u64()?,
-            seen_ms: i64::from_le_bytes(self.array()?),
-            total: self.total()?,
+            start_ns,
+            last_ns,
+            last_start_ns,
+            last_digest,
+            seen_ms,
+            total: self.total(tag)?,
         };
         Ok((key, stream))
     }
 
-    fn total(&mut self) -> Result<Total> {
-        let [tag] = self.array()?;
+    fn total(&mut self, tag: u8) -> Result<Total> {
         Ok(match tag {
             0 => Total::Integer(i64::from_le_bytes(self.array()?)),
             1 => Total::Double(self.f64()?),
@@ -252,5 +269,32 @@ impl<'a> Reader<'a> {
             }),
             _ => return Err(self.damaged("a total of an unknown kind")),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_the_first_version_are_read() {
+        let stream = Stream {
+            start_ns: 1,
+            last_ns: 2,
+            last_start_ns: 0,
+            last_digest: 0,
+            seen_ms: 3,
+            total: Total::Integer(4),
+        };
+        let mut record = Vec::new();
+        write_record(7, &stream, &mut record);
+        // Key and three numbers, then the tag of what follows, start and digest, then the total.
+        let first_version = [&record[..40], &record[57..]].concat();
+        for bytes in [record, first_version] {
+            assert_eq!(
+                decode_changes(&sealed(bytes)),
+                Ok(vec![(7, stream.clone())])
+            );
+        }
     }
 }

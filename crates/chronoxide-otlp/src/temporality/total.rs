@@ -66,41 +66,6 @@ impl Total {
         }
     }
 
-    /// The total after an explicit-bucket histogram; other bounds begin a new one.
-    pub(super) fn explicit(former: Option<&Self>, delta: &ExplicitHistogram<'_>) -> (Self, bool) {
-        let former = match former {
-            Some(Self::Explicit(former)) => former.plus(delta),
-            _ => None,
-        };
-        let continued = former.is_some();
-        let total = former.unwrap_or_else(|| ExplicitTotal {
-            count: delta.count,
-            sum: delta.sum,
-            bounds: delta.bounds.to_vec(),
-            bucket_counts: delta.bucket_counts.to_vec(),
-        });
-        (Self::Explicit(total), continued)
-    }
-
-    /// The total after an exponential histogram.
-    pub(super) fn exponential(
-        former: Option<&Self>,
-        delta: &ExponentialHistogram<'_>,
-    ) -> Result<(Self, bool), Refusal> {
-        let delta = ExponentialTotal::of(delta)?;
-        let merged = match former {
-            // What cannot be merged within bounds begins anew: refusing would leave the stream stuck for good.
-            Some(Self::Exponential(former)) => {
-                former.plus(&delta).and_then(|total| total.bounded().ok())
-            }
-            _ => None,
-        };
-        match merged {
-            Some(total) => Ok((Self::Exponential(total), true)),
-            None => Ok((Self::Exponential(delta.bounded()?), false)),
-        }
-    }
-
     pub(super) fn as_f64(&self) -> f64 {
         match self {
             Self::Integer(total) => *total as f64,
@@ -125,6 +90,22 @@ fn add_sums(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 impl ExplicitTotal {
+    /// The total after a delta, and whether it goes on from the former one; other bounds begin a new one.
+    pub(super) fn after(former: Option<&Total>, delta: &ExplicitHistogram<'_>) -> (Self, bool) {
+        let former = match former {
+            Some(Total::Explicit(former)) => former.plus(delta),
+            _ => None,
+        };
+        let continued = former.is_some();
+        let total = former.unwrap_or_else(|| Self {
+            count: delta.count,
+            sum: delta.sum,
+            bounds: delta.bounds.to_vec(),
+            bucket_counts: delta.bucket_counts.to_vec(),
+        });
+        (total, continued)
+    }
+
     /// `None` when the bounds differ or a count passes 64 bits.
     fn plus(&self, delta: &ExplicitHistogram<'_>) -> Option<Self> {
         if self.bounds != delta.bounds || self.bucket_counts.len() != delta.bucket_counts.len() {
@@ -152,6 +133,25 @@ impl ExplicitTotal {
 }
 
 impl ExponentialTotal {
+    /// The total after a delta, and whether it goes on from the former one.
+    pub(super) fn after(
+        former: Option<&Total>,
+        delta: &ExponentialHistogram<'_>,
+    ) -> Result<(Self, bool), Refusal> {
+        let delta = Self::of(delta)?;
+        let merged = match former {
+            // What cannot be merged within bounds begins anew: refusing would leave the stream stuck for good.
+            Some(Total::Exponential(former)) => {
+                former.plus(&delta).and_then(|total| total.bounded().ok())
+            }
+            _ => None,
+        };
+        match merged {
+            Some(total) => Ok((total, true)),
+            None => Ok((delta.bounded()?, false)),
+        }
+    }
+
     fn of(delta: &ExponentialHistogram<'_>) -> Result<Self, Refusal> {
         let row = |buckets: Buckets<'_>| {
             let counted = (i64::from(buckets.offset)..).zip(buckets.counts.iter().copied());

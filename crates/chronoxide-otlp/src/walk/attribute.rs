@@ -3,6 +3,7 @@
 use chronoxide_protobuf::{Reader, WireType};
 
 use crate::Result;
+use crate::memory::Memory;
 use crate::view::{Attribute, Value};
 
 /// How deep arrays and maps may stand in one another.
@@ -13,8 +14,27 @@ const NESTED_MAX: usize = 1 << 16;
 
 /// Reads a `KeyValue`.
 #[inline]
-pub(super) fn read_attribute<'a>(message: Reader<'a>) -> Result<Attribute<'a>> {
-    read_entry(message, 0, &mut 0)
+pub(super) fn read_attribute<'a>(
+    message: Reader<'a>,
+    memory: &Memory<'_>,
+) -> Result<Attribute<'a>> {
+    let mut nested = Nested { count: 0, memory };
+    read_entry(message, 0, &mut nested)
+}
+
+/// Values in the arrays and maps of one attribute.
+struct Nested<'m> {
+    count: usize,
+    memory: &'m Memory<'m>,
+}
+
+impl Nested<'_> {
+    /// Counts one more, and takes memory for it and the room its row grows by.
+    fn add(&mut self) -> Result<bool> {
+        self.count += 1;
+        self.memory.take(2 * size_of::<Attribute<'_>>())?;
+        Ok(self.count <= NESTED_MAX)
+    }
 }
 
 /// Reads a `KeyValue` of the shape that nearly all have: a short key, then a short text, a small integer or a bool, and
@@ -50,7 +70,7 @@ pub(super) fn read_plain(message: &[u8]) -> Option<Attribute<'_>> {
 fn read_entry<'a>(
     mut message: Reader<'a>,
     depth: u32,
-    nested: &mut usize,
+    nested: &mut Nested<'_>,
 ) -> Result<Attribute<'a>> {
     let kinds = |field| match field {
         1 | 2 => Some(WireType::Bytes),
@@ -72,7 +92,11 @@ fn read_entry<'a>(
     Ok(attribute)
 }
 
-fn read_value<'a>(mut message: Reader<'a>, depth: u32, nested: &mut usize) -> Result<Value<'a>> {
+fn read_value<'a>(
+    mut message: Reader<'a>,
+    depth: u32,
+    nested: &mut Nested<'_>,
+) -> Result<Value<'a>> {
     let kinds = |field| match field {
         1 | 5..=7 => Some(WireType::Bytes),
         2 | 3 | 8 => Some(WireType::Varint),
@@ -126,8 +150,8 @@ fn read_value<'a>(mut message: Reader<'a>, depth: u32, nested: &mut usize) -> Re
 fn read_nested<'a>(
     mut message: Reader<'a>,
     depth: u32,
-    nested: &mut usize,
-    mut read: impl FnMut(Reader<'a>, u32, &mut usize) -> Result<()>,
+    nested: &mut Nested<'_>,
+    mut read: impl FnMut(Reader<'a>, u32, &mut Nested<'_>) -> Result<()>,
 ) -> Result<()> {
     if depth >= DEPTH_MAX {
         return Err(message
@@ -138,8 +162,7 @@ fn read_nested<'a>(
         .field(|field| (field == 1).then_some(WireType::Bytes))?
         .is_some()
     {
-        *nested += 1;
-        if *nested > NESTED_MAX {
+        if !nested.add()? {
             return Err(message
                 .malformed("an attribute has more than 65536 values in it")
                 .into());
@@ -155,6 +178,7 @@ mod tests {
 
     #[test]
     fn the_short_way_reads_what_the_long_way_reads() {
+        let memory = Memory::new(&|_| true);
         let mut read = 0;
         for key in ["", "http.route", "\u{e9}"] {
             for value in [
@@ -180,7 +204,7 @@ mod tests {
                 for end in 0..=message.len() {
                     let message = &message[..end];
                     if let Some(plain) = read_plain(message) {
-                        let long = read_attribute(Reader::new(message, "KeyValue"));
+                        let long = read_attribute(Reader::new(message, "KeyValue"), &memory);
                         assert_eq!(long.ok(), Some(plain), "{message:?}");
                         read += 1;
                     }

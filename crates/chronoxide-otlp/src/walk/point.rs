@@ -4,6 +4,7 @@ use chronoxide_protobuf::{Reader, Tag, WireType, zigzag32};
 
 use super::Walk;
 use crate::Result;
+use crate::memory::Memory;
 use crate::translator::Translator;
 use crate::view::{
     Buckets, ExemplarView, ExplicitHistogram, ExponentialHistogram, MetricKind, Number, Point,
@@ -20,10 +21,24 @@ const EXEMPLAR_ATTRIBUTES_MAX: usize = 256;
 /// Columns of numbers, reused from point to point.
 #[derive(Default)]
 pub(super) struct Numbers {
+    /// Bytes of memory taken for them.
+    taken: usize,
     counts: Vec<u64>,
     negative_counts: Vec<u64>,
     bounds: Vec<f64>,
     quantiles: Vec<(f64, f64)>,
+}
+
+impl Numbers {
+    /// Takes memory for what the columns have grown to.
+    fn take(&mut self, memory: &Memory<'_>) -> Result<()> {
+        let words =
+            self.counts.capacity() + self.negative_counts.capacity() + self.bounds.capacity();
+        let bytes = 8 * words + 16 * self.quantiles.capacity();
+        let growth = bytes.saturating_sub(self.taken);
+        self.taken += growth;
+        memory.take(growth)
+    }
 }
 
 /// The numbers of fields that mean the same in every kind of data point; 0 for those a kind lacks.
@@ -74,14 +89,14 @@ impl<'a> Walk<'a> {
             field if field == layout.attributes || field == layout.exemplars => WireType::Bytes,
             _ => return Ok(false),
         };
-        expect(message, tag, expected)?;
+        message.expect(tag, expected)?;
         match tag.field {
             2 => head.start_ns = message.fixed64()?,
             3 => head.time_ns = message.fixed64()?,
             field if field == layout.flags => head.flags = message.varint()? as u32,
             field if field == layout.attributes => self.attribute(message)?,
             _ => {
-                let exemplar = read_exemplar(message.message("Exemplar")?)?;
+                let exemplar = read_exemplar(message.message("Exemplar")?, self.memory)?;
                 if self.exemplars.len() < EXEMPLARS_MAX {
                     self.exemplars.push(exemplar);
                 } else {
@@ -110,7 +125,7 @@ impl<'a> Walk<'a> {
             let tag = message.tag()?;
             match tag.field {
                 4 | 6 => {
-                    expect(&message, tag, WireType::Fixed64)?;
+                    message.expect(tag, WireType::Fixed64)?;
                     let bits = message.fixed64()?;
                     value = if tag.field == 4 {
                         Number::Double(f64::from_bits(bits))
@@ -144,7 +159,7 @@ impl<'a> Walk<'a> {
             let tag = message.tag()?;
             match tag.field {
                 4 | 5 | 11 | 12 => {
-                    expect(&message, tag, WireType::Fixed64)?;
+                    message.expect(tag, WireType::Fixed64)?;
                     let bits = message.fixed64()?;
                     match tag.field {
                         4 => count = bits,
@@ -165,6 +180,7 @@ impl<'a> Walk<'a> {
                 _ => message.skip(tag.wire)?,
             }
         }
+        numbers.take(self.memory)?;
         let histogram = ExplicitHistogram {
             count,
             sum,
@@ -203,7 +219,7 @@ impl<'a> Walk<'a> {
             let tag = message.tag()?;
             match tag.field {
                 4 | 5 | 7 | 12 | 13 | 14 => {
-                    expect(&message, tag, WireType::Fixed64)?;
+                    message.expect(tag, WireType::Fixed64)?;
                     let bits = message.fixed64()?;
                     match tag.field {
                         4 => histogram.count = bits,
@@ -214,7 +230,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 6 => {
-                    expect(&message, tag, WireType::Varint)?;
+                    message.expect(tag, WireType::Varint)?;
                     histogram.scale = zigzag32(message.varint()?);
                 }
                 8 => read_buckets(&mut message, tag, &mut offset, &mut numbers.counts)?,
@@ -228,6 +244,7 @@ impl<'a> Walk<'a> {
                 _ => message.skip(tag.wire)?,
             }
         }
+        numbers.take(self.memory)?;
         histogram.positive = Buckets {
             offset,
             counts: &numbers.counts,
@@ -254,7 +271,7 @@ impl<'a> Walk<'a> {
             let tag = message.tag()?;
             match tag.field {
                 4 | 5 => {
-                    expect(&message, tag, WireType::Fixed64)?;
+                    message.expect(tag, WireType::Fixed64)?;
                     if tag.field == 4 {
                         count = message.fixed64()?;
                     } else {
@@ -268,6 +285,7 @@ impl<'a> Walk<'a> {
                 _ => message.skip(tag.wire)?,
             }
         }
+        numbers.take(self.memory)?;
         let summary = Summary {
             count,
             sum,
@@ -287,18 +305,6 @@ impl<'a> Walk<'a> {
             flags: head.flags,
             exemplars: &self.exemplars,
         }
-    }
-}
-
-/// Refuses a known field whose content is of the wrong kind.
-#[inline]
-fn expect(message: &Reader<'_>, tag: Tag, wire: WireType) -> Result<()> {
-    if tag.wire == wire {
-        Ok(())
-    } else {
-        Err(message
-            .malformed("a known field has the wrong wire type")
-            .into())
     }
 }
 
@@ -323,13 +329,13 @@ fn read_buckets(
     offset: &mut i32,
     counts: &mut Vec<u64>,
 ) -> Result<()> {
-    expect(message, tag, WireType::Bytes)?;
+    message.expect(tag, WireType::Bytes)?;
     let mut buckets = message.message("Buckets")?;
     while !buckets.is_at_end() {
         let tag = buckets.tag()?;
         match tag.field {
             1 => {
-                expect(&buckets, tag, WireType::Varint)?;
+                buckets.expect(tag, WireType::Varint)?;
                 *offset = zigzag32(buckets.varint()?);
             }
             2 => buckets.repeated(tag, WireType::Varint, counts, Reader::varint)?,
@@ -339,7 +345,7 @@ fn read_buckets(
     Ok(())
 }
 
-fn read_exemplar<'a>(mut message: Reader<'a>) -> Result<ExemplarView<'a>> {
+fn read_exemplar<'a>(mut message: Reader<'a>, memory: &Memory<'_>) -> Result<ExemplarView<'a>> {
     let kinds = |field| match field {
         2 | 3 | 6 => Some(WireType::Fixed64),
         4 | 5 | 7 => Some(WireType::Bytes),
@@ -360,7 +366,7 @@ fn read_exemplar<'a>(mut message: Reader<'a>) -> Result<ExemplarView<'a>> {
             5 => exemplar.trace_id = message.bytes()?,
             6 => exemplar.value = Some(message.fixed64()? as i64 as f64),
             _ => {
-                let attribute = read_attribute(message.message("KeyValue")?)?;
+                let attribute = read_attribute(message.message("KeyValue")?, memory)?;
                 if exemplar.attributes.len() < EXEMPLAR_ATTRIBUTES_MAX {
                     exemplar.attributes.push(attribute);
                 }

@@ -2,6 +2,8 @@
 
 mod corpus;
 mod deltas;
+mod deltas_refused;
 mod hostile;
+mod memory;
 mod points;
 mod request;

@@ -2,8 +2,8 @@
 
 use chronoxide_model::{BatchSeries, Histogram, HistogramCounts, is_stale_marker};
 use chronoxide_otlp::{
-    DeltaLimits, DeltaMode, DeltaStreams, Options, Promotion, Translation, translate_json,
-    translate_message,
+    DeltaLimits, DeltaMode, DeltaStreams, Options, Promotion, RefusalReason, Translation,
+    translate_json, translate_message,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -183,9 +183,33 @@ pub(crate) fn translate(request: &ExportMetricsServiceRequest, options: &Options
     translate_message(request, options, &no_streams(), TIME_MS)
 }
 
-/// Translates metrics of R0 under [`plain`] options.
+/// Translates metrics of R0 under [`plain`] options, and demands that the options as shipped come to the same, but for
+/// the labels that they promote and the deltas that they add up.
 pub(crate) fn plainly(metrics: Vec<Metric>) -> Translation {
-    translate(&request(&R0, metrics), &plain())
+    let request = request(&R0, metrics);
+    let translation = translate(&request, &plain());
+    let is_delta = |(reason, _)| reason == RefusalReason::DeltaTemporality;
+    if !translation.refusals.counts().any(is_delta) {
+        let shipped = translate(&request, &Options::default());
+        assert_eq!(shipped.refusals, translation.refusals);
+        assert_eq!(unpromoted(&shipped), unpromoted(&translation));
+    }
+    translation
+}
+
+/// All series without the labels that the default promotes of R0, each with all that it has.
+fn unpromoted(translation: &Translation) -> Vec<String> {
+    let without_promoted = |series: BatchSeries<'_>| {
+        let labels = series.key.decode().expect("keys are readable");
+        let own = labels
+            .iter()
+            .filter(|(name, _)| !name.starts_with("service_"));
+        let own: Vec<_> = own.collect();
+        let histograms: Vec<_> = series.histograms().collect();
+        let (samples, exemplars) = (series.samples, series.exemplars);
+        format!("{own:?} {samples:?} {histograms:?} {exemplars:?}")
+    };
+    translation.batch.series().map(without_promoted).collect()
 }
 
 pub(crate) fn json(body: &str, options: &Options) -> Translation {

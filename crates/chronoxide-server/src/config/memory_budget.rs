@@ -51,6 +51,11 @@ impl MemoryBudget {
         (self.0 / 4).max(64 << 20)
     }
 
+    /// Bytes that the totals of OTLP deltas may take.
+    pub(crate) fn delta_bytes(self) -> u64 {
+        (self.0 / 8).clamp(16 << 20, 256 << 20)
+    }
+
     /// Bytes that write requests under way may hold together.
     pub(crate) fn request_bytes(self) -> u64 {
         (self.0 / 8).clamp(32 << 20, 256 << 20)

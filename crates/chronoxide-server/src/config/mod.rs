@@ -94,6 +94,12 @@ pub struct Config {
     pub otlp_promote: Promotion,
     /// What becomes of OTLP deltas.
     pub otlp_delta: DeltaMode,
+    /// Streams of OTLP deltas that are added up at once.
+    pub otlp_delta_streams_max: usize,
+    /// Bytes that their totals may take; `None` follows from the memory budget.
+    pub otlp_delta_memory_max: Option<u64>,
+    /// How long a stream may bring no delta before its total is forgotten.
+    pub otlp_delta_idle: Duration,
     /// What OTLP histograms with explicit bounds become.
     pub otlp_histograms: HistogramForm,
     /// Whether OTLP scopes become labels.
@@ -223,6 +229,21 @@ impl Config {
                 "cumulative, reject or raw",
                 |text| text.parse().ok(),
             )?,
+            otlp_delta_streams_max: check(
+                settings,
+                "otlp.delta-streams-limit",
+                POSITIVE,
+                parse_positive,
+            )?,
+            otlp_delta_memory_max: check(
+                settings,
+                "otlp.delta-memory-limit",
+                "a size such as 256MiB, or auto",
+                |text| optional(text, "auto", parse_byte_size),
+            )?,
+            otlp_delta_idle: check(settings, "otlp.delta-idle", DURATION, |text| {
+                parse_duration(text).filter(|duration| at_least_1ms(*duration))
+            })?,
             otlp_histograms: check(settings, "otlp.histograms", "classic or native", |text| {
                 match text {
                     "classic" => Some(HistogramForm::Classic),
@@ -418,6 +439,13 @@ impl Config {
     /// What `--memory.limit` comes to.
     pub(crate) fn memory(&self) -> MemoryBudget {
         MemoryBudget::new(self.memory_limit_bytes)
+    }
+
+    /// Bytes that the totals of OTLP deltas may take.
+    pub(crate) fn otlp_delta_bytes_max(&self) -> usize {
+        let bytes = self.otlp_delta_memory_max;
+        let bytes = bytes.unwrap_or_else(|| self.memory().delta_bytes());
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// Each setting by its key, as it was typed: no setting holds a secret.

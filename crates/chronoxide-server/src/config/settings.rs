@@ -70,7 +70,25 @@ impl Setting {
             "otlp.delta",
             "MODE",
             "cumulative",
-            "OTLP deltas: `cumulative` adds them up in memory, `reject` refuses them, `raw` stores them as they come",
+            "OTLP deltas: `cumulative` adds them up, over restarts too, `reject` refuses them, `raw` stores them as they come",
+        ),
+        Self::new(
+            "otlp.delta-streams-limit",
+            "NUMBER",
+            "1000000",
+            "Streams of OTLP deltas that are added up at once; beyond it new ones are refused",
+        ),
+        Self::new(
+            "otlp.delta-memory-limit",
+            "SIZE",
+            "auto",
+            "Memory that the totals of OTLP deltas may take; beyond it new streams are refused",
+        ),
+        Self::new(
+            "otlp.delta-idle",
+            "DURATION",
+            "1h",
+            "How long a stream of OTLP deltas may bring none before its total is forgotten; it begins anew from zero",
         ),
         Self::new(
             "otlp.histograms",

@@ -48,6 +48,15 @@ const UNIT: u64 = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct HeldMemory(Option<OwnedSemaphorePermit>);
 
+impl HeldMemory {
+    fn add(&mut self, permit: OwnedSemaphorePermit) {
+        match &mut self.0 {
+            Some(all) => all.merge(permit),
+            None => self.0 = Some(permit),
+        }
+    }
+}
+
 impl RequestMemory {
     pub(crate) fn new(bytes: u64, wait_max: Duration) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
@@ -73,12 +82,7 @@ impl RequestMemory {
 
     /// Waits a while for `bytes` and adds them to `held`.
     pub(crate) async fn hold(&self, held: &mut HeldMemory, bytes: u64) -> Result<(), BodyError> {
-        // One request alone may always go on, whatever its size; limits of size are elsewhere.
-        let already = held.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
-        let wanted = bytes
-            .div_ceil(UNIT)
-            .min(u64::from(self.units).saturating_sub(already));
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let wanted = self.wanted(held, bytes);
         let acquired = tokio::time::timeout(
             self.wait_max,
             Arc::clone(&self.permits).acquire_many_owned(wanted),
@@ -88,11 +92,25 @@ impl RequestMemory {
             .ok()
             .and_then(Result::ok)
             .ok_or(BodyError::NoMemory)?;
-        match &mut held.0 {
-            Some(all) => all.merge(permit),
-            None => held.0 = Some(permit),
-        }
+        held.add(permit);
         Ok(())
+    }
+
+    /// Adds `bytes` to `held` if they are there at this moment: for work that others wait for.
+    pub(crate) fn hold_at_once(&self, held: &mut HeldMemory, bytes: u64) -> Result<(), BodyError> {
+        let wanted = self.wanted(held, bytes);
+        let permit = Arc::clone(&self.permits).try_acquire_many_owned(wanted);
+        held.add(permit.map_err(|_| BodyError::NoMemory)?);
+        Ok(())
+    }
+
+    /// How many units `bytes` more are. One request alone may always go on, whatever its size; limits of size are elsewhere.
+    fn wanted(&self, held: &HeldMemory, bytes: u64) -> u32 {
+        let already = held.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
+        let wanted = bytes
+            .div_ceil(UNIT)
+            .min(u64::from(self.units).saturating_sub(already));
+        u32::try_from(wanted).unwrap_or(u32::MAX)
     }
 }
 
@@ -173,6 +191,11 @@ mod tests {
             memory.hold(&mut second, 4 * UNIT).await,
             Err(BodyError::NoMemory)
         );
+        assert_eq!(
+            memory.hold_at_once(&mut second, 3 * UNIT),
+            Err(BodyError::NoMemory)
+        );
+        memory.hold_at_once(&mut second, 2 * UNIT).unwrap();
         drop(first);
         memory.hold(&mut second, 400 * UNIT).await.unwrap();
     }

@@ -26,6 +26,9 @@ pub(crate) enum IngestError {
     Message(String),
     #[error("{0}")]
     Unready(&'static str),
+    /// The client has given up; what is being stored goes on, and sent again it changes nothing.
+    #[error("the deadline of the call has passed")]
+    DeadlinePassed,
     #[error("too many writes are under way; try again")]
     Busy,
     #[error("the samples could not be stored")]
@@ -57,6 +60,7 @@ impl IngestError {
             Self::Body(BodyError::NoMemory | BodyError::TooSlow)
             | Self::Unready(_)
             | Self::Busy
+            | Self::DeadlinePassed
             | Self::Stopped
             | Self::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,

@@ -3,6 +3,7 @@
 //! Turn and memory go with the work and not with the client, which may leave before the work ends: else clients that
 //! leave early and come again could pile up any amount of it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -43,6 +44,8 @@ pub(super) struct Work<'w> {
     pub(super) message: &'w [u8],
     /// Asks for so many bytes of memory more, which are held until the work ends.
     pub(super) hold: &'w mut dyn FnMut(u64) -> Result<(), BodyError>,
+    /// The same without waiting for them: for work that others wait for.
+    pub(super) hold_at_once: &'w mut dyn FnMut(u64) -> Result<(), BodyError>,
 }
 
 impl Intake {
@@ -103,7 +106,9 @@ impl Intake {
         let stored = commit::run(move || {
             let _turn = turn;
             let memory = &shared.request_memory;
-            let mut hold = |bytes| runtime.block_on(memory.hold(&mut held, bytes));
+            let held = RefCell::new(held);
+            let mut hold = |bytes| runtime.block_on(memory.hold(&mut held.borrow_mut(), bytes));
+            let mut hold_at_once = |bytes| memory.hold_at_once(&mut held.borrow_mut(), bytes);
             let message = encoding.decompress(&bytes, limit, &mut hold)?;
             drop(bytes);
             store(Work {
@@ -111,6 +116,7 @@ impl Intake {
                 database: &database,
                 message: &message,
                 hold: &mut hold,
+                hold_at_once: &mut hold_at_once,
             })
         });
         stored.await.unwrap_or(Err(IngestError::Stopped))

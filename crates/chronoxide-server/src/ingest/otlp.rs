@@ -1,10 +1,12 @@
 //! OTLP metrics over HTTP, in protobuf and in JSON; `grpc` has them over gRPC.
 
+mod allowance;
 mod answer;
 mod cors;
 mod format;
 mod grpc;
 mod receiver;
+mod status;
 
 use std::sync::Arc;
 
@@ -46,16 +48,20 @@ const METRICS_ONLY: &str = "chronoxide stores metrics only; send this signal to 
 pub(crate) async fn write(State(state): State<Arc<ServerState>>, request: Request) -> Response {
     let (format, encoding) = match check_headers(request.headers()) {
         Ok(content) => content,
-        Err(error) => return plain(error.status(), &error.to_string()),
+        Err(error) => {
+            let (metrics, status) = (&state.metrics, error.status());
+            metrics.count_request(INTAKE.protocol, "unknown", status);
+            commit::log_failure(&state, &error);
+            return plain(status, &error.to_string());
+        }
     };
     let allowed = &state.config.otlp_origins;
     let origin = request.headers().get(header::ORIGIN).cloned();
     let taken = match cors::check(allowed, request.headers()) {
         Ok(()) => {
             let body = request.into_body();
-            let store = INTAKE.take_in(&state, encoding, body, move |work| {
-                let state = work.state;
-                state.otlp.store(state, work.database, format, work.message)
+            let store = INTAKE.take_in(&state, encoding, body, move |mut work| {
+                work.state.otlp.store(&mut work, format)
             });
             store.await
         }

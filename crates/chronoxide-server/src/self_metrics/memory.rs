@@ -23,6 +23,7 @@ impl MemoryUse {
         let memory = state.config.memory();
         let requests = &state.request_memory;
         let queries = &state.query_memory;
+        let (delta_bytes, delta_bytes_max) = state.otlp.memory_use();
         let mut all = vec![
             Self {
                 user: "requests",
@@ -33,6 +34,11 @@ impl MemoryUse {
                 user: "queries",
                 bytes: queries.held_bytes(),
                 bytes_max: Some(queries.limit_bytes()),
+            },
+            Self {
+                user: "delta_streams",
+                bytes: delta_bytes,
+                bytes_max: Some(delta_bytes_max),
             },
         ];
         if let Some(stats) = stats {

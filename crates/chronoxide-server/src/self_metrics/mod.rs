@@ -55,6 +55,8 @@ pub(crate) struct Metrics {
     pub(crate) ingest_rejected: Labelled<2, Counter>,
     /// The newest of them, for people.
     pub(crate) recent_rejections: RecentRejections,
+    /// Attributes left out of points that were taken in, by protocol and reason.
+    pub(crate) ingest_dropped_attributes: Labelled<2, Counter>,
     /// Exemplars that were not kept, by protocol and reason.
     pub(crate) ingest_rejected_exemplars: Labelled<2, Counter>,
     /// Pieces of metadata that were not kept, by protocol and reason.
@@ -81,6 +83,7 @@ impl Default for Metrics {
             ingest_metadata: Labelled::new(["protocol"]),
             ingest_rejected: Labelled::new(["protocol", "reason"]),
             recent_rejections: RecentRejections::default(),
+            ingest_dropped_attributes: Labelled::new(["protocol", "reason"]),
             ingest_rejected_exemplars: Labelled::new(["protocol", "reason"]),
             ingest_rejected_metadata: Labelled::new(["protocol", "reason"]),
             ingest_rejected_starts: Labelled::new(["protocol", "reason"]),
@@ -175,6 +178,11 @@ impl Metrics {
             families.push(family);
         }
         for (name, help, counters) in [
+            (
+                "chronoxide_ingest_dropped_attributes_total",
+                "Attributes left out of points that were taken in, by reason.",
+                &self.ingest_dropped_attributes,
+            ),
             (
                 "chronoxide_ingest_rejected_exemplars_total",
                 "Exemplars that were not kept, by reason.",

@@ -113,3 +113,41 @@ fn agents_that_ask_how_to_send_are_told() {
     let answer = server.post("/api/v1/write?get_vm_proto_version=1", &[], b"");
     assert_eq!((answer.status, answer.body.as_str()), (200, "1"));
 }
+
+#[test]
+fn otlp_requests_that_stand_for_far_more_than_their_bytes_are_refused() {
+    let server = Running::start_with(&[("otlp.size-limit", "1MiB")]);
+    let json = [("content-type", "application/json")];
+    let request = |metric: &str| {
+        format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metric}]}}]}}]}}"#)
+    };
+    let points = vec!["{}"; 300_000].join(",");
+    let empties = request(&format!(
+        r#"{{"name":"e","exponentialHistogram":{{"dataPoints":[{points}]}}}}"#
+    ));
+    let answer = server.post("/v1/metrics", &json, empties.as_bytes());
+    assert_eq!(answer.status, 413, "{}", answer.body);
+    assert!(answer.body.contains("memory"), "{}", answer.body);
+    assert_metric(&server, "chronoxide_memory_used_bytes{user=\"requests\"} 0");
+    // One long name for many points is refused once, and takes nothing.
+    let time = now_ms() * 1_000_000;
+    let point = format!(r#"{{"timeUnixNano":"{time}","asInt":"1"}}"#);
+    let points = vec![point; 290].join(",");
+    let long = request(&format!(
+        r#"{{"name":"{}","gauge":{{"dataPoints":[{points}]}}}}"#,
+        "n".repeat(900_000)
+    ));
+    let answer = server.post("/v1/metrics", &json, long.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json()["partialSuccess"]["rejectedDataPoints"], "290");
+    assert!(
+        answer.body.contains("label_value_too_long"),
+        "{}",
+        answer.body
+    );
+    let line = "chronoxide_ingest_rejected_samples_total{protocol=\"otlp\",reason=\"label_value_too_long\"} 290";
+    assert_metric(&server, line);
+    let line =
+        "chronoxide_ingest_requests_total{protocol=\"otlp\",format=\"json\",result=\"unread\"} 1";
+    assert_metric(&server, line);
+}

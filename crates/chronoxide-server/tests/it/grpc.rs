@@ -1,5 +1,6 @@
 //! OTLP over gRPC: what a client of the library sees.
 
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -325,4 +326,103 @@ fn calls_know_no_prefix() {
     assert_eq!(server.get(&path).data()["result"][0]["value"][1], "7");
     let unknown = client.call("/some.Service/Call", Vec::new(), None);
     assert_eq!(unknown.unwrap_err().code(), Code::Unimplemented);
+}
+
+/// A connection that speaks frames of HTTP/2.
+struct Frames(std::net::TcpStream);
+
+impl Frames {
+    fn new(address: &str) -> Self {
+        let mut frames = Self(std::net::TcpStream::connect(address).unwrap());
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        frames.0.write_all(preface).unwrap();
+        frames.write(4, 0, 0, &[]);
+        frames
+    }
+
+    fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        bytes.put_uint(payload.len() as u64, 3);
+        bytes.extend([kind, flags]);
+        bytes.put_u32(stream);
+        bytes.extend_from_slice(payload);
+        self.0.write_all(&bytes).unwrap();
+    }
+
+    /// Begins a POST to `path`, which is to be short like all texts here.
+    fn post(&mut self, stream: u32, path: &str, headers: &[(&str, &str)]) {
+        let mut block = vec![0x83, 0x86, 0x04, path.len() as u8];
+        block.extend_from_slice(path.as_bytes());
+        for (name, value) in headers {
+            block.push(0);
+            for text in [name, value] {
+                block.push(text.len() as u8);
+                block.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.write(1, 4, stream, &block);
+    }
+
+    /// Stream and payload of the next frame of this kind.
+    fn next(&mut self, kind: u8) -> (u32, Vec<u8>) {
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).unwrap();
+            let mut head = &head[..];
+            let mut payload = vec![0; head.get_uint(3) as usize];
+            let (found, _) = (head.get_u8(), head.get_u8());
+            self.0.read_exact(&mut payload).unwrap();
+            if found == kind {
+                return (head.get_u32(), payload);
+            }
+        }
+    }
+}
+
+#[test]
+fn deadlines_that_pass_and_unknown_encodings_are_told_and_counted() {
+    let server = Running::start_with(&OWN_PORT);
+    // The library's client would watch over the deadline itself.
+    let mut frames = Frames::new(&server.grpc_address);
+    let headers = [
+        ("content-type", "application/grpc"),
+        ("grpc-timeout", "20m"),
+    ];
+    frames.post(1, EXPORT, &headers);
+    assert_eq!(frames.next(1).0, 1);
+    let late = format!(
+        "chronoxide_http_requests_total{{handler=\"{EXPORT}\",code=\"deadline_exceeded\"}} 1"
+    );
+    assert_metric(&server, &late);
+    let headers = [
+        ("content-type", "application/grpc"),
+        ("grpc-encoding", "br"),
+    ];
+    frames.post(3, EXPORT, &headers);
+    assert_eq!(frames.next(1).0, 3);
+    for result in ["failed", "unread"] {
+        let line = format!(
+            "chronoxide_ingest_requests_total{{protocol=\"otlp\",format=\"grpc\",result=\"{result}\"}} 1"
+        );
+        assert_metric(&server, &line);
+    }
+}
+
+#[test]
+fn streams_beyond_the_limit_are_refused_and_others_go_on() {
+    const STREAMS_MAX: u32 = 100;
+    let server = Running::start();
+    let mut frames = Frames::new(&server.address);
+    for stream in 0..=STREAMS_MAX {
+        // The body does not come.
+        let headers = [("content-type", "application/json")];
+        frames.post(2 * stream + 1, "/v1/metrics", &headers);
+    }
+    // REFUSED_STREAM: nothing was done, so that clients try again.
+    let refused = frames.next(3);
+    assert_eq!(refused, (2 * STREAMS_MAX + 1, vec![0, 0, 0, 7]));
+    frames.write(0, 1, 1, b"{}");
+    let (stream, block) = frames.next(1);
+    // ":status: 200" of HPACK's table.
+    assert_eq!((stream, block[0]), (1, 0x88));
 }

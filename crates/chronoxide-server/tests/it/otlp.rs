@@ -7,6 +7,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use serde_json::{Value, json};
 
+use crate::bounds::assert_metric;
 use crate::running::{Running, now_ms};
 
 const PROTOBUF: [(&str, &str); 1] = [("content-type", "application/x-protobuf")];
@@ -566,4 +567,61 @@ fn points_of_one_stream_at_several_times_are_all_stored() {
     assert_eq!(answer.body, "{}");
     let stored = &server.query("m[10s]", now)["result"][0]["values"];
     assert_eq!(stored.as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn refused_points_are_counted_as_points_and_target_info_is_none() {
+    let server = Running::start();
+    let old = 1_000;
+    let mut body = request(&kinds(old));
+    let attributes = body["resourceMetrics"][0]["resource"]["attributes"].as_array_mut();
+    attributes
+        .unwrap()
+        .push(json!({"key": "host.arch", "value": {"stringValue": "arm64"}}));
+    let answer = server.post("/v1/metrics", &JSON, body.to_string().as_bytes());
+    let partial = &answer.json()["partialSuccess"];
+    // A gauge, a counter, and a histogram of six series.
+    assert_eq!(partial["rejectedDataPoints"], "3", "{}", answer.body);
+    assert!(!answer.body.contains("target_info"), "{}", answer.body);
+}
+
+#[test]
+fn what_is_left_out_of_points_is_told_and_counted() {
+    let server = Running::start();
+    let now = now_ms();
+    let time = (now * 1_000_000).to_string();
+    let metrics = json!([
+        {"name": "no.data"},
+        {"name": "c", "sum": {"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [{
+            "timeUnixNano": time, "asInt": "1",
+            "attributes": [{"key": "\u{65e5}\u{672c}", "value": {"stringValue": "x"}}],
+            "exemplars": [{"timeUnixNano": time}],
+        }]}},
+    ]);
+    let answer = server.post(
+        "/v1/metrics",
+        &JSON,
+        request(&metrics).to_string().as_bytes(),
+    );
+    assert_eq!(answer.status, 200);
+    let partial = &answer.json()["partialSuccess"];
+    assert_eq!(partial["rejectedDataPoints"], "0", "{}", answer.body);
+    assert!(answer.body.contains("no.data"), "{}", answer.body);
+    assert_eq!(server.query("c_total", now)["result"][0]["value"][1], "1");
+    for line in [
+        "chronoxide_ingest_dropped_attributes_total{protocol=\"otlp\",reason=\"unusable_name\"} 1",
+        "chronoxide_ingest_rejected_exemplars_total{protocol=\"otlp\",reason=\"refused\"} 1",
+        "chronoxide_ingest_metadata_total{protocol=\"otlp\"} 1",
+    ] {
+        assert_metric(&server, line);
+    }
+}
+
+#[test]
+fn requests_of_unknown_type_are_counted() {
+    let server = Running::start();
+    let answer = server.post("/v1/metrics", &[("content-type", "text/plain")], b"x");
+    assert_eq!(answer.status, 415);
+    let line = "chronoxide_ingest_requests_total{protocol=\"otlp\",format=\"unknown\",result=\"unread\"} 1";
+    assert_metric(&server, line);
 }

@@ -459,3 +459,31 @@ fn metadata_is_said_once_and_hints_name_types_that_otlp_lacks() {
     );
     assert_eq!(metadata.metric_type, MetricType::Info);
 }
+
+#[test]
+fn what_is_left_out_is_told_of_though_nothing_is_refused() {
+    let empty = opentelemetry_proto::tonic::metrics::v1::Metric {
+        name: "empty".to_owned(),
+        ..Default::default()
+    };
+    let mut exemplar = exemplar(1.0);
+    exemplar.value = None;
+    let mut point = integer(1);
+    point.attributes = texts(&[("\u{65e5}\u{672c}", "1")]);
+    point.exemplars = vec![exemplar];
+    let translation = plainly(vec![empty, counter("c", "", vec![point])]);
+    let answer = translation.answer(&chronoxide_model::WriteOutcome::default());
+    assert_eq!(answer.rejected_data_points, 0);
+    assert!(!answer.is_complete());
+    for told in [
+        "1 attributes left out",
+        "1 exemplars left out",
+        "1 metrics have no data of any kind; the first is \"empty\"",
+    ] {
+        assert!(
+            answer.error_message.contains(told),
+            "{}",
+            answer.error_message
+        );
+    }
+}

@@ -246,3 +246,35 @@ fn s59_the_examples_of_the_protocol_are_read() {
         [(RefusalReason::DeltaTemporality, 3)]
     );
 }
+
+#[test]
+fn target_info_is_made_of_what_is_stored_and_lies_next_to_the_latest() {
+    let point = |time_ns| opentelemetry_proto::tonic::metrics::v1::NumberDataPoint {
+        time_unix_nano: time_ns,
+        ..number(1.0)
+    };
+    // One bad time, a millisecond after 1970.
+    let body = request(
+        &r0_with_host(),
+        vec![gauge("m", "", vec![point(1_000_000), point(TIME_NS)])],
+    );
+    let times = |options: &Options| -> Vec<i64> {
+        let translation = translate(&body, options);
+        let infos = translation.batch.series().filter(|series| {
+            let labels = series.key.decode().unwrap();
+            labels.metric_name() == Some("target_info")
+        });
+        infos
+            .flat_map(|series| series.samples.iter().map(|sample| sample.timestamp_ms))
+            .collect()
+    };
+    let within = Options {
+        past_ms: 30 * 24 * 3_600_000,
+        ..plain()
+    };
+    assert_eq!(times(&within), [TIME_MS]);
+    let all = times(&plain());
+    assert_eq!(all.len(), 4097);
+    assert_eq!(all.last(), Some(&TIME_MS));
+    assert!(TIME_MS - all[0] <= 4097 * 150_000, "{}", all[0]);
+}

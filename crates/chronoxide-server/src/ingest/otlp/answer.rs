@@ -7,6 +7,7 @@ use chronoxide_otlp::PartialSuccess;
 use prost::Message as _;
 
 use super::format::Format;
+use super::status::RpcStatus;
 use crate::api::json::write_string;
 use crate::error::shortened;
 use crate::ingest::error::add_retry_after;
@@ -18,15 +19,6 @@ pub(super) enum Answer {
     Done(PartialSuccess),
     /// Nothing was stored.
     Failed { status: StatusCode, message: String },
-}
-
-/// `google.rpc.Status`, which carries errors.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct Status {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
 }
 
 impl Answer {
@@ -52,7 +44,12 @@ fn failure(status: StatusCode, message: &str, format: Format) -> Vec<u8> {
     let code = code(status);
     if format == Format::Protobuf {
         let message = message.to_owned();
-        return Status { code, message }.encode_to_vec();
+        let status = RpcStatus {
+            code,
+            message,
+            details: Vec::new(),
+        };
+        return status.encode_to_vec();
     }
     let mut body = format!(r#"{{"code":{code},"message":"#).into_bytes();
     write_string(&mut body, message);

@@ -32,16 +32,15 @@ async fn export(State(state): State<Arc<ServerState>>, request: Request) -> Resp
         None => take_in(&state, request).await,
         Some(timeout) => tokio::time::timeout(timeout, take_in(&state, request))
             .await
-            .unwrap_or_else(|_| {
-                // What is being committed goes on; sent again it changes nothing.
-                Err(Status::deadline_exceeded(
-                    "the deadline of the call has passed",
-                ))
-            }),
+            .unwrap_or(Err(IngestError::DeadlinePassed)),
     };
+    super::count(&state, "grpc", &exported);
     match exported {
         Ok(partial) => frame::response(&partial.to_protobuf()),
-        Err(status) => call::failure(status),
+        Err(error) => {
+            commit::log_failure(&state, &error);
+            call::failure(call::status(&error))
+        }
     }
 }
 
@@ -50,42 +49,36 @@ async fn refuse_signal() -> Response {
     call::failure(Status::unimplemented(super::METRICS_ONLY))
 }
 
-async fn take_in(state: &Arc<ServerState>, request: Request) -> Result<PartialSuccess, Status> {
+async fn take_in(
+    state: &Arc<ServerState>,
+    request: Request,
+) -> Result<PartialSuccess, IngestError> {
     let encoding = call::encoding(request.headers())?;
-    let stored = async {
-        let limit = (INTAKE.bytes_max)(state);
-        let mut held = HeldMemory::default();
-        if state.database().is_none() {
-            // Before the message, which nobody would have a use for.
-            return Err(IngestError::Unready(state.unready_reason()));
-        }
-        let with_frame = limit + frame::HEAD_BYTES;
-        let body = body::read(
-            request.into_body(),
-            with_frame,
-            &state.request_memory,
-            &mut held,
-        );
-        let body = body.await.map_err(|error| match error {
-            BodyError::TooLarge { .. } => BodyError::TooLarge { limit },
-            error => error,
-        })?;
-        let (bytes, encoding) = frame::message(body, encoding)?;
-        let body = HeldBody {
-            bytes,
-            encoding,
-            held,
-        };
-        let store = INTAKE.store(state, body, |work| {
-            let otlp = &work.state.otlp;
-            otlp.store(work.state, work.database, Format::Protobuf, work.message)
-        });
-        store.await
+    let limit = (INTAKE.bytes_max)(state);
+    let mut held = HeldMemory::default();
+    if state.database().is_none() {
+        // Before the message, which nobody would have a use for.
+        return Err(IngestError::Unready(state.unready_reason()));
+    }
+    let with_frame = limit + frame::HEAD_BYTES;
+    let body = body::read(
+        request.into_body(),
+        with_frame,
+        &state.request_memory,
+        &mut held,
+    );
+    let body = body.await.map_err(|error| match error {
+        BodyError::TooLarge { .. } => BodyError::TooLarge { limit },
+        error => error,
+    })?;
+    let (bytes, encoding) = frame::message(body, encoding)?;
+    let body = HeldBody {
+        bytes,
+        encoding,
+        held,
     };
-    let stored = stored.await;
-    super::count(state, "grpc", &stored);
-    stored.map_err(|error| {
-        commit::log_failure(state, &error);
-        call::status(&error)
-    })
+    let store = INTAKE.store(state, body, |mut work| {
+        work.state.otlp.store(&mut work, Format::Protobuf)
+    });
+    store.await
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tonic::{Code, Status};
 
+use super::super::status::{Any, RpcStatus};
 use crate::error::with_sources;
 use crate::ingest::encoding::Encoding;
 use crate::ingest::error::IngestError;
@@ -42,7 +43,7 @@ pub(super) fn is_grpc(content_type: &str) -> bool {
 }
 
 /// How the message is compressed where its frame says that it is.
-pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, IngestError> {
     let Some(value) = headers.get(ENCODING) else {
         return Ok(Encoding::Identity);
     };
@@ -50,7 +51,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
     let found = ENCODINGS.iter().find(|(known, _)| *known == name);
     found.map(|(_, encoding)| *encoding).ok_or_else(|| {
         let name = &name[..name.floor_char_boundary(100)];
-        Status::unimplemented(format!(
+        IngestError::Unsupported(format!(
             "grpc-encoding {name:?} is not supported; use one of {ENCODING_NAMES}"
         ))
     })
@@ -91,6 +92,9 @@ pub(super) fn advertise(headers: &mut HeaderMap) {
 pub(super) fn status(error: &IngestError) -> Status {
     let text = with_sources(error);
     let text = &text[..text.floor_char_boundary(MESSAGE_BYTES_MAX)];
+    if matches!(error, IngestError::DeadlinePassed) {
+        return Status::deadline_exceeded(text);
+    }
     let code = match error.status() {
         StatusCode::BAD_REQUEST => Code::InvalidArgument,
         StatusCode::FORBIDDEN => Code::PermissionDenied,
@@ -104,25 +108,6 @@ pub(super) fn status(error: &IngestError) -> Status {
         _ => Code::Internal,
     };
     Status::new(code, text)
-}
-
-/// `google.rpc.Status`, whose details say when to come back.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct RichStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -147,7 +132,7 @@ fn retry_info(message: &str, delay: Duration) -> Vec<u8> {
             nanos: i32::try_from(delay.subsec_nanos()).unwrap_or(0),
         }),
     };
-    let status = RichStatus {
+    let status = RpcStatus {
         code: Code::Unavailable.into(),
         message: message.to_owned(),
         details: vec![Any {
@@ -193,7 +178,7 @@ mod tests {
     fn encodings_are_known_or_unimplemented() {
         assert_eq!(encoding(&HeaderMap::new()).unwrap(), Encoding::Identity);
         assert_eq!(encoding(&with(ENCODING, "gzip")).unwrap(), Encoding::Gzip);
-        let refused = encoding(&with(ENCODING, "br")).unwrap_err();
+        let refused = status(&encoding(&with(ENCODING, "br")).unwrap_err());
         assert_eq!(refused.code(), Code::Unimplemented);
         assert!(refused.message().contains("gzip"), "{}", refused.message());
     }
@@ -222,13 +207,14 @@ mod tests {
             (IngestError::FromBrowser, Code::PermissionDenied),
             (IngestError::Unsupported(String::new()), Code::Unimplemented),
             (IngestError::Panicked, Code::Internal),
+            (IngestError::DeadlinePassed, Code::DeadlineExceeded),
         ] {
             let status = status(&error);
             assert_eq!(status.code(), code, "{error}");
             assert_eq!(!status.details().is_empty(), code == Code::Unavailable);
             assert!(status.message().len() <= MESSAGE_BYTES_MAX);
         }
-        let details = RichStatus::decode(status(&IngestError::Busy).details()).unwrap();
+        let details = RpcStatus::decode(status(&IngestError::Busy).details()).unwrap();
         let info = RetryInfo::decode(details.details[0].value.as_slice()).unwrap();
         assert_eq!((details.code, info.retry_delay.unwrap().seconds), (14, 5));
     }
