@@ -178,6 +178,7 @@ impl Engine {
             steps,
             histograms: HistogramDetail::Full,
             enough: None,
+            weight: 1,
         };
         let value = match when {
             When::Instant(_) => answer::instant(&evaluation, node)?,

@@ -78,6 +78,9 @@ pub struct QueryStats {
     pub series: u64,
     /// Samples read.
     pub samples: u64,
+    /// Samples that steps show, each once for every step whose value or window it is; Prometheus calls them queryable.
+    /// A histogram counts as the floats that would take its place. What stands in the query twice is evaluated once.
+    pub seen_samples: u64,
     /// Most samples held at once; a histogram counts as the floats that would take its place.
     pub peak_samples: u64,
     /// Most bytes held at once, about.

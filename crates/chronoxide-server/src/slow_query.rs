@@ -114,6 +114,7 @@ mod tests {
             stats: QueryStats {
                 series: 2,
                 samples: 40,
+                seen_samples: 50,
                 peak_samples: 30,
                 peak_bytes: 480,
             },

@@ -82,6 +82,7 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
             .zip(window.histograms)
             .map(|(at_ms, histogram)| (*at_ms, histogram.as_ref().clone()))
             .collect();
+        evaluation.see(window.shown_samples());
         let samples = floats.len() + histograms.len();
         let charge = Charge::new(&evaluation.query.meter, points_size(&floats, &histograms))?;
         let series = RangeSeries {

@@ -29,6 +29,7 @@ pub struct QueryProgress(Arc<Counts>);
 struct Counts {
     series: AtomicU64,
     samples: AtomicU64,
+    seen_samples: AtomicU64,
     peak_samples: AtomicU64,
     peak_bytes: AtomicU64,
     /// How much of the shared memory the query may use without asking again.
@@ -53,6 +54,7 @@ impl QueryProgress {
         QueryStats {
             series: counts.series.load(Ordering::Relaxed),
             samples: counts.samples.load(Ordering::Relaxed),
+            seen_samples: counts.seen_samples.load(Ordering::Relaxed),
             peak_samples: counts.peak_samples.load(Ordering::Relaxed),
             peak_bytes: counts.peak_bytes.load(Ordering::Relaxed),
         }
@@ -105,6 +107,11 @@ impl QueryProgress {
     /// Counts `series` selected.
     pub(crate) fn select(&self, series: u64) {
         self.0.series.fetch_add(series, Ordering::Relaxed);
+    }
+
+    /// Counts `samples` that steps show.
+    pub(crate) fn see(&self, samples: u64) {
+        self.0.seen_samples.fetch_add(samples, Ordering::Relaxed);
     }
 
     /// Counts `samples` read from the source.

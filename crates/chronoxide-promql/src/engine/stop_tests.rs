@@ -74,6 +74,7 @@ fn cancelled(text: &str, count: i64, at_once: bool) -> (Result<(), Error>, bool)
         steps,
         histograms: HistogramDetail::Full,
         enough: None,
+        weight: 1,
     };
     if at_once {
         cancellation.cancel();

@@ -544,3 +544,30 @@ fn inner_steps_of_subqueries_count_before_they_take_memory() {
         );
     }
 }
+
+#[test]
+fn each_step_counts_the_samples_it_shows() {
+    let times = RangeTimes {
+        start_ms: 0,
+        end_ms: 4 * MINUTE,
+        step_ms: MINUTE,
+    };
+    for (text, seen) in [
+        ("requests_total", 10),
+        ("sum(requests_total)", 10),
+        // One sample in the first window, four in each of the others.
+        ("rate(requests_total[1m])", 34),
+        ("count_over_time(requests_total[1m])", 34),
+        ("requests_total @ 0", 10),
+        // Windows of a subquery count, what it selects does not.
+        ("max_over_time(requests_total[2m:1m])", 18),
+        ("vector(1)", 0),
+    ] {
+        let stats = range(text, times).unwrap().stats;
+        assert_eq!(stats.seen_samples, seen, "{text}");
+    }
+    let engine = Engine::default();
+    let options = QueryOptions::default();
+    let window = engine.instant(&source(), "temperature[2m]", 4 * MINUTE, &options);
+    assert_eq!(window.unwrap().stats.seen_samples, 2);
+}

@@ -43,6 +43,7 @@ pub(crate) fn for_each(
     let selection = Selection::new(evaluation, &selector.matchers, times)?;
     let work = |index: usize, columns: &mut SampleColumns, (): &mut ()| {
         let column = reach.column(evaluation, columns, shown)?;
+        evaluation.see(column.size().samples);
         Ok((!column.is_empty())
             .then(|| StepSeries::new(selection.labels(index), column, shown != Shown::Value)))
     };

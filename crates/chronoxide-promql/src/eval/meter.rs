@@ -88,6 +88,11 @@ impl Meter {
         self.progress.select(series);
     }
 
+    /// Counts `samples` that steps show.
+    pub(crate) fn see(&self, samples: u64) {
+        self.progress.see(samples);
+    }
+
     /// Counts `samples` read from the source.
     pub(crate) fn read(&self, samples: u64) {
         self.progress.read(samples);

@@ -60,14 +60,12 @@ pub(crate) struct Evaluation<'q> {
     pub(crate) histograms: HistogramDetail,
     /// Set once whoever asked for this part needs no more of its series.
     pub(crate) enough: Option<&'q AtomicBool>,
+    /// How often each sample that a step shows counts as seen: once for each step that one evaluation stands for, and
+    /// never inside a subquery, of which only the windows count.
+    pub(crate) weight: u64,
 }
 
 impl<'q> Evaluation<'q> {
-    /// The same query at other steps.
-    pub(crate) const fn at(&self, steps: Steps) -> Self {
-        Self { steps, ..*self }
-    }
-
     /// The same part for someone who looks at no buckets.
     pub(crate) const fn without_buckets(&self) -> Self {
         let histograms = match self.histograms {
@@ -103,6 +101,7 @@ impl<'q> Evaluation<'q> {
         Self {
             steps,
             histograms: HistogramDetail::Always,
+            weight: 0,
             ..*self
         }
     }
@@ -187,14 +186,23 @@ impl<'q> Evaluation<'q> {
     /// Evaluates `node` at the first step and repeats the values at all steps.
     fn repeat_first_step(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         let count = self.steps.count;
-        self.at(Steps::instant(self.steps.start_ms))
-            .for_each(node, &mut |series| {
-                sink(StepSeries::new(
-                    series.labels,
-                    series.column.repeat_first(count),
-                    series.drop_name,
-                ))
-            })
+        let first = Self {
+            steps: Steps::instant(self.steps.start_ms),
+            weight: self.weight.saturating_mul(count as u64),
+            ..*self
+        };
+        first.for_each(node, &mut |series| {
+            sink(StepSeries::new(
+                series.labels,
+                series.column.repeat_first(count),
+                series.drop_name,
+            ))
+        })
+    }
+
+    /// Counts `samples` that steps show, each once a step; a histogram counts as the floats that would take its place.
+    pub(crate) fn see(&self, samples: u64) {
+        self.query.meter.see(samples.saturating_mul(self.weight));
     }
 
     /// Stops a query that is cancelled or past its time; to be called in every loop over series.

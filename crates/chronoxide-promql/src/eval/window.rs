@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::FloatHistogram;
+use crate::eval::Size;
 use crate::eval::samples::Samples;
 
 /// The samples in `(start_ms, end_ms]`; with `anchored` or `smoothed`, also those around.
@@ -36,6 +37,13 @@ impl Window<'_> {
     /// Whether it holds floats as well as histograms.
     pub(crate) const fn is_mixed(&self) -> bool {
         !self.times.is_empty() && !self.histogram_times.is_empty()
+    }
+
+    /// How many samples it has, a histogram counted as the floats that would take its place.
+    pub(crate) fn shown_samples(&self) -> u64 {
+        let floats = (self.times.len() + self.left_out) as u64;
+        let histograms = self.histograms.iter();
+        histograms.fold(floats, |sum, one| sum + Size::of(one).samples)
     }
 
     /// Length of the window in seconds.

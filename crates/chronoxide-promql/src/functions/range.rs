@@ -190,11 +190,13 @@ impl<'r> Run<'r> {
                 Ok(self.shape.bounds(step_ms))
             });
             let (samples, resets) = (input.samples, &workspace.resets);
-            rate::floats::fill(change, windows, samples, resets, &mut column)?;
+            let seen = rate::floats::fill(change, windows, samples, resets, &mut column)?;
+            self.evaluation.see(seen);
             return Ok(column);
         }
         let mut slide = Slide::default();
         let mut seen = 0;
+        let mut shown = 0;
         for (index, step_ms) in steps.iter().enumerate() {
             let window = slide.to(&self.shape.bounds(step_ms), input.samples);
             seen += 1 + window.times.len() + window.histogram_times.len();
@@ -211,11 +213,13 @@ impl<'r> Run<'r> {
             if self.function == Function::QuantileOverTime && !window.times.is_empty() {
                 self.check_quantile(workspace);
             }
+            shown += window.shown_samples();
             workspace.step = index;
             if let Some(value) = (self.kernel)(&window, workspace)? {
                 column.set(index, value);
             }
         }
+        self.evaluation.see(shown);
         Ok(column)
     }
 

@@ -192,11 +192,11 @@ fn bucket_rule(schema: i8, lower: f64, upper: f64) -> u64 {
 fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, timing: Timing) {
     let (queue, evaluation) = (timing.queue.as_secs_f64(), timing.evaluation.as_secs_f64());
     let total = queue + evaluation;
-    // Only what is measured: preparation and sorting are part of evaluation here, and samples are counted when they are
-    // read, not once more for every step that sees them.
+    // Only what is measured: preparation and sorting are part of evaluation here.
     let text = format!(
         ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{evaluation},\"execQueueTime\":{queue},\
-         \"execTotalTime\":{total}}},\"samples\":{{\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}",
+         \"execTotalTime\":{total}}},\"samples\":{{\"totalQueryableSamples\":{seen},\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}",
+        seen = stats.seen_samples,
         samples = stats.samples,
         peak = stats.peak_samples,
     );
@@ -327,6 +327,7 @@ mod tests {
         let stats = QueryStats {
             series: 1,
             samples: 7,
+            seen_samples: 8,
             peak_samples: 9,
             peak_bytes: 144,
         };
@@ -336,6 +337,7 @@ mod tests {
         };
         let text = written(Value::Vector(vec![]), Some((stats, timing)));
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["stats"]["samples"]["totalQueryableSamples"], 8);
         assert_eq!(value["stats"]["samples"]["samplesRead"], 7);
         assert_eq!(value["stats"]["samples"]["peakSamples"], 9);
         assert_eq!(value["stats"]["timings"]["evalTotalTime"], 0.005);

@@ -15,7 +15,8 @@ pub(in crate::functions) fn are_plain(samples: &Samples) -> bool {
     samples.histogram_times.is_empty() && samples.starts.is_empty()
 }
 
-/// Sets the cells of `column` to the change in each of `windows`, which ascend, one a step. `resets` are the floats that
+/// Sets the cells of `column` to the change in each of `windows`, which ascend, one a step; returns how many samples they
+/// show together. `resets` are the floats that
 /// start anew, ascending; only functions of counters look at them. The samples have to be plain.
 ///
 /// # Errors
@@ -26,7 +27,7 @@ pub(in crate::functions) fn fill(
     samples: &Samples,
     resets: &[usize],
     column: &mut Column,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let resets = if change.is_counter { resets } else { &[] };
     let mut series = Walk::new(samples, resets);
     let mut lanes = Lanes::default();
@@ -44,7 +45,7 @@ pub(in crate::functions) fn fill(
         }
     }
     lanes.finish(change, window_ms, column);
-    Ok(())
+    Ok(series.shown)
 }
 
 /// What is looked at of one window.
@@ -63,6 +64,8 @@ struct Walk<'s> {
     resets: &'s [usize],
     low: Place,
     high: Place,
+    /// Samples of all windows so far.
+    shown: u64,
 }
 
 /// How many samples have been passed.
@@ -98,6 +101,7 @@ impl<'s> Walk<'s> {
             resets,
             low: Place::default(),
             high: Place::default(),
+            shown: 0,
         }
     }
 
@@ -108,6 +112,9 @@ impl<'s> Walk<'s> {
         self.low.pass(times, start_ms);
         self.high.pass(times, end_ms);
         let (low, high) = (self.low.passed, self.high.passed);
+        if high > low {
+            self.shown += (high - low + self.samples.left_out) as u64;
+        }
         if high < low + 2 {
             return None;
         }
