@@ -159,6 +159,46 @@ fn promtool_asks_and_is_answered() {
     );
 }
 
+/// The values of a recording rule for the past, which promtool asks for range by range.
+#[test]
+fn promtool_fills_in_a_rule_for_the_past() {
+    let stage = stage();
+    let rules = stage.folder.path().join("rules.yml");
+    let text = "groups:\n- name: shop\n  interval: 1m\n  rules:\n  - record: job:requests:sum\n    \
+                expr: sum by (job) (requests_total)\n";
+    fs::write(&rules, text).unwrap();
+    let blocks = stage.folder.path().join("blocks").display().to_string();
+    let end = stage.newest_ms / 60_000 * 60;
+    let [start, end, url, output] = [
+        format!("--start={}", end - 120),
+        format!("--end={end}"),
+        format!("--url={}", stage.server.url()),
+        format!("--output-dir={blocks}"),
+    ];
+    let rules = rules.display().to_string();
+    let command = ["tsdb", "create-blocks-from", "rules"];
+    let arguments = [&command[..], &[&start, &end, &url, &output, &rules]].concat();
+    if promtool(&arguments).is_none() {
+        return skipped("promtool is not installed");
+    }
+    // What dumps takes the blocks for a whole database.
+    fs::create_dir(stage.folder.path().join("blocks/wal")).unwrap();
+    let dumped = promtool(&["tsdb", "dump", &blocks]).unwrap();
+    // Each group is evaluated at an offset of its own.
+    let lines: Vec<&str> = dumped.lines().collect();
+    assert!(lines.len() >= 2, "{dumped}");
+    for line in lines {
+        let at_ms: i64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        // 3 + 1 requests a step of 15 seconds.
+        let index = 240 - (stage.newest_ms - at_ms / STEP_MS * STEP_MS) / STEP_MS;
+        let expected = format!(
+            "{{__name__=\"job:requests:sum\", job=\"shop\"}} {} {at_ms}",
+            index * 4
+        );
+        assert_eq!(line, expected);
+    }
+}
+
 #[test]
 fn prometheus_answers_from_what_it_reads_here() {
     let stage = stage();

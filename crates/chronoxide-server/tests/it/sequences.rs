@@ -128,6 +128,53 @@ fn grafana_draws_a_dashboard() {
 }
 
 #[test]
+fn grafana_explores_one_expression_in_both_forms() {
+    let now = now_ms() / 60_000 * 60_000;
+    let server = server(now);
+    let (start, end) = (now / 1000 - 15, now / 1000);
+    let labels = r#"{"__name__":"up","instance":"a:1","job":"node"}"#;
+    let instant = server.post_form("/api/v1/query", &format!("query=up&time={end}"));
+    assert_eq!(
+        instant.body,
+        format!(
+            "{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{{\"metric\":{labels},\
+             \"value\":[{end},\"1\"]}}]}}}}"
+        )
+    );
+    let times = format!("query=up&start={start}&end={end}");
+    let range = server.post_form("/api/v1/query_range", &format!("{times}&step=15"));
+    assert_eq!(
+        range.body,
+        format!(
+            "{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[{{\"metric\":{labels},\
+             \"values\":[[{start},\"1\"],[{end},\"1\"]]}}]}}}}"
+        )
+    );
+    assert_eq!(
+        server.post_form("/api/v1/query_exemplars", &times).body,
+        r#"{"status":"success","data":[]}"#
+    );
+}
+
+#[test]
+fn prometheus_own_page_shows_what_the_server_is() {
+    let server = server(now_ms());
+    for (page, member) in [
+        ("runtimeinfo", "storageRetention"),
+        ("buildinfo", "goVersion"),
+        ("flags", "storage.path"),
+        ("config", "yaml"),
+        ("tsdb?limit=10", "seriesCountByMetricName"),
+        ("walreplay", "current"),
+    ] {
+        let path = format!("/api/v1/status/{page}");
+        let answer = server.get_with(&path, &[("Cache-Control", "no-store")]);
+        let data = answer.data();
+        assert!(data.get(member).is_some(), "{page}: {data}");
+    }
+}
+
+#[test]
 fn jaeger_fills_its_monitor_tab() {
     let now = now_ms();
     let server = server(now);
