@@ -102,25 +102,36 @@ fn start_loaders(
         .collect()
 }
 
+/// Numbers that one query asks for: how many are sent depends on the machine, and the server has little memory.
+const ASKED_AT_ONCE: usize = 100_000;
+
+/// The numbers of `loader` from `first` on that the server has, with their values; one lies at each millisecond.
+fn stored(server: &Server, base_ms: i64, loader: usize, first: i64) -> BTreeMap<i64, f64> {
+    let end = (base_ms + first + ASKED_AT_ONCE as i64 - 1) as f64 / 1000.0;
+    let query = format!("numbers{{loader=\"{loader}\"}}[{ASKED_AT_ONCE}ms]");
+    let parameters = [("query", query.as_str()), ("time", &format!("{end:.3}"))];
+    let answer = Answer::get(&format!("{}/api/v1/query", server.url()), &parameters).unwrap();
+    let series = answer.body["data"]["result"].as_array().cloned();
+    let series = series.unwrap_or_else(|| panic!("no answer: {}", answer.text));
+    let pairs = series
+        .iter()
+        .flat_map(|series| series["values"].as_array().into_iter().flatten());
+    pairs
+        .map(|pair| {
+            let number = (pair[0].as_f64().unwrap() * 1000.0).round() as i64 - base_ms;
+            (number, pair[1].as_str().unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
 /// Numbers of `acknowledged` that the server does not have, or has with another value.
 fn missing(server: &Server, base_ms: i64, acknowledged: &BTreeMap<usize, i64>) -> Vec<String> {
     let mut missing = Vec::new();
     for (loader, last) in acknowledged {
-        let end = (base_ms + last) as f64 / 1000.0;
-        let query = format!("numbers{{loader=\"{loader}\"}}[2h]");
-        let parameters = [("query", query.as_str()), ("time", &format!("{end:.3}"))];
-        let answer = Answer::get(&format!("{}/api/v1/query", server.url()), &parameters).unwrap();
-        let series = answer.body["data"]["result"].as_array().cloned();
-        let series = series.unwrap_or_else(|| panic!("no answer: {}", answer.text));
-        let pairs = series
-            .iter()
-            .flat_map(|series| series["values"].as_array().into_iter().flatten());
-        let found: BTreeMap<i64, f64> = pairs
-            .map(|pair| {
-                let number = (pair[0].as_f64().unwrap() * 1000.0).round() as i64 - base_ms;
-                (number, pair[1].as_str().unwrap().parse().unwrap())
-            })
-            .collect();
+        let mut found = BTreeMap::new();
+        for first in (0..=*last).step_by(ASKED_AT_ONCE) {
+            found.extend(stored(server, base_ms, *loader, first));
+        }
         for number in 0..=*last {
             if found.get(&number) != Some(&(number as f64)) {
                 missing.push(format!(
