@@ -9,6 +9,7 @@ mod stop_tests;
 mod tests;
 
 pub use options::{Cancellation, EngineOptions, QueryOptions, RangeTimes};
+pub(crate) use progress::{Phase, Stopwatch};
 pub use progress::{QueryMemory, QueryProgress};
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,6 +72,8 @@ impl Engine {
         time_ms: i64,
         options: &QueryOptions,
     ) -> Result<Answer, Error> {
+        let _whole = options.progress.time(Phase::Whole);
+        let preparing = options.progress.time(Phase::Preparation);
         let node = lower(
             text,
             &LowerOptions {
@@ -80,6 +83,7 @@ impl Engine {
                 ..self.lower_options()
             },
         )?;
+        drop(preparing);
         self.evaluate(source, text, &node, When::Instant(time_ms), options)
     }
 
@@ -108,6 +112,8 @@ impl Engine {
                 step_ms,
             });
         }
+        let _whole = options.progress.time(Phase::Whole);
+        let preparing = options.progress.time(Phase::Preparation);
         let node = lower(
             text,
             &LowerOptions {
@@ -117,6 +123,7 @@ impl Engine {
                 ..self.lower_options()
             },
         )?;
+        drop(preparing);
         let got = node.expr.value_type();
         if !matches!(got, ValueType::Scalar | ValueType::InstantVector) {
             return Err(Error::RangeType { got });
@@ -158,6 +165,7 @@ impl Engine {
             options.progress.clone(),
         );
         meter.check_steps(steps)?;
+        let preparing = options.progress.time(Phase::Preparation);
         // All selectors read one moment, whatever is written meanwhile.
         let snapshot = source.snapshot();
         let query = Query {
@@ -173,6 +181,7 @@ impl Engine {
             shared: Shared::of(node),
             annotations: Mutex::default(),
         };
+        drop(preparing);
         let evaluation = Evaluation {
             query: &query,
             steps,

@@ -37,4 +37,6 @@ pub use error::Error;
 pub use function::{Arity, Function};
 pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};
 pub use lower::{LowerOptions, lower, lower_tree, parse_selector, selectors_of};
-pub use value::{Answer, FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};
+pub use value::{
+    Answer, FloatHistogram, InstantSample, Point, QueryStats, QueryTimings, RangeSeries, Value,
+};

@@ -1,5 +1,7 @@
 //! What a query answers.
 
+use std::time::Duration;
+
 use chronoxide_model::{CounterResetHint, Labels};
 
 /// A native histogram with float counts, as PromQL computes with it.
@@ -85,6 +87,17 @@ pub struct QueryStats {
     pub peak_samples: u64,
     /// Most bytes held at once, about.
     pub peak_bytes: u64,
+}
+
+/// Where the time of a query went; the parts do not overlap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryTimings {
+    /// Reading the text, planning, and finding the series.
+    pub preparation: Duration,
+    /// Reading samples, and computing with them.
+    pub evaluation: Duration,
+    /// Putting the series of the answer in order.
+    pub sort: Duration,
 }
 
 /// The answer to a query.

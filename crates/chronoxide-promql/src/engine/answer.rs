@@ -1,10 +1,10 @@
 //! From series over steps to the value of a query.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chronoxide_model::Labels;
 
+use crate::engine::Phase;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
 use crate::eval::{CellValue, Charge, Evaluation, Merged, Size, StepSeries, reserved};
@@ -57,7 +57,7 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
             })
         })
         .collect::<Result<_, Error>>()?;
-    matrix.sort_by(|left, right| left.labels.cmp(&right.labels));
+    sort(evaluation, &mut matrix, |series| &series.labels);
     Ok(Value::Matrix(matrix))
 }
 
@@ -93,15 +93,26 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
         Ok((samples > 0).then_some((series, charge)))
     };
     let mut held: Vec<Charge> = Vec::new();
-    let mut found: BTreeMap<Labels, RangeSeries> = BTreeMap::new();
+    let mut found: Vec<RangeSeries> = Vec::new();
     range::map(evaluation, node, &work, &mut |(series, charge)| {
         held.push(charge);
-        match found.insert(series.labels.clone(), series) {
-            Some(_) => Err(Error::same_labels()),
-            None => Ok(()),
-        }
+        found.push(series);
+        Ok(())
     })?;
-    Ok(found.into_values().collect())
+    sort(evaluation, &mut found, |series| &series.labels);
+    if found
+        .windows(2)
+        .any(|pair| pair[0].labels == pair[1].labels)
+    {
+        return Err(Error::same_labels());
+    }
+    Ok(found)
+}
+
+/// Puts `series` in the order of their labels.
+fn sort<T>(evaluation: &Evaluation<'_>, series: &mut [T], labels: impl Fn(&T) -> &Labels) {
+    let _sorting = evaluation.query.meter.time(Phase::Sort);
+    series.sort_by(|left, right| labels(left).cmp(labels(right)));
 }
 
 fn points_size(floats: &[(i64, f64)], histograms: &[(i64, FloatHistogram)]) -> Size {
@@ -159,7 +170,7 @@ fn vector(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<InstantSample>
         })
         .collect();
     if !is_ordered(node) {
-        samples.sort_by(|left, right| left.labels.cmp(&right.labels));
+        sort(evaluation, &mut samples, |sample| &sample.labels);
     }
     Ok(samples)
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::{Error, QueryStats};
+use crate::{Error, QueryStats, QueryTimings};
 
 /// Memory that all queries share.
 ///
@@ -32,9 +33,43 @@ struct Counts {
     seen_samples: AtomicU64,
     peak_samples: AtomicU64,
     peak_bytes: AtomicU64,
+    times: Times,
     /// How much of the shared memory the query may use without asking again.
     granted: AtomicU64,
     lender: Mutex<Option<Arc<dyn QueryMemory>>>,
+}
+
+/// Nanoseconds.
+#[derive(Debug, Default)]
+struct Times {
+    whole: AtomicU64,
+    preparation: AtomicU64,
+    sort: AtomicU64,
+}
+
+/// A stretch of a query whose time is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Phase {
+    /// All of it.
+    Whole,
+    /// Up to the samples.
+    Preparation,
+    /// Ordering the answer.
+    Sort,
+}
+
+/// Takes the time until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stopwatch<'p> {
+    started: Instant,
+    sum: &'p AtomicU64,
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        let passed = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.sum.fetch_add(passed, Ordering::Relaxed);
+    }
 }
 
 /// So much is taken from the shared memory at a time.
@@ -57,6 +92,32 @@ impl QueryProgress {
             seen_samples: counts.seen_samples.load(Ordering::Relaxed),
             peak_samples: counts.peak_samples.load(Ordering::Relaxed),
             peak_bytes: counts.peak_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Where the time of the query went, once it has ended; before that, `evaluation` is zero.
+    #[must_use]
+    pub fn timings(&self) -> QueryTimings {
+        let times = &self.0.times;
+        let of = |sum: &AtomicU64| Duration::from_nanos(sum.load(Ordering::Relaxed));
+        let (preparation, sort) = (of(&times.preparation), of(&times.sort));
+        QueryTimings {
+            preparation,
+            evaluation: of(&times.whole).saturating_sub(preparation + sort),
+            sort,
+        }
+    }
+
+    /// Takes the time of `phase` until the answer is dropped. No phase but the whole has another in it.
+    pub(crate) fn time(&self, phase: Phase) -> Stopwatch<'_> {
+        let times = &self.0.times;
+        Stopwatch {
+            started: Instant::now(),
+            sum: match phase {
+                Phase::Whole => &times.whole,
+                Phase::Preparation => &times.preparation,
+                Phase::Sort => &times.sort,
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::QueryProgress;
+use crate::engine::{Phase, QueryProgress, Stopwatch};
 use crate::eval::Steps;
 use crate::{Error, FloatHistogram};
 
@@ -81,6 +81,11 @@ impl Meter {
     fn release(&self, size: Size) {
         self.samples.fetch_sub(size.samples, Ordering::Relaxed);
         self.bytes.fetch_sub(size.bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the time of `phase` until the answer is dropped.
+    pub(crate) fn time(&self, phase: Phase) -> Stopwatch<'_> {
+        self.progress.time(phase)
     }
 
     /// Counts `series` selected.

@@ -7,6 +7,7 @@ use chronoxide_model::{
 };
 
 use crate::Error;
+use crate::engine::Phase;
 use crate::eval::{Charge, Evaluation, HistogramDetail, Meter, Size, parallel};
 
 /// The series of one selector in one range of time.
@@ -37,10 +38,12 @@ impl<'q> Selection<'q> {
         times: TimeRange,
     ) -> Result<Self, Error> {
         let query = evaluation.query;
+        let finding = query.meter.time(Phase::Preparation);
         let set = query
             .source
             .select(matchers, times)
             .map_err(Error::Source)?;
+        drop(finding);
         query.meter.select(set.len() as u64);
         Ok(Self {
             _labels: Charge::new(&query.meter, size_of_labels(&*set))?,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use chronoxide_model::{
     Labels, Matcher, SampleColumns, SeriesSet, SeriesSource, SourceError, TimeRange,
@@ -21,6 +22,10 @@ struct Counters {
     selections: AtomicUsize,
     reads: AtomicUsize,
     snapshots: AtomicUsize,
+    /// How long it takes to find series.
+    selection_time: Duration,
+    /// How long it takes to read one.
+    read_time: Duration,
 }
 
 impl Counters {
@@ -66,6 +71,7 @@ impl SeriesSource for Snapshot<'_> {
         range: TimeRange,
     ) -> Result<Box<dyn SeriesSet + '_>, SourceError> {
         self.0.selections.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(self.0.selection_time);
         Ok(Box::new(Selected {
             counters: self.0,
             range,
@@ -112,6 +118,7 @@ impl SeriesSet for Selected<'_> {
 
     fn read(&self, _: usize, columns: &mut SampleColumns) -> Result<(), SourceError> {
         self.counters.reads.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(self.counters.read_time);
         columns.clear();
         let first = self.range.min_ms().max(0).div_euclid(STEP_MS);
         for minute in first..=self.range.max_ms() / STEP_MS {
@@ -204,6 +211,40 @@ fn all_selectors_of_a_query_read_one_snapshot() {
         .unwrap();
     assert_eq!(source.selections.load(Ordering::Relaxed), 3);
     assert_eq!(source.snapshots.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn finding_series_is_preparation_and_reading_them_is_not() {
+    let source = Counters {
+        selection_time: Duration::from_millis(1),
+        read_time: Duration::from_millis(1),
+        ..Counters::new(3)
+    };
+    let engine = Engine::default();
+    for (text, selections, reads) in [
+        ("x_total", 1, 3),
+        ("x_total[5m]", 1, 3),
+        ("sum(x_total) + sum(rate(x_total[5m]))", 2, 6),
+        // No samples, and no finding either.
+        ("1 + 1", 0, 0),
+    ] {
+        let options = QueryOptions::default();
+        let started = Instant::now();
+        engine.instant(&source, text, 600_000, &options).unwrap();
+        let passed = started.elapsed();
+        let timings = options.progress.timings();
+        // Whatever else the machine does, it can only take longer.
+        assert!(
+            timings.preparation > selections * source.selection_time,
+            "{text}: {timings:?}"
+        );
+        assert!(
+            timings.evaluation > reads * source.read_time,
+            "{text}: {timings:?}"
+        );
+        let sum = timings.preparation + timings.evaluation + timings.sort;
+        assert!(sum <= passed, "{text}: {timings:?}");
+    }
 }
 
 /// So many bytes for all queries.

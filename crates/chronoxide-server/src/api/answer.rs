@@ -1,9 +1,13 @@
 //! Query results as JSON.
 
-use chronoxide_model::CUSTOM_BUCKETS_SCHEMA;
-use chronoxide_promql::{FloatHistogram, InstantSample, Point, QueryStats, RangeSeries, Value};
+use std::time::Duration;
 
-use super::json::{write_labels, write_list, write_string};
+use chronoxide_model::CUSTOM_BUCKETS_SCHEMA;
+use chronoxide_promql::{
+    FloatHistogram, InstantSample, Point, QueryStats, QueryTimings, RangeSeries, Value,
+};
+
+use super::json::{write_labels, write_list, write_object, write_string};
 use super::number::{
     write_scalar_timestamp, write_scalar_value, write_timestamp, write_unsigned, write_value,
 };
@@ -13,8 +17,11 @@ use crate::error::ApiError;
 /// How long a query took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timing {
-    pub(crate) queue: std::time::Duration,
-    pub(crate) evaluation: std::time::Duration,
+    pub(crate) queue: Duration,
+    /// From its turn to its value.
+    pub(crate) evaluation: Duration,
+    /// Where the time of the evaluation went.
+    pub(crate) parts: QueryTimings,
 }
 
 /// Points of a series after which its bytes so far may become a piece.
@@ -190,12 +197,21 @@ fn bucket_rule(schema: i8, lower: f64, upper: f64) -> u64 {
 }
 
 fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, timing: Timing) {
-    let (queue, evaluation) = (timing.queue.as_secs_f64(), timing.evaluation.as_secs_f64());
-    let total = queue + evaluation;
-    // Only what is measured: preparation and sorting are part of evaluation here.
+    let parts = timing.parts;
+    let times = [
+        ("evalTotalTime", timing.evaluation),
+        ("resultSortTime", parts.sort),
+        ("queryPreparationTime", parts.preparation),
+        ("innerEvalTime", parts.evaluation),
+        ("execQueueTime", timing.queue),
+        ("execTotalTime", timing.queue + timing.evaluation),
+    ];
+    out.extend_from_slice(br#","stats":{"timings":"#);
+    write_object(out, times, |out, time| {
+        out.extend_from_slice(time.as_secs_f64().to_string().as_bytes());
+    });
     let text = format!(
-        ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{evaluation},\"execQueueTime\":{queue},\
-         \"execTotalTime\":{total}}},\"samples\":{{\"totalQueryableSamples\":{seen},\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}",
+        ",\"samples\":{{\"totalQueryableSamples\":{seen},\"samplesRead\":{samples},\"peakSamples\":{peak}}}}}",
         seen = stats.seen_samples,
         samples = stats.samples,
         peak = stats.peak_samples,
@@ -206,7 +222,6 @@ fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, timing: Timing) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use chronoxide_model::{CounterResetHint, Labels};
     use chronoxide_promql::Cancellation;
@@ -334,12 +349,18 @@ mod tests {
         let timing = Timing {
             queue: Duration::ZERO,
             evaluation: Duration::from_millis(5),
+            parts: QueryTimings {
+                preparation: Duration::from_millis(1),
+                evaluation: Duration::from_millis(3),
+                sort: Duration::from_nanos(20),
+            },
         };
         let text = written(Value::Vector(vec![]), Some((stats, timing)));
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["stats"]["samples"]["totalQueryableSamples"], 8);
         assert_eq!(value["stats"]["samples"]["samplesRead"], 7);
         assert_eq!(value["stats"]["samples"]["peakSamples"], 9);
-        assert_eq!(value["stats"]["timings"]["evalTotalTime"], 0.005);
+        let timings = r#""timings":{"evalTotalTime":0.005,"resultSortTime":0.00000002,"queryPreparationTime":0.001,"innerEvalTime":0.003,"execQueueTime":0,"execTotalTime":0.005}"#;
+        assert!(text.contains(timings), "{text}");
     }
 }

@@ -154,6 +154,7 @@ impl Query {
         let timing = Timing {
             queue,
             evaluation: started.elapsed(),
+            parts: options.progress.timings(),
         };
         let answer = answer.map_err(|error| ApiError::from_query(&error));
         let stats = options.progress.stats();
