@@ -45,6 +45,8 @@ pub struct Stats {
     pub parts_bytes: u64,
     /// Samples of either kind in these files; a sample written twice may count twice until a compaction.
     pub parts_samples: u64,
+    /// Chunks of these samples.
+    pub parts_chunks: u64,
     /// Files among them in which damage was found; queries that need what is damaged fail.
     pub parts_damaged: u64,
     /// Pages of these files that were found damaged.

@@ -181,6 +181,8 @@ fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
 }
 
 /// `/status/tsdb`: how many active series there are, and which names and labels they come from.
+///
+/// Samples in memory are in no chunks here: `chunkCount` is that of all files, which is what is there to be read.
 pub(crate) async fn tsdb(
     State(state): State<Arc<ServerState>>,
     encoding: AcceptedEncoding,
@@ -211,7 +213,7 @@ fn write_cardinality(out: &mut Vec<u8>, counts: &Cardinality, stats: &Stats) {
         "{{\"headStats\":{{\"numSeries\":{},\"numLabelPairs\":{},\"chunkCount\":{},\"minTime\":{},\"maxTime\":{}}}",
         counts.series,
         counts.label_pairs,
-        stats.parts,
+        stats.parts_chunks,
         stats.oldest_sample_ms.unwrap_or(0),
         stats.newest_sample_ms.unwrap_or(0),
     );

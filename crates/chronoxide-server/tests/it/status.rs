@@ -173,6 +173,22 @@ fn tsdb_status_counts_series_by_name_and_label() {
 }
 
 #[test]
+fn the_chunks_of_all_parts_are_counted() {
+    let server = Running::start_with(&[("retention.time", "100y"), ("http.admin-api", "on")]);
+    let now = 1_700_000_000_000;
+    for id in ["1", "2", "3"] {
+        server.write(&[series(&[("__name__", "a"), ("id", id)], now, 1.0)]);
+    }
+    let chunks = || server.get("/api/v1/status/tsdb").data()["headStats"]["chunkCount"].take();
+    // Samples in memory are in none.
+    assert_eq!(chunks(), 0);
+    // Puts all samples into parts, here one.
+    let answer = server.post_form("/api/v1/admin/tsdb/snapshot", "");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(chunks(), 3);
+}
+
+#[test]
 fn a_refused_series_is_counted_by_its_metric_and_label() {
     let server = Running::start_with(&[("retention.time", "100y"), ("series.limit", "4")]);
     let now = 1_700_000_000_000;

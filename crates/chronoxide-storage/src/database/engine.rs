@@ -341,6 +341,7 @@ impl Engine {
             stats.cache_bytes += part.matches().memory_bytes() as u64;
             stats.parts_bytes += part.summary().bytes;
             stats.parts_samples += part.summary().samples;
+            stats.parts_chunks += part.summary().chunks;
             stats.parts_damaged += u64::from(part.damage().is_damaged());
             stats.pages_damaged += part.damage().pages() as u64;
         }

@@ -29,6 +29,20 @@ fn samples_are_read_back_from_head_parts_and_log() {
 }
 
 #[test]
+fn parts_count_their_chunks() {
+    let db = Place::new().open(Options::default());
+    for name in ["a", "b", "c"] {
+        write_one(&db, &series(name), START_MS, 1.0);
+        write_one(&db, &series(name), START_MS + 1, 1.0);
+    }
+    assert_eq!(db.stats().parts_chunks, 0);
+    db.flush().unwrap();
+    let stats = db.stats();
+    let found = (stats.parts, stats.parts_chunks, stats.parts_samples);
+    assert_eq!(found, (1, 3, 6));
+}
+
+#[test]
 fn the_newest_write_wins_a_timestamp_wherever_it_is() {
     let place = Place::new();
     let db = place.open(Options::default());
