@@ -65,6 +65,15 @@ pub enum Error {
         /// How many bytes it may hold.
         limit: u64,
     },
+    /// The query would hold more memory than all queries together may. It would be refused alone, too.
+    #[error(
+        "query processing would take too much memory in query execution: more than the {limit} bytes that all queries \
+         share"
+    )]
+    MoreThanAllMemory {
+        /// How many bytes all of them may hold.
+        limit: u64,
+    },
     /// Other queries hold the memory that this one needs. The caller may try again.
     #[error(
         "query processing would take too much memory in query execution: {wanted} bytes are not left beside other \

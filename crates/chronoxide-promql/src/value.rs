@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chronoxide_model::{CounterResetHint, Labels};
 
+use crate::eval::Size;
+
 /// A native histogram with float counts, as PromQL computes with it.
 ///
 /// Buckets are dense runs over the bucket index of the schema (see `chronoxide_model::Histogram` for the bounds).
@@ -71,6 +73,55 @@ pub enum Value {
     Vector(Vec<InstantSample>),
     /// A matrix in label order.
     Matrix(Vec<RangeSeries>),
+}
+
+impl InstantSample {
+    /// About how many bytes of memory it takes, beside its place in a list.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let point = match &self.point {
+            Point::Float(_) => 0,
+            Point::Histogram(histogram) => Size::of(histogram).bytes,
+        };
+        labels_bytes(&self.labels) + point
+    }
+}
+
+impl RangeSeries {
+    /// About how many bytes of memory it takes, beside its place in a list.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let floats = size_of_val(self.floats.as_slice()) as u64;
+        let histograms = self.histograms.iter();
+        let histograms: u64 = histograms.map(|(_, one)| Size::of(one).bytes).sum();
+        labels_bytes(&self.labels) + floats + histograms
+    }
+}
+
+impl Value {
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        match self {
+            Self::Scalar(..) => 0,
+            Self::String(_, text) => text.len() as u64,
+            Self::Vector(samples) => {
+                let list = size_of_val(samples.as_slice()) as u64;
+                list + samples.iter().map(InstantSample::memory_bytes).sum::<u64>()
+            }
+            Self::Matrix(series) => {
+                let list = size_of_val(series.as_slice()) as u64;
+                list + series.iter().map(RangeSeries::memory_bytes).sum::<u64>()
+            }
+        }
+    }
+}
+
+fn labels_bytes(labels: &Labels) -> u64 {
+    /// What a set takes beside its texts.
+    const SET_BYTES: usize = 32;
+    let texts = labels.iter().map(|(name, value)| name.len() + value.len());
+    (SET_BYTES + texts.sum::<usize>()) as u64
 }
 
 /// What a query touched.

@@ -97,6 +97,12 @@ impl AnswerBytes {
         self.grant.grow(bytes)
     }
 
+    /// Takes charge of memory that a query took, of which its value holds `bytes`.
+    pub(crate) fn take_over(&mut self, taken: u64, bytes: u64) -> Result<(), ApiError> {
+        self.grant.take_over(taken);
+        self.grant.resize(bytes)
+    }
+
     /// Whether the work may go on.
     pub(crate) fn check(&self) -> Result<(), ApiError> {
         self.watch.check()
@@ -133,6 +139,33 @@ impl AnswerBytes {
             }
             self.seal_full()?;
         }
+        self.pending.push(b']');
+        Ok(())
+    }
+
+    /// Appends a list of items whose memory the answer holds; `bytes` says how much of it goes with an item.
+    pub(crate) fn write_held_list<T>(
+        &mut self,
+        items: Vec<T>,
+        bytes: impl Fn(&T) -> u64,
+        mut write: impl FnMut(&mut Self, &T) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let places = size_of_val(items.as_slice()) as u64;
+        self.pending.push(b'[');
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.pending.push(b',');
+            }
+            write(self, &item)?;
+            let freed = bytes(&item);
+            drop(item);
+            self.grant.release(freed);
+            if index % ITEMS_UNWATCHED == 0 {
+                self.check()?;
+            }
+            self.seal_full()?;
+        }
+        self.grant.release(places);
         self.pending.push(b']');
         Ok(())
     }

@@ -140,7 +140,17 @@ impl ApiError {
             Query::NoMemoryLeft { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Execution,
         };
-        Self::new(kind, with_sources(error))
+        let mut message = with_sources(error);
+        message.push_str(match error {
+            Query::TooMuchMemory { .. } => {
+                "; ask for fewer series or steps, or raise --query.max-memory"
+            }
+            Query::MoreThanAllMemory { .. } => {
+                "; ask for fewer series or steps, or raise --memory.limit, of which queries get a quarter"
+            }
+            _ => "",
+        });
+        Self::new(kind, message)
     }
 
     /// What is answered, uncut.
@@ -256,6 +266,11 @@ mod tests {
             ),
             (
                 ApiError::from_query(&chronoxide_promql::Error::TooMuchMemory { limit: 1 }),
+                422,
+                "execution",
+            ),
+            (
+                ApiError::from_query(&chronoxide_promql::Error::MoreThanAllMemory { limit: 1 }),
                 422,
                 "execution",
             ),

@@ -23,11 +23,6 @@ impl SharedQueryMemory {
         }
     }
 
-    /// What all queries may take together.
-    pub(crate) const fn limit_bytes(&self) -> u64 {
-        self.limit
-    }
-
     /// What they hold now.
     pub(crate) fn held_bytes(&self) -> u64 {
         self.limit.saturating_sub(self.left.load(Ordering::Relaxed))
@@ -35,6 +30,10 @@ impl SharedQueryMemory {
 }
 
 impl QueryMemory for SharedQueryMemory {
+    fn limit_bytes(&self) -> u64 {
+        self.limit
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let less = |left: u64| left.checked_sub(bytes);
         self.left
@@ -52,7 +51,7 @@ impl QueryMemory for SharedQueryMemory {
 pub(crate) struct Grant {
     memory: Arc<SharedQueryMemory>,
     bytes: u64,
-    /// With what was handed to others.
+    /// With what was split off.
     all_bytes: u64,
 }
 
@@ -79,10 +78,37 @@ impl Grant {
         let wanted = self.all_bytes + bytes;
         let limit = self.memory.limit;
         Err(ApiError::from_query(&if wanted > limit {
-            Error::TooMuchMemory { limit }
+            Error::MoreThanAllMemory { limit }
         } else {
             Error::NoMemoryLeft { wanted }
         }))
+    }
+
+    /// Takes charge of `bytes` that were taken from the memory before.
+    pub(crate) const fn take_over(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        self.all_bytes += bytes;
+    }
+
+    /// Gives `bytes` of it back, or all if it is less.
+    pub(crate) fn release(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.all_bytes -= bytes;
+        self.memory.give_back(bytes);
+    }
+
+    /// Takes or gives back as many bytes as make it `bytes`.
+    ///
+    /// # Errors
+    /// As [`Grant::grow`].
+    pub(crate) fn resize(&mut self, bytes: u64) -> Result<(), ApiError> {
+        if bytes > self.bytes {
+            self.grow(bytes - self.bytes)
+        } else {
+            self.release(self.bytes - bytes);
+            Ok(())
+        }
     }
 
     /// Hands `bytes` of it, or all if it is less, to somebody else.
@@ -130,6 +156,24 @@ mod tests {
         drop(grant);
         assert_eq!(memory.held_bytes(), 20);
         drop(part);
+        assert_eq!(memory.held_bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_given_back_counts_no_more() {
+        let memory = Arc::new(SharedQueryMemory::new(100));
+        assert!(memory.take(80));
+        let mut grant = Grant::new(&memory);
+        grant.take_over(80);
+        grant.resize(60).unwrap();
+        assert_eq!(memory.held_bytes(), 60);
+        let part = grant.split(20);
+        grant.release(30);
+        assert_eq!(memory.held_bytes(), 30);
+        // 10 and the 20 that were split off, beside these.
+        assert_eq!(grant.grow(71).unwrap_err().status(), 422);
+        grant.grow(70).unwrap();
+        drop((grant, part));
         assert_eq!(memory.held_bytes(), 0);
     }
 }

@@ -37,11 +37,11 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
     let mut matrix: Vec<RangeSeries> = series
         .into_iter()
         .map(|StepSeries { labels, column, .. }| {
-            held.push(Charge::new(
-                &evaluation.query.meter,
-                Size::of_bytes(column.size().bytes),
-            )?);
-            let mut floats = Vec::with_capacity(column.float_count());
+            let count = column.float_count();
+            let histogram_bytes = column.histograms().map(|(_, one)| Size::of(one).bytes);
+            let bytes = Size::of_floats(count).bytes + histogram_bytes.sum::<u64>();
+            held.push(Charge::new(&evaluation.query.meter, Size::of_bytes(bytes))?);
+            let mut floats = Vec::with_capacity(count);
             floats.extend(
                 column
                     .floats()

@@ -12,6 +12,9 @@ use crate::{Error, QueryStats, QueryTimings};
 /// An embedder that has one account for everything implements this on it; [`EngineOptions`](crate::EngineOptions)
 /// takes it.
 pub trait QueryMemory: fmt::Debug + Send + Sync {
+    /// All there is, in bytes: more cannot be taken even when nobody else holds any.
+    fn limit_bytes(&self) -> u64;
+
     /// Takes `bytes`; false, and nothing is taken, when there are not as many.
     fn take(&self, bytes: u64) -> bool;
 
@@ -136,7 +139,7 @@ impl QueryProgress {
     /// Notes that the query holds so many samples and bytes now.
     ///
     /// # Errors
-    /// [`Error::NoMemoryLeft`] when the shared memory is used up.
+    /// [`Error::NoMemoryLeft`] when the shared memory is used up, [`Error::MoreThanAllMemory`] when it never suffices.
     pub(crate) fn hold(&self, samples: u64, bytes: u64) -> Result<(), Error> {
         let counts = &self.0;
         if bytes > counts.granted.load(Ordering::Relaxed) {
@@ -157,12 +160,28 @@ impl QueryProgress {
             self.0.granted.store(u64::MAX, Ordering::Relaxed);
             return Ok(());
         };
-        let wanted = (bytes - granted).next_multiple_of(GRANT_BYTES);
-        if !lender.take(wanted) {
-            return Err(Error::NoMemoryLeft { wanted: bytes });
-        }
-        self.0.granted.store(granted + wanted, Ordering::Relaxed);
+        let needed = bytes - granted;
+        let wanted = [needed.next_multiple_of(GRANT_BYTES), needed];
+        let Some(taken) = wanted.into_iter().find(|bytes| lender.take(*bytes)) else {
+            let limit = lender.limit_bytes();
+            return Err(if bytes > limit {
+                Error::MoreThanAllMemory { limit }
+            } else {
+                Error::NoMemoryLeft { wanted: bytes }
+            });
+        };
+        self.0.granted.store(granted + taken, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Leaves the memory that the query took from [`QueryMemory`] to the caller, who is to give it back: how many bytes.
+    ///
+    /// For when the query has ended and its answer is still to be sent.
+    #[must_use]
+    pub fn hand_over(&self) -> u64 {
+        let lender = self.lender();
+        let granted = self.0.granted.swap(0, Ordering::Relaxed);
+        if lender.is_some() { granted } else { 0 }
     }
 
     /// Counts `series` selected.
@@ -201,6 +220,10 @@ mod tests {
     struct Purse(AtomicU64);
 
     impl QueryMemory for Purse {
+        fn limit_bytes(&self) -> u64 {
+            3 * GRANT_BYTES
+        }
+
         fn take(&self, bytes: u64) -> bool {
             let left = |left: u64| left.checked_sub(bytes);
             self.0
@@ -233,5 +256,39 @@ mod tests {
         assert_eq!(watcher.stats().peak_bytes, GRANT_BYTES + 1);
         drop(watcher);
         assert_eq!(purse.0.load(Ordering::SeqCst), 3 * GRANT_BYTES);
+    }
+
+    #[test]
+    fn the_last_byte_can_be_taken_and_no_other() {
+        let purse = Arc::new(Purse(AtomicU64::new(3 * GRANT_BYTES)));
+        let lender: Arc<dyn QueryMemory> = purse.clone();
+        assert!(purse.take(5));
+        let query = QueryProgress::new();
+        query.borrow_from(&lender);
+        query.hold(1, 3 * GRANT_BYTES - 5).unwrap();
+        assert_eq!(purse.0.load(Ordering::SeqCst), 0);
+        // Of this there is enough, but others have it; of that there is not.
+        let refused = query.hold(1, 3 * GRANT_BYTES);
+        assert!(matches!(refused, Err(Error::NoMemoryLeft { .. })));
+        let refused = query.hold(1, 3 * GRANT_BYTES + 1);
+        let limit = 3 * GRANT_BYTES;
+        assert!(matches!(refused, Err(Error::MoreThanAllMemory { limit: told }) if told == limit));
+    }
+
+    #[test]
+    fn memory_that_was_handed_over_is_not_given_back() {
+        let purse = Arc::new(Purse(AtomicU64::new(3 * GRANT_BYTES)));
+        let lender: Arc<dyn QueryMemory> = purse.clone();
+        let query = QueryProgress::new();
+        assert_eq!(query.hand_over(), 0);
+        query.borrow_from(&lender);
+        query.hold(1, 10).unwrap();
+        assert_eq!(query.hand_over(), GRANT_BYTES);
+        assert_eq!(query.hand_over(), 0);
+        drop(query);
+        assert_eq!(purse.0.load(Ordering::SeqCst), 2 * GRANT_BYTES);
+        let unbounded = QueryProgress::new();
+        unbounded.hold(1, 10).unwrap();
+        assert_eq!(unbounded.hand_over(), 0);
     }
 }

@@ -35,8 +35,8 @@ impl Meter {
     /// Counts `size` as held.
     ///
     /// # Errors
-    /// [`Error::TooManySamples`], [`Error::TooMuchMemory`] or [`Error::NoMemoryLeft`] past a limit; nothing is counted
-    /// then.
+    /// [`Error::TooManySamples`], [`Error::TooMuchMemory`], [`Error::MoreThanAllMemory`] or [`Error::NoMemoryLeft`] past a
+    /// limit; nothing is counted then.
     pub(crate) fn hold(&self, size: Size) -> Result<(), Error> {
         let samples = add_up_to(&self.samples, size.samples, self.samples_max);
         let samples = samples.ok_or(self.too_many_samples())?;

@@ -252,6 +252,10 @@ fn finding_series_is_preparation_and_reading_them_is_not() {
 struct Purse(AtomicU64);
 
 impl QueryMemory for Purse {
+    fn limit_bytes(&self) -> u64 {
+        8 << 20
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let less = |left: u64| left.checked_sub(bytes);
         self.0
@@ -287,7 +291,7 @@ fn queries_share_one_memory_and_give_it_back() {
     assert_eq!(answer.stats, first.stats());
     // Alone it would find room.
     let second = QueryProgress::new();
-    let refused = ask(920, &second);
+    let refused = ask(460, &second);
     assert!(
         matches!(refused, Err(Error::NoMemoryLeft { .. })),
         "{refused:?}"
@@ -295,7 +299,12 @@ fn queries_share_one_memory_and_give_it_back() {
     assert!(second.stats().samples > 0, "what was read before is known");
     drop((first, second));
     assert_eq!(purse.0.load(Ordering::SeqCst), BYTES);
-    assert!(ask(920, &QueryProgress::new()).is_ok());
+    let too_much = ask(600, &QueryProgress::new());
+    assert!(
+        matches!(too_much, Err(Error::MoreThanAllMemory { limit: BYTES })),
+        "{too_much:?}"
+    );
+    assert!(ask(460, &QueryProgress::new()).is_ok());
     assert_eq!(purse.0.load(Ordering::SeqCst), BYTES);
 }
 

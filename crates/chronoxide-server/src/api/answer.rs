@@ -27,7 +27,8 @@ pub(crate) struct Timing {
 /// Points of a series after which its bytes so far may become a piece.
 const POINTS_AT_ONCE: usize = 1024;
 
-/// Appends `value` as the data of an answer, with statistics where there are any. Each series goes as it is written.
+/// Appends `value` as the data of an answer, with statistics where there are any. Each series goes as it is written, and
+/// its memory with it.
 pub(crate) fn write_value_of(
     out: &mut AnswerBytes,
     value: Value,
@@ -53,17 +54,13 @@ pub(crate) fn write_value_of(
             write_untimed(pending, timestamp_ms, |out| write_string(out, &text))
         }
         Value::Vector(samples) => {
-            out.write_list(samples, |out, sample| write_sample(out, &sample))?;
+            out.write_held_list(samples, InstantSample::memory_bytes, |out, sample| {
+                write_sample(out.pending(), sample);
+                Ok(())
+            })?;
         }
         Value::Matrix(matrix) => {
-            out.pending().push(b'[');
-            for (index, series) in matrix.into_iter().enumerate() {
-                if index > 0 {
-                    out.pending().push(b',');
-                }
-                write_series(out, &series)?;
-            }
-            out.pending().push(b']');
+            out.write_held_list(matrix, RangeSeries::memory_bytes, write_series)?;
         }
     }
     if let Some((stats, timing)) = stats {
@@ -113,7 +110,7 @@ fn write_series(out: &mut AnswerBytes, series: &RangeSeries) -> Result<(), ApiEr
         })?;
     }
     out.pending().push(b'}');
-    out.seal_full()
+    Ok(())
 }
 
 fn write_points<T>(

@@ -168,6 +168,7 @@ impl Query {
         if truncate(&mut answer, self.limit) {
             notes.warn_of_truncation();
         }
+        out.take_over(options.progress.hand_over(), answer.value.memory_bytes())?;
         notes.warnings.append(&mut self.notes.warnings);
         let mut hints = hints(database, &self.text, &answer);
         notes.infos.append(&mut hints);

@@ -1,6 +1,7 @@
 //! The memory budget, and how much of its share each user takes.
 
 use chronoxide_model::MetricType;
+use chronoxide_promql::QueryMemory as _;
 use chronoxide_storage::Stats;
 
 use super::Family;

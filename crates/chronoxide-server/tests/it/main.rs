@@ -18,6 +18,7 @@ mod own_metrics;
 mod page;
 mod prefix;
 mod query;
+mod query_memory;
 mod remote_read;
 mod remote_write;
 mod running;

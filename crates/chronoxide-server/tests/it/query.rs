@@ -302,7 +302,9 @@ fn a_query_that_would_hold_too_much_memory_is_an_execution_error() {
         answer.error(),
         (
             "execution".to_owned(),
-            "query processing would take too much memory in query execution: more than 1048576 bytes".to_owned()
+            "query processing would take too much memory in query execution: more than 1048576 bytes; \
+             ask for fewer series or steps, or raise --query.max-memory"
+                .to_owned()
         )
     );
     let query = escaped("sum_over_time(vector(1)[1h:1s])");
