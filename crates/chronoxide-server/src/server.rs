@@ -133,8 +133,8 @@ impl Server {
         let path = self.state.config.storage_path.clone();
         let options = storage_options(&self.state.config);
         let opening = {
-            let path = path.clone();
-            tokio::task::spawn_blocking(move || Database::open(path, options))
+            let (path, progress) = (path.clone(), self.state.replay.clone());
+            tokio::task::spawn_blocking(move || Database::open_watched(path, options, &progress))
         };
         match opening.await {
             Ok(opened) => opened.map_err(|source| Error::Open {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chronoxide_promql::{Cancellation, Engine, EngineOptions};
-use chronoxide_storage::{Database, Stats};
+use chronoxide_storage::{Database, ReplayProgress, Stats};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::active_queries::ActiveQueries;
@@ -66,6 +66,8 @@ pub(crate) struct ServerState {
     administration: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     imports: Arc<Semaphore>,
+    /// How far the data directory is, while it is being opened.
+    pub(crate) replay: ReplayProgress,
     /// Set when the data directory is open.
     database: OnceLock<Arc<Database>>,
     stopping: AtomicBool,
@@ -114,6 +116,7 @@ impl ServerState {
             administration: Arc::new(Semaphore::new(1)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            replay: ReplayProgress::new(),
             database: OnceLock::new(),
             stopping: AtomicBool::new(false),
             instance,

@@ -8,6 +8,7 @@ mod maintenance;
 mod open;
 mod partitions;
 mod repeats;
+mod replay_progress;
 mod sink;
 mod snapshot;
 mod snapshots;
@@ -24,6 +25,7 @@ use chronoxide_model::{
 
 pub use self::deletes::DeleteOutcome;
 pub use self::partitions::PartitionStats;
+pub use self::replay_progress::{ReplayProgress, ReplayedFiles};
 
 pub(crate) use self::open::{REGISTRY_DIR, WAL_DIR};
 
@@ -52,7 +54,20 @@ impl Database {
     /// When the directory is in use, holds something else or data of a newer version, cannot be read or written, or
     /// the options cannot work.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
-        Self::open_with(path, options, Arc::new(RealFs), Arc::new(SystemClock))
+        Self::open_watched(path, options, &ReplayProgress::new())
+    }
+
+    /// The same; `progress` tells other threads meanwhile how far it is.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub fn open_watched(
+        path: impl AsRef<Path>,
+        options: Options,
+        progress: &ReplayProgress,
+    ) -> Result<Self> {
+        let (fs, clock) = (Arc::new(RealFs), Arc::new(SystemClock));
+        Self::start(Engine::open(path.as_ref(), options, fs, clock, progress)?)
     }
 
     /// Opens the database with another file system and clock.
@@ -65,7 +80,12 @@ impl Database {
         fs: Arc<dyn Fs>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let engine = Arc::new(Engine::open(path.as_ref(), options, fs, clock)?);
+        let progress = ReplayProgress::new();
+        Self::start(Engine::open(path.as_ref(), options, fs, clock, &progress)?)
+    }
+
+    fn start(engine: Engine) -> Result<Self> {
+        let engine = Arc::new(engine);
         let workers = Workers::start(&engine)?;
         Ok(Self { engine, workers })
     }

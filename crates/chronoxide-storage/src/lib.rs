@@ -69,7 +69,7 @@ pub use chronoxide_model::{
     WriteOutcome,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use database::{Database, DeleteOutcome, PartitionStats};
+pub use database::{Database, DeleteOutcome, PartitionStats, ReplayProgress, ReplayedFiles};
 pub use error::{Error, Result};
 pub use exemplars::SeriesExemplars;
 pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};

@@ -287,6 +287,11 @@ impl<T: Send + Debug + 'static> Wal<T> {
 }
 
 impl<T: Send + Debug + 'static> FoundWal<T> {
+    /// Number and last record of each segment, in order.
+    pub(crate) fn files(&self) -> Vec<(u64, u64)> {
+        self.recovered.files().collect()
+    }
+
     /// Hands every record that was not released to `replayed`, in the order of their numbers, before anything new can
     /// be committed.
     ///

@@ -123,18 +123,14 @@ pub(crate) async fn config(State(state): State<Arc<ServerState>>) -> Response {
     success_response(|out| write_object(out, [("yaml", &*yaml)], write_string))
 }
 
-/// `/status/walreplay`
+/// `/status/walreplay`: which file of the log is being read at the start, of those there are; all 0 before they are found.
 pub(crate) async fn wal_replay(State(state): State<Arc<ServerState>>) -> Response {
-    let current: &[u8] = if state.database().is_some() {
-        b"1"
-    } else {
-        b"0"
+    let numbers = match state.replay.files() {
+        None => [0; 3],
+        Some(files) => [files.first, files.last, files.current],
     };
-    success_response(|out| {
-        out.extend_from_slice(br#"{"min":0,"max":1,"current":"#);
-        out.extend_from_slice(current);
-        out.push(b'}');
-    })
+    let members = ["min", "max", "current"].into_iter().zip(numbers);
+    success_response(|out| write_object(out, members, write_unsigned))
 }
 
 /// `/notifications`: there is no state that is told this way.

@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 use super::engine::{Backlog, Engine, LastWrite};
 use super::flush::Files;
 use super::found_series::{KnownSeries, SeriesLoader};
+use super::replay_progress::{ReplayProgress, ReplayWatch};
 use super::sink::{Change, Sink};
 use super::snapshots;
 use super::worker::Bell;
@@ -46,6 +47,7 @@ impl Engine {
         options: Options,
         fs: Arc<dyn Fs>,
         clock: Arc<dyn Clock>,
+        progress: &ReplayProgress,
     ) -> Result<Self> {
         let started = Instant::now();
         if let Some(reason) = options.problem() {
@@ -87,7 +89,8 @@ impl Engine {
         });
         let found = files.wal(&options, seq_floor, &sink)?;
         let mut series = series.finish(is_clean)?;
-        let wal = replay(found, &options, &sink, &mut series)?;
+        let watch = ReplayWatch::start(progress, found.files());
+        let wal = replay(found, &options, &sink, &mut series, watch)?;
         let mut registry = series.registry;
         registry.free_all_but(&series.unknown);
         let counters = Counters::default();
@@ -188,10 +191,12 @@ fn replay(
     options: &Options,
     sink: &Sink,
     series: &mut KnownSeries,
+    mut watch: ReplayWatch<'_>,
 ) -> Result<Wal<Change>> {
     let head_bytes = options.head_bytes(series.registry.len());
     let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;
     let (wal, report) = found.open(|sequence, record| {
+        watch.reach(sequence);
         series.replay(sink, sequence, record);
         let is_due = |snapshot: &Snapshot| snapshot.open.read(is_full);
         if is_due(&sink.catalog.snapshot()) {
@@ -199,6 +204,7 @@ fn replay(
         }
         Ok(())
     })?;
+    watch.finish();
     series.report_unknown(&wal);
     if !report.is_clean() {
         tracing::error!(

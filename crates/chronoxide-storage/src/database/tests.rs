@@ -52,7 +52,13 @@ impl Database {
         fs: Arc<dyn Fs>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let engine = Arc::new(Engine::open(path, options, fs, clock)?);
+        let engine = Arc::new(Engine::open(
+            path,
+            options,
+            fs,
+            clock,
+            &ReplayProgress::new(),
+        )?);
         Ok(Self {
             engine,
             workers: Workers::default(),

@@ -421,6 +421,11 @@ impl Contents {
 }
 
 impl Recovered {
+    /// Number and last record of each segment, in order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.files.iter().map(|file| (file.number, file.last_seq))
+    }
+
     /// Hands every record that is still needed out, in order: number, type, plain payload.
     ///
     /// # Errors

@@ -43,6 +43,30 @@ fn parts_count_their_chunks() {
 }
 
 #[test]
+fn a_start_tells_which_files_of_the_log_it_reads() {
+    let place = Place::new();
+    let progress = ReplayProgress::new();
+    let open = || {
+        let fs = Arc::new(place.disk.process());
+        let clock = Arc::clone(&place.clock) as Arc<dyn Clock>;
+        Engine::open(place.path(), Options::default(), fs, clock, &progress).unwrap()
+    };
+    // Each start begins a file.
+    for value in [1.0, 2.0] {
+        assert_eq!(progress.files(), None);
+        let db = place.open(Options::default());
+        write_one(&db, &series("a"), START_MS, value);
+        db.abandon();
+    }
+    let numbers = |engine: Engine| {
+        engine.close().unwrap();
+        let files = progress.files().unwrap();
+        (files.first, files.last, files.current)
+    };
+    assert_eq!(numbers(open()), (1, 2, 2));
+}
+
+#[test]
 fn the_newest_write_wins_a_timestamp_wherever_it_is() {
     let place = Place::new();
     let db = place.open(Options::default());
