@@ -18,6 +18,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use http_body_util::BodyExt as _;
 
+use crate::accept::offers;
 use crate::config::Origins;
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -245,24 +246,13 @@ pub(crate) enum Encoding {
 impl Encoding {
     /// The first encoding of `Accept-Encoding` that is known here.
     pub(crate) fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let values = headers
-            .get_all(header::ACCEPT_ENCODING)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).find_map(|offer| {
-            let mut parts = offer.split(';').map(str::trim);
-            let encoding = match parts.next()? {
-                "gzip" => Self::Gzip,
-                "deflate" => Self::Deflate,
-                _ => return None,
-            };
-            let refused = parts.any(|part| {
-                part.strip_prefix("q=")
-                    .and_then(|weight| weight.parse::<f32>().ok())
-                    == Some(0.0)
-            });
-            (!refused).then_some(encoding)
-        })
+        offers(headers, header::ACCEPT_ENCODING)
+            .filter(|offer| offer.weight > 0.0)
+            .find_map(|offer| {
+                [Self::Gzip, Self::Deflate]
+                    .into_iter()
+                    .find(|encoding| offer.is(encoding.name()))
+            })
     }
 
     pub(crate) const fn name(self) -> &'static str {

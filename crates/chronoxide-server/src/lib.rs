@@ -21,6 +21,7 @@
 //! `config` turns settings into a checked [`Config`]; `server` owns sockets and tasks; `router` says which path leads
 //! where; `edge` holds what is the same for every request; `api` answers, `ingest` takes in; `self_metrics` counts.
 
+mod accept;
 mod active_queries;
 mod answer_bytes;
 mod api;

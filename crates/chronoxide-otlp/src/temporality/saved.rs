@@ -179,18 +179,13 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> Result<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array()?;
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.damaged("a count passes 64 bits"))
+        let rest = self.bytes.get(self.offset..).unwrap_or_default();
+        let mut reader = chronoxide_protobuf::Reader::new(rest, "saved delta streams");
+        let count = reader
+            .varint()
+            .map_err(|_| self.damaged("a count is cut short or passes 64 bits"))?;
+        self.offset += reader.position();
+        Ok(count)
     }
 
     /// A number of elements of which each takes `element_bytes` at least.

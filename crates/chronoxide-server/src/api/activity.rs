@@ -1,14 +1,13 @@
 //! What the server's own page shows and Prometheus has no endpoints for: partitions, refused samples, slow queries.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
 use chronoxide_storage::PartitionStats;
 
-use super::json::{Notes, write_list, write_object, write_string};
-use super::number::{write_timestamp, write_unsigned};
+use super::json::{Notes, write_list};
+use super::member::{Member, write_members};
 use super::request::{LookUp, success_response};
 use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
@@ -47,7 +46,7 @@ fn write_partition(out: &mut Vec<u8>, partition: &PartitionStats) {
         ("bytes", Member::Number(bytes)),
         ("samples", Member::Number(samples)),
     ];
-    write_object(out, members, write_member);
+    write_members(out, members);
 }
 
 /// `/status/rejections`: samples that were refused lately, by series and reason, the newest first.
@@ -65,7 +64,7 @@ fn write_rejection(out: &mut Vec<u8>, rejection: &RecentRejection) {
         ("detail", Member::Text(&rejection.detail)),
         ("samples", Member::Number(rejection.samples)),
     ];
-    write_object(out, members, write_member);
+    write_members(out, members);
 }
 
 /// `/status/slow_queries`: the slowest queries of the last hour, each text once, the slowest first.
@@ -80,8 +79,8 @@ fn write_slow_query(out: &mut Vec<u8>, query: &SlowQuery) {
         ("query", Member::Text(&query.text)),
         ("kind", Member::Text(query.times.kind())),
         ("time", Member::Time(query.ended_ms)),
-        ("durationMs", Member::milliseconds(query.duration)),
-        ("queueMs", Member::milliseconds(query.queue)),
+        ("durationMs", Member::duration(query.duration)),
+        ("queueMs", Member::duration(query.queue)),
         ("start", Member::Time(times.start_ms)),
         ("end", Member::Time(times.end_ms)),
         ("step", Member::Time(times.step_ms)),
@@ -91,27 +90,5 @@ fn write_slow_query(out: &mut Vec<u8>, query: &SlowQuery) {
     if let Some(reason) = &query.failure {
         members.push(("error", Member::Text(reason)));
     }
-    write_object(out, members, write_member);
-}
-
-/// A value of an object.
-enum Member<'a> {
-    Text(&'a str),
-    Number(u64),
-    /// In milliseconds, written in seconds.
-    Time(i64),
-}
-
-impl Member<'_> {
-    fn milliseconds(duration: Duration) -> Self {
-        Self::Number(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-fn write_member(out: &mut Vec<u8>, member: Member<'_>) {
-    match member {
-        Member::Text(text) => write_string(out, text),
-        Member::Number(number) => write_unsigned(out, number),
-        Member::Time(time_ms) => write_timestamp(out, time_ms),
-    }
+    write_members(out, members);
 }

@@ -18,6 +18,7 @@ use chronoxide_storage::Database;
 use super::form::Form;
 use super::request::{LookUp, storage_failed};
 use super::series::bytes_of;
+use crate::accept::{Offer, offers};
 use crate::answer_bytes::AnswerBytes;
 use crate::edge::AcceptedEncoding;
 use crate::error::{ApiError, shortened};
@@ -89,41 +90,32 @@ enum Shape {
 impl Shape {
     /// The first of those with the highest weight in `Accept` that is known here; text if none is.
     fn accepted(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::ACCEPT).iter();
-        let offers = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
         let mut best = (0.0, Self::Text(Names::Underscores));
-        for (weight, shape) in offers.filter_map(Self::offered) {
-            if weight > best.0 {
-                best = (weight, shape);
+        for offer in offers(headers, header::ACCEPT) {
+            if let Some(shape) = Self::offered(&offer)
+                && offer.weight > best.0
+            {
+                best = (offer.weight, shape);
             }
         }
         best.1
     }
 
-    /// What one offer of `Accept` asks for, and its weight.
-    fn offered(offer: &str) -> Option<(f32, Self)> {
-        let mut parts = offer.split(';').map(str::trim);
-        let media_type = parts.next()?;
-        let (mut weight, mut names) = (1.0, Names::Underscores);
-        let (mut is_family, mut is_delimited) = (false, false);
-        for part in parts {
-            let (name, value) = part.split_once('=')?;
-            match (name.trim(), value.trim().trim_matches('"')) {
-                ("q", value) => weight = value.parse().ok()?,
-                ("escaping", "allow-utf-8") => names = Names::Utf8,
-                ("proto", "io.prometheus.client.MetricFamily") => is_family = true,
-                ("encoding", "delimited") => is_delimited = true,
-                _ => {}
-            }
+    /// What one offer of `Accept` asks for.
+    fn offered(offer: &Offer<'_>) -> Option<Self> {
+        let has = |name, value| offer.parameter(name) == Some(value);
+        if offer.is("text/plain") {
+            let names = if has("escaping", "allow-utf-8") {
+                Names::Utf8
+            } else {
+                Names::Underscores
+            };
+            return Some(Self::Text(names));
         }
-        let shape = match media_type {
-            "text/plain" => Self::Text(names),
-            "application/vnd.google.protobuf" if is_family && is_delimited => Self::Protobuf,
-            _ => return None,
-        };
-        Some((weight, shape))
+        let is_protobuf = offer.is("application/vnd.google.protobuf")
+            && has("proto", "io.prometheus.client.MetricFamily")
+            && has("encoding", "delimited");
+        is_protobuf.then_some(Self::Protobuf)
     }
 
     const fn content_type(self) -> &'static str {

@@ -44,33 +44,37 @@ impl Form {
     }
 }
 
-/// `text` with `%xx` decoded and, in forms, `+` as a blank.
+/// A name or value of a form: `+` is a blank.
 fn decode(text: &[u8]) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        rest = match (first, tail) {
-            (b'+', _) => {
-                bytes.push(b' ');
-                tail
-            }
-            (b'%', tail) => {
-                let (byte, tail) = hex_byte(tail).ok_or_else(|| invalid_escape(rest))?;
-                bytes.push(byte);
-                tail
-            }
-            (byte, tail) => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
+    let bytes = unescape(text, b' ').map_err(invalid_escape)?;
     String::from_utf8(bytes).map_err(|error| {
         format!(
             "error parsing form values: not UTF-8: {:?}",
             String::from_utf8_lossy(error.as_bytes())
         )
     })
+}
+
+/// A segment of a path; `None` when it is malformed or no UTF-8.
+pub(crate) fn decode_path_segment(text: &str) -> Option<String> {
+    let bytes = unescape(text.as_bytes(), b'+').ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// `text` with `%xx` decoded and `plus` for each `+`, or what is left of it where it is malformed.
+fn unescape(text: &[u8], plus: u8) -> Result<Vec<u8>, &[u8]> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let (byte, tail) = match first {
+            b'+' => (plus, tail),
+            b'%' => hex_byte(tail).ok_or(rest)?,
+            byte => (*byte, tail),
+        };
+        bytes.push(byte);
+        rest = tail;
+    }
+    Ok(bytes)
 }
 
 fn invalid_escape(rest: &[u8]) -> String {
@@ -84,22 +88,6 @@ fn hex_byte(text: &[u8]) -> Option<(u8, &[u8])> {
     };
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     Some(((digit(high)? << 4 | digit(low)?) as u8, rest))
-}
-
-/// A segment of a path with `%xx` decoded; `None` when that leaves no UTF-8.
-pub(crate) fn decode_path_segment(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let (byte, tail) = if *first == b'%' {
-            hex_byte(tail)?
-        } else {
-            (*first, tail)
-        };
-        bytes.push(byte);
-        rest = tail;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

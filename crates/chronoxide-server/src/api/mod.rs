@@ -9,6 +9,7 @@ mod federate;
 mod form;
 pub(crate) mod json;
 mod labels;
+mod member;
 mod metadata;
 pub(crate) mod number;
 mod otlp_names;

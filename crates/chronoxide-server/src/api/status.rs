@@ -9,7 +9,8 @@ use chronoxide_storage::{Cardinality, Stats};
 
 use super::form::Form;
 use super::json::{Notes, write_list, write_object, write_string};
-use super::number::{write_timestamp, write_unsigned};
+use super::member::{Member, write_members};
+use super::number::write_unsigned;
 use super::request::{LookUp, json_response, success_response};
 use super::rfc3339::format_rfc3339;
 use crate::active_queries::ActiveQuery;
@@ -60,42 +61,27 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
     let memory_limit = state.config.memory().bytes().to_string();
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let stats = state.database().map(|database| database.stats());
-    let texts = [
-        ("startTime", started.as_str()),
-        ("CWD", &directory),
-        ("hostname", hostname.trim()),
-        ("serverTime", &now),
-        ("lastConfigTime", &started),
-        ("GOMEMLIMIT", &memory_limit),
-        ("GOGC", ""),
-        ("GODEBUG", ""),
-        ("storageRetention", &retention),
-    ];
-    let numbers = [
+    let number = |of: fn(&Stats) -> u64| Member::Number(stats.as_ref().map_or(0, of));
+    let members = [
+        ("startTime", Member::Text(&started)),
+        ("CWD", Member::Text(&directory)),
+        ("hostname", Member::Text(hostname.trim())),
+        ("serverTime", Member::Text(&now)),
+        ("lastConfigTime", Member::Text(&started)),
+        ("GOMEMLIMIT", Member::Text(&memory_limit)),
+        ("GOGC", Member::Text("")),
+        ("GODEBUG", Member::Text("")),
+        ("storageRetention", Member::Text(&retention)),
         (
             "corruptionCount",
-            stats
-                .as_ref()
-                .map_or(0, |stats| stats.files_quarantined_total),
+            number(|stats| stats.files_quarantined_total),
         ),
-        (
-            "timeSeriesCount",
-            stats.as_ref().map_or(0, |stats| stats.series),
-        ),
-        ("goroutineCount", 0),
-        ("GOMAXPROCS", threads),
+        ("timeSeriesCount", number(|stats| stats.series)),
+        ("goroutineCount", Member::Number(0)),
+        ("GOMAXPROCS", Member::Number(threads)),
+        ("reloadConfigSuccess", Member::Flag(true)),
     ];
-    success_response(|out| {
-        write_object(out, texts, write_string);
-        out.pop();
-        for (name, number) in numbers {
-            out.push(b',');
-            write_string(out, name);
-            out.push(b':');
-            write_unsigned(out, number);
-        }
-        out.extend_from_slice(br#","reloadConfigSuccess":true}"#);
-    })
+    success_response(|out| write_members(out, members))
 }
 
 /// `/status/flags`
@@ -152,28 +138,18 @@ pub(crate) async fn active_queries(State(state): State<Arc<ServerState>>) -> Res
 }
 
 fn write_active_query(out: &mut Vec<u8>, query: &ActiveQuery) {
-    let texts = [
-        ("query", query.text.as_str()),
-        ("kind", query.kind),
-        ("startTime", &format_rfc3339(query.started_ms)),
-    ];
-    write_object(out, texts, write_string);
-    out.pop();
-    let running_ms = u64::try_from(query.running().as_millis()).unwrap_or(u64::MAX);
-    out.extend_from_slice(br#","runningMs":"#);
-    write_unsigned(out, running_ms);
+    let started = format_rfc3339(query.started_ms);
     let times = query.times;
-    for (name, ms) in [
-        ("start", times.start_ms),
-        ("end", times.end_ms),
-        ("step", times.step_ms),
-    ] {
-        out.push(b',');
-        write_string(out, name);
-        out.push(b':');
-        write_timestamp(out, ms);
-    }
-    out.push(b'}');
+    let members = [
+        ("query", Member::Text(&query.text)),
+        ("kind", Member::Text(query.kind)),
+        ("startTime", Member::Text(&started)),
+        ("runningMs", Member::duration(query.running())),
+        ("start", Member::Time(times.start_ms)),
+        ("end", Member::Time(times.end_ms)),
+        ("step", Member::Time(times.step_ms)),
+    ];
+    write_members(out, members);
 }
 
 /// `/status/tsdb`: how many active series there are, and which names and labels they come from.
@@ -205,15 +181,17 @@ pub(crate) async fn tsdb(
 }
 
 fn write_cardinality(out: &mut Vec<u8>, counts: &Cardinality, stats: &Stats) {
-    let head = format!(
-        "{{\"headStats\":{{\"numSeries\":{},\"numLabelPairs\":{},\"chunkCount\":{},\"minTime\":{},\"maxTime\":{}}}",
-        counts.series,
-        counts.label_pairs,
-        stats.parts_chunks,
-        stats.oldest_sample_ms.unwrap_or(0),
-        stats.newest_sample_ms.unwrap_or(0),
-    );
-    out.extend_from_slice(head.as_bytes());
+    let oldest_ms = stats.oldest_sample_ms.unwrap_or(0);
+    let newest_ms = stats.newest_sample_ms.unwrap_or(0);
+    let head = [
+        ("numSeries", Member::Number(counts.series)),
+        ("numLabelPairs", Member::Number(counts.label_pairs)),
+        ("chunkCount", Member::Number(stats.parts_chunks)),
+        ("minTime", Member::Milliseconds(oldest_ms)),
+        ("maxTime", Member::Milliseconds(newest_ms)),
+    ];
+    out.extend_from_slice(br#"{"headStats":"#);
+    write_members(out, head);
     let named = [
         ("seriesCountByMetricName", &counts.series_by_metric),
         ("labelValueCountByLabelName", &counts.values_by_label),
@@ -240,19 +218,17 @@ fn write_cardinality(out: &mut Vec<u8>, counts: &Cardinality, stats: &Stats) {
         ("seriesMemoryBytes", stats.registry_bytes),
     ];
     for (key, number) in numbers {
-        out.push(b',');
-        write_string(out, key);
-        out.push(b':');
+        begin_member(out, key);
         write_unsigned(out, number);
     }
-    out.extend_from_slice(br#","seriesRejectedByMetricName":"#);
+    begin_member(out, "seriesRejectedByMetricName");
     write_list(out, &counts.series_rejected, |out, refused| {
-        let texts = [("name", &refused.metric), ("label", &refused.label)];
-        write_object(out, texts, |out, text| write_string(out, text));
-        out.pop();
-        out.extend_from_slice(br#","value":"#);
-        write_unsigned(out, refused.total);
-        out.push(b'}');
+        let members = [
+            ("name", Member::Text(&refused.metric)),
+            ("label", Member::Text(&refused.label)),
+            ("value", Member::Number(refused.total)),
+        ];
+        write_members(out, members);
     });
     out.push(b'}');
 }
@@ -263,14 +239,19 @@ fn write_counts<'a>(
     key: &str,
     counts: impl ExactSizeIterator<Item = (&'a str, u64)>,
 ) {
+    begin_member(out, key);
+    write_list(out, counts, |out, (name, count)| {
+        let members = [
+            ("name", Member::Text(name)),
+            ("value", Member::Number(count)),
+        ];
+        write_members(out, members);
+    });
+}
+
+/// Goes on with member `key` of an object that has others before.
+fn begin_member(out: &mut Vec<u8>, key: &str) {
     out.push(b',');
     write_string(out, key);
     out.push(b':');
-    write_list(out, counts, |out, (name, count)| {
-        out.extend_from_slice(br#"{"name":"#);
-        write_string(out, name);
-        out.extend_from_slice(br#","value":"#);
-        write_unsigned(out, count);
-        out.push(b'}');
-    });
 }

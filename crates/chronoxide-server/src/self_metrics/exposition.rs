@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, header};
 use chronoxide_model::MetricType;
 
 use super::family::{Family, Point};
+use crate::accept::offers;
 use crate::api::number::write_value;
 
 /// A text form of families.
@@ -18,17 +19,13 @@ pub(crate) enum Exposition {
 impl Exposition {
     /// The form that `Accept` prefers; the plain one when it does not care.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
-        let weight = |media_types: &[&str]| {
-            headers
-                .get_all(header::ACCEPT)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(','))
-                .filter_map(|offer| offer_weight(offer, media_types))
-                .fold(0.0, f32::max)
+        let weight = |media_type: &str| {
+            offers(headers, header::ACCEPT)
+                .filter(|offer| offer.is(media_type))
+                .fold(0.0, |weight, offer| offer.weight.max(weight))
         };
-        let open_metrics = weight(&["application/openmetrics-text"]);
-        let text = weight(&["text/plain"]);
+        let open_metrics = weight("application/openmetrics-text");
+        let text = weight("text/plain");
         if open_metrics > 0.0 && open_metrics >= text {
             Self::OpenMetrics
         } else {
@@ -74,20 +71,6 @@ impl Exposition {
         };
         out.extend_from_slice(format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes());
     }
-}
-
-/// The weight of one `offer` of `Accept`, if it is of one of `media_types`.
-fn offer_weight(offer: &str, media_types: &[&str]) -> Option<f32> {
-    let mut parts = offer.split(';').map(str::trim);
-    let media_type = parts.next()?;
-    media_types
-        .iter()
-        .any(|known| media_type.eq_ignore_ascii_case(known))
-        .then(|| {
-            parts
-                .find_map(|part| part.strip_prefix("q="))
-                .map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
-        })
 }
 
 fn write_point(out: &mut Vec<u8>, name: &str, point: &Point) {
