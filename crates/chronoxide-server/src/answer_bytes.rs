@@ -68,6 +68,11 @@ struct HeldBytes {
     _held: Grant,
 }
 
+/// `bytes`, for which `held` was taken, until they have been sent.
+pub(crate) fn held_bytes(bytes: Vec<u8>, held: Grant) -> Bytes {
+    Bytes::from_owner(HeldBytes { bytes, _held: held })
+}
+
 impl AsRef<[u8]> for HeldBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
@@ -203,11 +208,8 @@ impl AnswerBytes {
         bytes.shrink_to_fit();
         let length = bytes.len() as u64;
         self.grant.grow(length)?;
-        let held = HeldBytes {
-            bytes,
-            _held: self.grant.split(length),
-        };
-        self.pieces.push_back(Bytes::from_owner(held));
+        let held = self.grant.split(length);
+        self.pieces.push_back(held_bytes(bytes, held));
         Ok(())
     }
 

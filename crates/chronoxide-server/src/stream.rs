@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::edge::{Encoder, Encoding, Finished};
 use crate::error::{ApiError, with_sources};
-use crate::ingest::HeldMemory;
+use crate::query_memory::Grant;
 use crate::state::ServerState;
 
 /// Bytes of one piece, roughly.
@@ -113,9 +113,9 @@ pub(crate) async fn streamed(
     gzip: bool,
     produce: impl FnOnce(&mut Pieces) -> Result<(), StreamError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let mut held = HeldMemory::default();
-    let memory = state.request_memory.hold(&mut held, MEMORY_BYTES).await;
-    memory.map_err(|error| ApiError::unavailable(error.to_string()))?;
+    // Not the memory of requests: a client that takes its time must not keep others from writing.
+    let mut held = Grant::new(&state.query_memory);
+    held.grow(MEMORY_BYTES)?;
     let (sender, body) = Channel::new(PIECES_MAX);
     let mut pieces = Pieces {
         sender,
@@ -153,4 +153,30 @@ pub(crate) async fn streamed(
     }
     response.extensions_mut().insert(Finished);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Settings};
+
+    #[tokio::test]
+    async fn a_client_that_takes_its_time_leaves_writers_their_memory() {
+        let config = Config::new(&Settings::default()).unwrap();
+        let state = Arc::new(ServerState::new(config, "here".to_owned()));
+        let turn = state.stream_turn().await.unwrap();
+        let endless = |pieces: &mut Pieces| {
+            loop {
+                pieces.pending().resize(PIECE_BYTES, b'x');
+                pieces.send_full()?;
+            }
+        };
+        let response = streamed(&state, turn, "text/plain", false, endless).await;
+        assert_eq!(state.query_memory.held_bytes(), MEMORY_BYTES);
+        assert_eq!(state.request_memory.held_bytes(), 0);
+        drop(response.unwrap());
+        while state.query_memory.held_bytes() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
