@@ -152,5 +152,7 @@ async fn metrics(State(state): State<Arc<ServerState>>, headers: HeaderMap) -> R
         );
     };
     let content_type = HeaderValue::from_static(exposition.content_type());
-    ([(header::CONTENT_TYPE, content_type)], body).into_response()
+    let vary = HeaderValue::from_static("Accept");
+    let headers = [(header::CONTENT_TYPE, content_type), (header::VARY, vary)];
+    (headers, body).into_response()
 }

@@ -36,7 +36,11 @@ pub(crate) async fn federate(
     form: Result<Form, ApiError>,
 ) -> Response {
     match answer(&state, &headers, encoding, form).await {
-        Ok(response) => response,
+        Ok(mut response) => {
+            let vary = HeaderValue::from_static("Accept");
+            response.headers_mut().append(header::VARY, vary);
+            response
+        }
         Err(error) => {
             let plain = HeaderValue::from_static("text/plain; charset=utf-8");
             let mut response = error.clone().into_response();
