@@ -58,7 +58,7 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
     if let Some(bytes) = state.config.retention_size_bytes {
         retention.push_str(&format!(" or {}", format_byte_size(bytes)));
     }
-    let memory_limit = state.config.memory().bytes().to_string();
+    let memory_limit = state.config.memory().bytes();
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let stats = state.database().map(|database| database.stats());
     let number = |of: fn(&Stats) -> u64| Member::Number(stats.as_ref().map_or(0, of));
@@ -68,7 +68,7 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
         ("hostname", Member::Text(hostname.trim())),
         ("serverTime", Member::Text(&now)),
         ("lastConfigTime", Member::Text(&started)),
-        ("GOMEMLIMIT", Member::Text(&memory_limit)),
+        ("GOMEMLIMIT", Member::Number(memory_limit)),
         ("GOGC", Member::Text("")),
         ("GODEBUG", Member::Text("")),
         ("storageRetention", Member::Text(&retention)),

@@ -131,7 +131,7 @@ export interface RuntimeInfo {
   readonly storageRetention: string;
   readonly GOMAXPROCS: number;
   /** The memory budget in bytes; Prometheus answers Go's here. */
-  readonly GOMEMLIMIT: string;
+  readonly GOMEMLIMIT: number;
 }
 
 /** An answer that is none: what the server, or the way to it, has to say. */

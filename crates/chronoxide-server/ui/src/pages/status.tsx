@@ -87,7 +87,7 @@ function Tiles({ now, tick, runtime }: TilesProps) {
   const last = (history: History | undefined): number => history?.values.findLast((value) => value !== null) ?? NaN;
   const rate = (history: History | undefined): string => (Number.isNaN(last(history)) ? "–" : shortNumber(last(history)));
   const link = (query: string): string => queryLink(query, undefined, { range: { last: 3600 } });
-  const budget = Number(runtime?.GOMEMLIMIT) || undefined;
+  const budget = runtime?.GOMEMLIMIT || undefined;
   const diskBytes = of("chronoxide_parts_bytes") + of("chronoxide_wal_bytes");
   const free = of("chronoxide_disk_free_bytes");
   const stored = of("chronoxide_parts_samples");
