@@ -6,7 +6,7 @@ use super::request::{blocking, storage_failed};
 use crate::answer_bytes::held_bytes;
 use crate::edge::Finished;
 use crate::error::{ApiError, with_sources};
-use crate::ingest::{BodyError, HeldMemory, read as read_body};
+use crate::ingest::{BodyError, HeldMemory, declared_by_snappy, read as read_body};
 use crate::query_memory::Grant;
 use crate::state::{CancelOnDrop, Deadline, ServerState};
 use crate::stream::{Pieces, STRETCH_SAMPLES, StreamError, streamed};
@@ -15,7 +15,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use chronoxide_model::SeriesSet;
-use chronoxide_protobuf::Reader;
 use chronoxide_remote_read::{Query, ResponseForm, SamplesAnswer, write_frames};
 use chronoxide_storage::Database;
 
@@ -50,7 +49,7 @@ pub(crate) async fn read(
     // The body says first how long it is when it is decompressed, and what is decoded of it is as large at most. Other
     // memory than that of requests: whoever reads must not keep others from writing.
     let mut grant = Grant::new(&state.query_memory);
-    let declared = Reader::new(&body, "snappy").varint().unwrap_or(0);
+    let declared = declared_by_snappy(&body).unwrap_or(0);
     grant.grow(2 * declared.min(REQUEST_BYTES_MAX as u64))?;
     let request = blocking(&state, move || {
         let _held = held;

@@ -111,7 +111,7 @@ fn snappy(body: &[u8], limit: usize) -> Result<Bytes, IngestError> {
 }
 
 /// The size at the start of a snappy block: a little-endian base-128 number.
-fn declared_by_snappy(body: &[u8]) -> Option<u64> {
+pub(crate) fn declared_by_snappy(body: &[u8]) -> Option<u64> {
     let mut declared = 0;
     for (index, byte) in body.iter().take(5).enumerate() {
         declared |= u64::from(byte & 0x7f) << (7 * index);

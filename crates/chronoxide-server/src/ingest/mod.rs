@@ -16,6 +16,7 @@ mod remote_write;
 mod write_turns;
 
 pub(crate) use body::{BodyError, HeldMemory, RequestMemory, read};
+pub(crate) use encoding::declared_by_snappy;
 pub(crate) use import::{import_json, import_text, import_text_labelled};
 pub(crate) use otlp::{
     Health as GrpcHealth, Receiver as OtlpReceiver, grpc_routes, preflight as otlp_preflight,
