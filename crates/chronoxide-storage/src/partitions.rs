@@ -22,8 +22,8 @@ pub(crate) const ROOT: &str = "parts";
 /// What the directory of a partition that was dropped is called until it is empty.
 const DROPPED: &str = ".dropped";
 
-/// How many decoded timestamp columns the parts keep together: 4 MiB with full ones.
-const COLUMNS_CACHED: usize = 256;
+/// Bytes of decoded timestamp columns that the parts keep together.
+const COLUMNS_CACHED_BYTES: usize = 4 << 20;
 
 /// The partitions on disk.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Partitions {
             salt,
             manifests: BTreeMap::new(),
             next_number: 1,
-            columns: Arc::new(ColumnCache::new(COLUMNS_CACHED)),
+            columns: Arc::new(ColumnCache::new(COLUMNS_CACHED_BYTES)),
         };
         let mut found = FoundParts::new();
         for entry in partitions.fs.list(&partitions.root)? {

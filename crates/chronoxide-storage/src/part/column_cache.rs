@@ -1,20 +1,28 @@
 //! Decoded timestamp columns that many series share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-/// A bounded cache of decoded timestamp columns, for one part or for many.
+/// A cache of decoded timestamp columns, for one part or for many, bounded in bytes.
 ///
-/// Each column has a few places; the column that came there first makes room for the next.
+/// Each column has a few places; the column that came there first makes room for the next. When there are too many bytes,
+/// a hand goes round and clears one set of places after the other.
 #[derive(Debug)]
 pub struct ColumnCache {
     sets: Box<[Mutex<Set>]>,
+    /// Bytes of the timestamps that are here.
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    hand: AtomicUsize,
 }
 
 /// Columns that compete for the same places.
 const SET_COLUMNS: usize = 4;
+
+/// One set of places for so many bytes: a place for each column of 64 timestamps. Full columns have 2,048 at most.
+const SET_BYTES: usize = SET_COLUMNS * 64 * size_of::<i64>();
 
 #[derive(Debug, Default)]
 struct Set {
@@ -42,13 +50,16 @@ impl PartId {
 }
 
 impl ColumnCache {
-    /// A cache of about this many columns at most, at least four; a column of the writer takes up to 16 KiB.
+    /// A cache of about `bytes_max` bytes of timestamps at most, a column of the writer having up to 16 KiB.
     #[must_use]
-    pub fn new(columns: usize) -> Self {
+    pub fn new(bytes_max: usize) -> Self {
         Self {
-            sets: (0..columns.div_ceil(SET_COLUMNS).max(1))
+            sets: (0..bytes_max.div_ceil(SET_BYTES).max(1))
                 .map(|_| Mutex::default())
                 .collect(),
+            bytes: AtomicUsize::new(0),
+            bytes_max,
+            hand: AtomicUsize::new(0),
         }
     }
 
@@ -70,33 +81,47 @@ impl ColumnCache {
 
     /// Bytes of memory its columns take.
     pub(super) fn memory_bytes(&self) -> usize {
-        let bytes_of = |set: &Mutex<Set>| {
-            let set = set.lock();
-            let columns = set.entries.iter().flatten();
-            columns
-                .map(|entry| size_of_val(&*entry.timestamps_ms))
-                .sum::<usize>()
-        };
-        self.sets.iter().map(bytes_of).sum()
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Keeps a column.
     pub(super) fn put(&self, part: PartId, column: u32, timestamps_ms: Arc<[i64]>) {
-        let mut set = self.set(part, column).lock();
-        let at = set.oldest;
-        set.oldest = (at + 1) % SET_COLUMNS;
-        set.entries[at] = Some(Entry {
-            part,
-            column,
-            timestamps_ms,
-        });
+        self.bytes
+            .fetch_add(size_of_val(&*timestamps_ms), Ordering::Relaxed);
+        let replaced = {
+            let mut set = self.set(part, column).lock();
+            let at = set.oldest;
+            set.oldest = (at + 1) % SET_COLUMNS;
+            set.entries[at].replace(Entry {
+                part,
+                column,
+                timestamps_ms,
+            })
+        };
+        self.forget(replaced.iter());
+        for _ in 0..self.sets.len() {
+            if self.memory_bytes() <= self.bytes_max {
+                break;
+            }
+            let at = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets.len();
+            let cleared = std::mem::take(&mut *self.sets[at].lock());
+            self.forget(cleared.entries.iter().flatten());
+        }
+    }
+
+    /// Counts entries out that are no longer here.
+    fn forget<'a>(&self, entries: impl Iterator<Item = &'a Entry>) {
+        for entry in entries {
+            let bytes = size_of_val(&*entry.timestamps_ms);
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
 impl Default for ColumnCache {
-    /// A cache of 512 columns: up to 8 MiB.
+    /// A cache of 8 MiB.
     fn default() -> Self {
-        Self::new(512)
+        Self::new(8 << 20)
     }
 }
 
@@ -106,7 +131,7 @@ mod tests {
 
     #[test]
     fn columns_of_other_parts_are_not_confused() {
-        let cache = ColumnCache::new(1);
+        let cache = ColumnCache::new(SET_BYTES);
         let (a, b) = (PartId::next(), PartId::next());
         cache.put(a, 3, Arc::from([1, 2]));
         assert_eq!(cache.get(a, 3).as_deref(), Some(&[1, 2][..]));
@@ -116,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_first_column_of_a_full_set_goes() {
-        let cache = ColumnCache::new(SET_COLUMNS);
+        let cache = ColumnCache::new(SET_BYTES);
         let part = PartId::next();
         for column in 0..=4 {
             cache.put(part, column, Arc::from([i64::from(column)]));
@@ -126,5 +151,34 @@ mod tests {
             let times = cache.get(part, column);
             assert_eq!(times.as_deref(), Some(&[i64::from(column)][..]));
         }
+    }
+
+    #[test]
+    fn long_columns_do_not_take_more_than_the_bound() {
+        let cache = ColumnCache::new(16 * SET_BYTES);
+        let part = PartId::next();
+        let times: Arc<[i64]> = (0..2048).collect();
+        for column in 0..1000 {
+            cache.put(part, column, Arc::clone(&times));
+            assert!(cache.memory_bytes() <= 16 * SET_BYTES);
+            assert_eq!(
+                cache.memory_bytes() % size_of_val(&*times),
+                0,
+                "what left is counted out"
+            );
+        }
+        assert!(cache.memory_bytes() > 0);
+        let kept = (0..1000).filter(|column| cache.get(part, *column).is_some());
+        assert_eq!(kept.count() * size_of_val(&*times), cache.memory_bytes());
+    }
+
+    #[test]
+    fn many_short_columns_are_kept_at_once() {
+        let cache = ColumnCache::new(64 * SET_BYTES);
+        let part = PartId::next();
+        for column in 0..256 {
+            cache.put(part, column, Arc::from([i64::from(column)]));
+        }
+        assert!((0..256).all(|column| cache.get(part, column).is_some()));
     }
 }

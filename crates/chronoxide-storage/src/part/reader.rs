@@ -59,7 +59,7 @@ impl Part {
     /// # Errors
     /// When the file cannot be read, is too new, torn or damaged.
     pub fn open(fs: &dyn Fs, path: &Path) -> Result<Self> {
-        Self::open_with(fs, path, Arc::new(ColumnCache::new(128)))
+        Self::open_with(fs, path, Arc::new(ColumnCache::new(256 << 10)))
     }
 
     /// Opens the part at `path`; decoded timestamp columns are kept in `columns`, which other parts may share.
@@ -237,24 +237,20 @@ impl Part {
 
     /// When a chunk begins and ends, and how many samples it has.
     pub(crate) fn chunk_span(&self, chunk: &Chunk) -> FormatResult<ChunkSpan> {
-        if chunk.slice.is_none() {
-            let column = self.column_directory()?.get(chunk.column)?;
-            return Ok(ChunkSpan {
-                first_ms: column.min_ms,
-                last_ms: column.max_ms,
-                count: column.count as usize,
-            });
+        if chunk.slice.is_some() {
+            let times = self.chunk_timestamps(chunk, TimeRange::ALL)?;
+            return span_of(times.as_deref().unwrap_or_default());
         }
-        let times = self.chunk_timestamps(chunk, TimeRange::ALL)?;
-        let times = times.as_deref().unwrap_or_default();
-        match (times.first(), times.last()) {
-            (Some(first), Some(last)) => Ok(ChunkSpan {
-                first_ms: *first,
-                last_ms: *last,
-                count: times.len(),
-            }),
-            _ => Err(disorder("a chunk has no timestamps")),
+        // To find a column in the directory takes longer than to have it at hand.
+        if let Some(times) = self.columns.get(self.id, chunk.column) {
+            return span_of(&times);
         }
+        let column = self.column_directory()?.get(chunk.column)?;
+        Ok(ChunkSpan {
+            first_ms: column.min_ms,
+            last_ms: column.max_ms,
+            count: column.count as usize,
+        })
     }
 
     /// Adds the spans of the chunks of one series; a histogram counts as `histogram_samples`.
@@ -506,6 +502,18 @@ fn checked_section(bytes: &[u8], footer: &Footer, kind: SectionKind) -> FormatRe
 fn keep<T>(elements: &mut Vec<T>, before: usize, kept: &Range<usize>) {
     elements.truncate(before + kept.end);
     elements.drain(before..before + kept.start);
+}
+
+/// From the first to the last of the timestamps of a chunk.
+fn span_of(times: &[i64]) -> FormatResult<ChunkSpan> {
+    match (times.first(), times.last()) {
+        (Some(first), Some(last)) => Ok(ChunkSpan {
+            first_ms: *first,
+            last_ms: *last,
+            count: times.len(),
+        }),
+        _ => Err(disorder("a chunk has no timestamps")),
+    }
 }
 
 pub(super) const fn disorder(reason: &'static str) -> FormatError {
