@@ -6,6 +6,7 @@ mod flush;
 mod found_series;
 mod maintenance;
 mod open;
+mod part_pairs;
 mod partitions;
 mod repeats;
 mod replay_progress;

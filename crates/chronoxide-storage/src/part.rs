@@ -23,6 +23,7 @@ pub use column_cache::ColumnCache;
 pub(crate) use cut::Grid;
 pub use labels::LabelReader;
 pub use packing::Packing;
+pub(crate) use pairs::PairTable;
 pub(crate) use reader::ChunkSpan;
 pub use reader::Part;
 pub(crate) use reduced::Reduced;

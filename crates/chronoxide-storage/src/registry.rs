@@ -229,9 +229,15 @@ impl Registry {
         row.is_some_and(|row| row.labels > 0) || self.live.contains(sid)
     }
 
-    fn pair_ids(&self, sid: u32) -> &[u32] {
+    /// The pairs of series `sid`, by their names. Their ids stay until the registry is rebuilt without idle series.
+    pub(crate) fn pair_ids(&self, sid: u32) -> &[u32] {
         let row = self.rows[sid as usize];
         &self.pair_ids[row.start as usize..(row.start + row.labels) as usize]
+    }
+
+    /// Name and value of a pair.
+    pub(crate) fn pair(&self, id: u32) -> (&str, &str) {
+        self.pairs.text(id)
     }
 
     /// The labels of series `sid`.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::engine::Engine;
+use super::part_pairs::PartPairs;
 use crate::Result;
 use crate::head::{BatchRows, HeadBatch, SortedBatch};
 use crate::part::{Part, PartHeader, Samples};
@@ -148,10 +149,15 @@ impl Engine {
         let partition = sorted.partition;
         let place = partitions.place_for(partition, header.level)?;
         let mut writer = place.writer(self.fs.as_ref(), header)?;
+        // Whoever takes idle series out of the registry waits for `files`, which a flush holds.
+        let (pairs, table) = PartPairs::of(&self.registry, sorted.sids())?;
+        writer.set_pairs(table);
+        let mut row = Vec::new();
         sorted.for_each_series(rows, |sid, columns| {
             // Briefly for each series: makers of new series wait for this lock, and every writer behind them.
-            let labels = self.registry.read().labels(sid);
-            writer.push(&labels, Samples::from(columns))
+            pairs.row(&self.registry.read(), sid, &mut row);
+            writer.put_samples(Samples::from(columns), None)?;
+            writer.end_row(&row)
         })?;
         match writer.finish()? {
             Some(summary) => partitions.add(partition, &summary).map(Some),

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// Gives each distinct pair of name and value a number, in the order in which they come.
 #[derive(Debug, Default)]
-pub(super) struct PairTable {
+pub(crate) struct PairTable {
     text: String,
     pairs: Vec<Pair>,
     index: HashTable<u32>,
@@ -43,7 +43,10 @@ impl PairTable {
     }
 
     /// Gives a pair the next number without looking whether it has one: the caller knows that it is new.
-    pub(super) fn push(&mut self, name: &str, value: &str) -> Result<u32> {
+    ///
+    /// # Errors
+    /// When there are more pairs than can be numbered.
+    pub(crate) fn push(&mut self, name: &str, value: &str) -> Result<u32> {
         let len = |text: &str| {
             u32::try_from(text.len()).map_err(|_| Error::LimitExceeded {
                 what: "bytes of a label",
@@ -65,6 +68,18 @@ impl PairTable {
         self.text.push_str(value);
         self.pairs.push(pair);
         Ok(id)
+    }
+
+    /// Numbers pairs that were only pushed anew, in label order. By former number: the new one.
+    pub(crate) fn sort(&mut self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.len()).collect();
+        order.sort_unstable_by(|a, b| self.get(*a).cmp(&self.get(*b)));
+        let mut places = vec![0; order.len()];
+        for (place, id) in (0..).zip(&order) {
+            places[*id as usize] = place;
+        }
+        self.pairs = order.iter().map(|id| self.pairs[*id as usize]).collect();
+        places
     }
 
     /// Name and value of pair `id`.
@@ -104,5 +119,21 @@ mod tests {
         assert_eq!(pairs.intern("a", "bc").unwrap(), 1000);
         assert_eq!(pairs.intern("ab", "c").unwrap(), 1001);
         assert_eq!(pairs.len(), 1002);
+    }
+
+    #[test]
+    fn sorted_pairs_have_numbers_in_label_order() {
+        let mut pairs = PairTable::default();
+        let pushed = [("b", "1"), ("a", "2"), ("ab", ""), ("a", "10"), ("b", "")];
+        for (name, value) in pushed {
+            pairs.push(name, value).unwrap();
+        }
+        let places = pairs.sort();
+        let mut sorted = pushed;
+        sorted.sort_unstable();
+        assert!((0..5).zip(sorted).all(|(id, pair)| pairs.get(id) == pair));
+        for (place, pair) in places.into_iter().zip(pushed) {
+            assert_eq!(pairs.get(place), pair);
+        }
     }
 }

@@ -184,6 +184,11 @@ impl<'a> PartWriter<'a> {
         self.pairs.push(name, value)
     }
 
+    /// Takes over pairs numbered in label order; for callers that know all pairs before the first series.
+    pub(crate) fn set_pairs(&mut self, pairs: PairTable) {
+        self.pairs = pairs;
+    }
+
     /// Adds samples of the series that the next [`Self::end_row`] ends, cut on `grid`. They are later than those added
     /// before, and floats come before histograms.
     pub(crate) fn put_samples(&mut self, samples: Samples<'_>, grid: Option<Grid>) -> Result<()> {
@@ -223,12 +228,25 @@ impl<'a> PartWriter<'a> {
         )
     }
 
-    /// Ends a series by the numbers of its pairs, which are in label order, as the series are; one without samples is
-    /// left out. With pairs that were added in another order `finish` checks that.
+    /// Ends a series by the numbers of its pairs, which all were added in label order before; one without samples is left
+    /// out.
+    ///
+    /// # Errors
+    /// When the row does not come after that of the series before, or is no row of a series.
     pub(crate) fn end_row(&mut self, row: &[u32]) -> Result<()> {
         if self.series_chunks.is_empty() {
             return Ok(());
         }
+        let is_row = row.is_sorted_by(|a, b| a < b)
+            && row.last().is_none_or(|last| *last < self.pairs.len());
+        if !is_row || (self.rows.series() > 0 && *row <= *self.row) {
+            return Err(Error::InvalidArgument {
+                what: "series order",
+                reason: format!("pairs {row:?} do not come after {:?}", self.row),
+            });
+        }
+        self.row.clear();
+        self.row.extend_from_slice(row);
         self.end_series(row)
     }
 
