@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chronoxide_format::manifest::PartEntry;
 use chronoxide_format::wal_record::WalRecord;
-use chronoxide_model::{CanonicalKey, KeyEncoding, Labels};
+use chronoxide_model::{CanonicalKey, KeyEncoding};
 use roaring::RoaringBitmap;
 
 use crate::data_dir;
@@ -21,7 +21,7 @@ use crate::part::{CodingShare, Part};
 use crate::partition::Partition;
 use crate::partitions::{EXTENSION, ROOT};
 use crate::quarantine::Quarantine;
-use crate::registry::KeyHash;
+use crate::registry::{KeyHash, KeyHasher};
 use crate::registry_log::RegistryLog;
 use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
@@ -313,10 +313,14 @@ impl Check<'_> {
             findings: self.report.findings.len() - findings_before,
         });
         let mut labels = part.label_reader();
+        let (hasher, mut key) = (KeyHasher::new(0), Vec::new());
         for rank in 0..summary.series {
             // Labels that cannot be read are among the findings already.
             if let Ok(labels) = labels.read(rank) {
-                self.label_sets.insert(hash(&labels));
+                key.clear();
+                CanonicalKey::encode(&labels, &mut key);
+                self.label_sets
+                    .insert(hasher.bytes(&key, CanonicalKey.id()));
             }
         }
     }
@@ -414,10 +418,4 @@ impl Check<'_> {
         }
         Ok(())
     }
-}
-
-fn hash(labels: &Labels) -> KeyHash {
-    let mut key = Vec::new();
-    CanonicalKey::encode(labels, &mut key);
-    KeyHash::of_bytes(&key, CanonicalKey.id(), 0)
 }

@@ -22,7 +22,7 @@ use chronoxide_model::{CanonicalKey, Labels, Matcher};
 use roaring::RoaringBitmap;
 
 pub(crate) use cardinality::Spread;
-pub(crate) use keys::{Cursor, KeyHash};
+pub(crate) use keys::{Cursor, KeyHash, KeyHasher};
 pub(crate) use limits::{LabelLimits, shortened};
 pub(crate) use order::OrderCache;
 pub(crate) use refusals::Refusals;
@@ -34,6 +34,7 @@ use pairs::Pairs;
 #[derive(Debug)]
 pub(crate) struct Registry {
     seed: u64,
+    hasher: KeyHasher,
     keys: KeyTable,
     pairs: Pairs,
     /// Where each id's labels stand in `pair_ids`; by id, empty for an id not in use.
@@ -57,6 +58,7 @@ impl Registry {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
+            hasher: KeyHasher::new(seed),
             keys: KeyTable::default(),
             pairs: Pairs::new(seed),
             rows: Vec::new(),
@@ -67,8 +69,9 @@ impl Registry {
         }
     }
 
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
+    /// What hashes the keys.
+    pub(crate) const fn hasher(&self) -> &KeyHasher {
+        &self.hasher
     }
 
     /// The series that a key stands for.
@@ -86,7 +89,7 @@ impl Registry {
     pub(crate) fn canonical_hash(&self, labels: &Labels, key: &mut Vec<u8>) -> KeyHash {
         key.clear();
         CanonicalKey::encode(labels, key);
-        KeyHash::of_bytes(key, CANONICAL, self.seed)
+        self.hasher.bytes(key, CANONICAL)
     }
 
     /// The ids that the next new series get, in order.
@@ -145,7 +148,7 @@ impl Registry {
 
     /// The hash of `key` under the canonical encoding.
     pub(crate) fn key_hash(&self, key: &[u8]) -> KeyHash {
-        KeyHash::of_bytes(key, CANONICAL, self.seed)
+        self.hasher.bytes(key, CANONICAL)
     }
 
     /// Adds a series by its canonical key without building its labels; whether another one has the key, too. `None` when

@@ -170,11 +170,11 @@ impl Engine {
     /// Looks up every series; whether all were found.
     fn find_series(&self, batch: &WriteBatch<'_>, sids: &mut Vec<u32>) -> bool {
         let registry = self.registry.read();
-        let seed = registry.seed();
+        let hasher = registry.hasher();
         let mut cursor = Cursor::START;
         let mut all_known = true;
         for series in batch.series() {
-            let found = registry.find(KeyHash::of(series.key, seed), &mut cursor);
+            let found = registry.find(hasher.key(series.key), &mut cursor);
             all_known &= found.is_some();
             sids.push(found.unwrap_or(NO_SERIES));
         }
@@ -255,7 +255,7 @@ impl Engine {
         free_ids: &mut impl Iterator<Item = u32>,
         series: &BatchSeries<'_>,
     ) -> Result<u32, Rejection> {
-        let hash = KeyHash::of(series.key, registry.seed());
+        let hash = registry.hasher().key(series.key);
         if let Some(sid) = fresh.find(registry, hash) {
             return Ok(sid);
         }

@@ -5,34 +5,55 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chronoxide_model::SeriesKey;
 use hashbrown::{HashTable, hash_table};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::{xxh3_128_with_secret, xxh3_128_with_seed};
 
-/// The seeded 128-bit hash of a key's bytes and encoding.
+/// The keyed 128-bit hash of a key's bytes and encoding.
 ///
-/// Two keys with equal hashes are taken for the same key. The seed is random per database, so that nobody outside can
-/// make two keys collide.
+/// Two keys with equal hashes are taken for the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyHash {
     high: u64,
     low: u64,
 }
 
-impl KeyHash {
-    pub(crate) fn of(key: SeriesKey<'_>, seed: u64) -> Self {
-        Self::of_bytes(key.bytes, key.encoding.id(), seed)
+/// Hashes keys.
+///
+/// Its secret comes from the seed, which is random per database, so that nobody outside can make two keys collide.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyHasher {
+    secret: [u8; SECRET_BYTES],
+}
+
+/// What the hash takes as its own secret for long keys.
+const SECRET_BYTES: usize = 192;
+
+impl KeyHasher {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut secret = [0; SECRET_BYTES];
+        for (block, number) in secret.chunks_exact_mut(16).zip(0_u8..) {
+            let bytes = xxh3_128_with_seed(&[number], seed).to_le_bytes();
+            block.copy_from_slice(&bytes);
+        }
+        Self { secret }
     }
 
-    pub(crate) fn of_bytes(bytes: &[u8], encoding: u8, seed: u64) -> Self {
-        let seed = seed.wrapping_add(u64::from(encoding).wrapping_mul(ENCODING_STRIDE));
-        let hash = xxh3_128_with_seed(bytes, seed);
-        Self {
-            high: (hash >> 64) as u64,
-            low: hash as u64,
+    #[inline]
+    pub(crate) fn key(&self, key: SeriesKey<'_>) -> KeyHash {
+        self.bytes(key.bytes, key.encoding.id())
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self, bytes: &[u8], encoding: u8) -> KeyHash {
+        let hash = xxh3_128_with_secret(bytes, &self.secret);
+        let apart = u64::from(encoding).wrapping_mul(ENCODING_STRIDE);
+        KeyHash {
+            high: (hash >> 64) as u64 ^ apart,
+            low: hash as u64 ^ apart,
         }
     }
 }
 
-/// Any odd number with its bits well spread: it keeps the seeds of the encodings apart.
+/// Any odd number with its bits well spread: it keeps the hashes of the encodings apart.
 const ENCODING_STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Keys seen before. Lookups need only a shared reference.
@@ -147,7 +168,7 @@ mod tests {
     use super::*;
 
     fn hash(n: u64) -> KeyHash {
-        KeyHash::of_bytes(&n.to_le_bytes(), 0, 7)
+        KeyHasher::new(7).bytes(&n.to_le_bytes(), 0)
     }
 
     fn find(keys: &KeyTable, n: u64) -> Option<u32> {
@@ -192,8 +213,13 @@ mod tests {
 
     #[test]
     fn encoding_and_seed_are_part_of_the_hash() {
-        assert_ne!(KeyHash::of_bytes(b"k", 0, 7), KeyHash::of_bytes(b"k", 1, 7));
-        assert_ne!(KeyHash::of_bytes(b"k", 0, 7), KeyHash::of_bytes(b"k", 0, 8));
+        // Short, middling and long keys go ways of their own in the hash.
+        for key in [&[7; 1][..], &[7; 16], &[7; 100], &[7; 200], &[7; 300]] {
+            let hash = |encoding, seed| KeyHasher::new(seed).bytes(key, encoding);
+            assert_eq!(hash(0, 7), hash(0, 7));
+            assert_ne!(hash(0, 7), hash(1, 7));
+            assert_ne!(hash(0, 7), hash(0, 8));
+        }
     }
 
     #[test]
