@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use chronoxide_benches::{REQUEST_SERIES, Sender, Version};
-use chronoxide_remote_write::{Decoded, decompress, v1, v2};
+use chronoxide_remote_write::{Decoded, decompress_to, v1, v2};
 use chronoxide_storage::{Database, Durability, Options};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -87,18 +87,24 @@ impl Arguments {
 
 /// The receiver's side.
 #[inline(never)]
-fn take_in(body: &[u8], arguments: &Arguments, database: &Database) -> Result<(), Failure> {
+fn take_in(
+    body: &[u8],
+    arguments: &Arguments,
+    database: &Database,
+    buffer: &mut Vec<u8>,
+) -> Result<(), Failure> {
     if arguments.step == Step::Send {
         return Ok(());
     }
-    let message = decompress(body, 64 << 20)?;
+    let length = decompress_to(body, 64 << 20, buffer)?;
+    let message = &buffer[..length];
     if arguments.step == Step::Decompress {
-        black_box(&message);
+        black_box(message);
         return Ok(());
     }
     let decoded: Decoded<'_> = match arguments.version {
-        Version::V1 => v1::decode(&message)?,
-        Version::V2 => v2::decode(&message)?,
+        Version::V1 => v1::decode(message)?,
+        Version::V2 => v2::decode(message)?,
     };
     if arguments.step == Step::Walk {
         black_box(decoded.batch.sample_count());
@@ -135,6 +141,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut order: Vec<usize> = (0..arguments.series).collect();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let start_ms = i64::try_from(now.as_millis())? - arguments.scrapes as i64 * INTERVAL_MS;
+    let mut buffer = Vec::new();
     let (mut on_the_way, mut elsewhere) = (Duration::ZERO, Duration::ZERO);
     for scrape in 0..arguments.scrapes {
         if arguments.shuffled {
@@ -144,7 +151,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         for series in order.chunks(REQUEST_SERIES) {
             let body = sender.body(series, scrape, time_ms);
             let before = (thread_time()?, process_time()?);
-            take_in(&body, arguments, &database)?;
+            take_in(&body, arguments, &database, &mut buffer)?;
             let thread = thread_time()? - before.0;
             if scrape > 0 {
                 on_the_way += thread;

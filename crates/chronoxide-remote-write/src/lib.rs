@@ -34,4 +34,4 @@ pub mod v2;
 
 pub use decoded::Decoded;
 pub use error::{Error, Result};
-pub use snappy::decompress;
+pub use snappy::{decompress, decompress_to};

@@ -12,6 +12,18 @@ const FRAMED_MAGIC: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 /// # Errors
 /// [`Error::TooLarge`] when more than `limit` bytes are declared; [`Error::Snappy`] when `body` is no snappy block.
 pub fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let length = decompress_to(body, limit, &mut content)?;
+    content.truncate(length);
+    Ok(content)
+}
+
+/// As [`decompress`], and puts the content at the start of `buffer`; returns how long it is. The buffer only grows, so that
+/// one that is used again costs nothing to make.
+///
+/// # Errors
+/// As [`decompress`]; what the buffer holds then has no meaning.
+pub fn decompress_to(body: &[u8], limit: usize, buffer: &mut Vec<u8>) -> Result<usize> {
     if body.starts_with(FRAMED_MAGIC) {
         return Err(snappy(
             "it is in the framed format, remote write demands the block format",
@@ -32,9 +44,15 @@ pub fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>> {
     if declared > body.len() as u64 * 64 + 64 {
         return Err(snappy("it declares more bytes than it can hold"));
     }
-    snap::raw::Decoder::new()
-        .decompress_vec(body)
-        .map_err(snappy)
+    let length = declared as usize;
+    if buffer.len() < length {
+        // What stands there need not be copied when it moves.
+        buffer.clear();
+        buffer.resize(length, 0);
+    }
+    let content = buffer.get_mut(..length).unwrap_or_default();
+    let mut decoder = snap::raw::Decoder::new();
+    decoder.decompress(body, content).map_err(snappy)
 }
 
 fn snappy(reason: impl std::fmt::Display) -> Error {
@@ -54,6 +72,17 @@ mod tests {
             .unwrap();
         assert_eq!(decompress(&body, 100_000).unwrap(), [7; 100_000]);
         assert_eq!(decompress(&[0], 10).unwrap(), []);
+    }
+
+    #[test]
+    fn a_buffer_is_used_again() {
+        let compressed = |bytes: &[u8]| snap::raw::Encoder::new().compress_vec(bytes).unwrap();
+        let mut buffer = Vec::new();
+        for plain in [&[1; 10][..], &[2; 1000], &[3; 7], &[], &[4; 1000]] {
+            let length = decompress_to(&compressed(plain), 1000, &mut buffer).unwrap();
+            assert_eq!(&buffer[..length], plain);
+        }
+        assert_eq!(buffer.len(), 1000);
     }
 
     #[test]

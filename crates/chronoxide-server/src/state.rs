@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::active_queries::ActiveQueries;
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory, WriteTurns};
+use crate::ingest::{GrpcHealth, OtlpReceiver, RequestMemory, SpareBuffers, WriteTurns};
 use crate::lately::SlowestQueries;
 use crate::log_limit::LogLimit;
 use crate::query_memory::SharedQueryMemory;
@@ -49,6 +49,7 @@ pub(crate) struct ServerState {
     pub(crate) grpc_health: GrpcHealth,
     /// Writes that may be decoded and committed at once.
     pub(crate) writes: WriteTurns,
+    pub(crate) spare_buffers: SpareBuffers,
     /// Log lines about writes that storage refused.
     pub(crate) write_failures: LogLimit,
     /// Log lines about requests that could not be read, or not now.
@@ -105,6 +106,7 @@ impl ServerState {
             ),
             // Most of a write is waiting for the disk, together with the others of its group.
             writes: WriteTurns::new((2 * cores).max(16), WRITE_TURN_WAIT),
+            spare_buffers: SpareBuffers::default(),
             write_failures: LogLimit::default(),
             write_refusals: LogLimit::default(),
             write_rejections: LogLimit::default(),

@@ -1,6 +1,7 @@
 //! How bodies are compressed, and the bytes beneath, within bounds of size and of memory.
 
 use std::io::Read;
+use std::ops::Deref;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
@@ -8,6 +9,7 @@ use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 
 use super::body::BodyError;
 use super::error::IngestError;
+use super::spare_buffers::SpareBuffers;
 use crate::error::{shortened, with_sources};
 
 /// Decompressed bytes that memory is asked for at once, at least.
@@ -73,17 +75,18 @@ impl Encoding {
         }
     }
 
-    /// The decompressed bytes of `body`, at most `limit`; `hold` is asked for memory before it is taken, except for
+    /// The decompressed bytes of `body`, at most `limit`, in one of the `spare` buffers where that helps; `hold` is asked for memory before it is taken, except for
     /// what [`Encoding::declared_bytes`] tells: that is held by then.
     pub(super) fn decompress(
         self,
         body: &Bytes,
         limit: usize,
+        spare: &SpareBuffers,
         hold: impl FnMut(u64) -> Result<(), BodyError>,
-    ) -> Result<Bytes, IngestError> {
-        match self {
+    ) -> Result<Message, IngestError> {
+        let whole = match self {
+            Self::Snappy => return snappy(body, limit, spare.take()),
             Self::Identity => Ok(body.clone()),
-            Self::Snappy => snappy(body, limit),
             // What some senders make of a message without bytes.
             Self::Gzip if body.is_empty() => Ok(body.clone()),
             Self::SnappyFramed => read_all(snap::read::FrameDecoder::new(&body[..]), limit, hold),
@@ -97,14 +100,46 @@ impl Encoding {
                     .map_err(malformed)?;
                 read_all(decoder, limit, hold)
             }
+        };
+        whole.map(Message::Whole)
+    }
+}
+
+/// The bytes beneath a body.
+#[derive(Debug)]
+pub(super) enum Message {
+    Whole(Bytes),
+    /// The first `length` bytes of a buffer that can be used again.
+    InBuffer {
+        buffer: Vec<u8>,
+        length: usize,
+    },
+}
+
+impl Message {
+    /// Gives the buffer back when the message is done with.
+    pub(super) fn put_back(self, spare: &SpareBuffers) {
+        if let Self::InBuffer { buffer, .. } = self {
+            spare.put_back(buffer);
         }
     }
 }
 
-fn snappy(body: &[u8], limit: usize) -> Result<Bytes, IngestError> {
+impl Deref for Message {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::InBuffer { buffer, length } => &buffer[..*length],
+        }
+    }
+}
+
+fn snappy(body: &[u8], limit: usize, mut buffer: Vec<u8>) -> Result<Message, IngestError> {
     use chronoxide_remote_write::Error;
-    match chronoxide_remote_write::decompress(body, limit) {
-        Ok(message) => Ok(Bytes::from(message)),
+    match chronoxide_remote_write::decompress_to(body, limit, &mut buffer) {
+        Ok(length) => Ok(Message::InBuffer { buffer, length }),
         Err(Error::TooLarge { limit, .. }) => Err(BodyError::TooLarge { limit }.into()),
         Err(error) => Err(malformed(error)),
     }

@@ -109,15 +109,18 @@ impl Intake {
             let held = RefCell::new(held);
             let mut hold = |bytes| runtime.block_on(memory.hold(&mut held.borrow_mut(), bytes));
             let mut hold_at_once = |bytes| memory.hold_at_once(&mut held.borrow_mut(), bytes);
-            let message = encoding.decompress(&bytes, limit, &mut hold)?;
+            let spare = &shared.spare_buffers;
+            let message = encoding.decompress(&bytes, limit, spare, &mut hold)?;
             drop(bytes);
-            store(Work {
+            let stored = store(Work {
                 state: &shared,
                 database: &database,
                 message: &message,
                 hold: &mut hold,
                 hold_at_once: &mut hold_at_once,
-            })
+            });
+            message.put_back(spare);
+            stored
         });
         stored.await.unwrap_or(Err(IngestError::Stopped))
     }

@@ -1,7 +1,7 @@
 //! Endpoints that take samples in.
 //!
 //! `intake` is the way of a request of either protocol: `body` reads it, `write_turns` says when it goes on, `encoding`
-//! decompresses it, `commit` stores it where waiting harms nobody, `error` says what went wrong. `remote_write` and `otlp`
+//! decompresses it (into `spare_buffers`), `commit` stores it where waiting harms nobody, `error` says what went wrong. `remote_write` and `otlp`
 //! are what the protocols differ in.
 //! `import` reads text of any length, line by line.
 
@@ -13,6 +13,7 @@ mod import;
 mod intake;
 mod otlp;
 mod remote_write;
+mod spare_buffers;
 mod write_turns;
 
 pub(crate) use body::{BodyError, HeldMemory, RequestMemory, read};
@@ -23,4 +24,5 @@ pub(crate) use otlp::{
     refuse_signal as refuse_otlp_signal, unknown_service, write as write_otlp,
 };
 pub(crate) use remote_write::write;
+pub(crate) use spare_buffers::SpareBuffers;
 pub(crate) use write_turns::WriteTurns;

@@ -76,11 +76,11 @@ fn what_was_compressed_comes_back() {
     for encoding in ALL {
         let mut held = 0;
         let body = compress(encoding, &plain);
-        let back = encoding.decompress(&body, plain.len(), |bytes| {
+        let back = encoding.decompress(&body, plain.len(), &SpareBuffers::default(), |bytes| {
             held += bytes;
             Ok(())
         });
-        assert_eq!(back.unwrap(), plain, "{encoding:?}");
+        assert_eq!(*back.unwrap(), plain, "{encoding:?}");
         let held_before = match encoding {
             Encoding::Identity => plain.len() as u64,
             _ => encoding.declared_bytes(&body).unwrap_or(0),
@@ -97,7 +97,7 @@ fn a_bomb_stops_at_the_limit_and_holds_no_more_than_that() {
     for encoding in &ALL[1..] {
         let bomb = compress(*encoding, &vec![0; 4 << 20]);
         let mut held = 0;
-        let refused = encoding.decompress(&bomb, 100_000, |bytes| {
+        let refused = encoding.decompress(&bomb, 100_000, &SpareBuffers::default(), |bytes| {
             held += bytes;
             Ok(())
         });
@@ -109,7 +109,9 @@ fn a_bomb_stops_at_the_limit_and_holds_no_more_than_that() {
         assert!(held <= 100_001, "{encoding:?}: {held}");
     }
     let bomb = compress(Encoding::Zstd, &vec![0; 4 << 20]);
-    let refused = Encoding::Zstd.decompress(&bomb, 1 << 20, |_| Err(BodyError::NoMemory));
+    let refused = Encoding::Zstd.decompress(&bomb, 1 << 20, &SpareBuffers::default(), |_| {
+        Err(BodyError::NoMemory)
+    });
     assert!(matches!(
         refused,
         Err(IngestError::Body(BodyError::NoMemory))
@@ -120,12 +122,22 @@ fn a_bomb_stops_at_the_limit_and_holds_no_more_than_that() {
 fn a_zstd_frame_with_a_huge_window_is_refused() {
     // The frame's head alone: a window of 2 GiB, then one empty block.
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00];
-    let refused = Encoding::Zstd.decompress(&Bytes::copy_from_slice(&frame), 1 << 20, |_| Ok(()));
+    let refused = Encoding::Zstd.decompress(
+        &Bytes::copy_from_slice(&frame),
+        1 << 20,
+        &SpareBuffers::default(),
+        |_| Ok(()),
+    );
     assert!(matches!(refused, Err(IngestError::Compression { .. })));
     let mut small = frame;
     small[5] = 0;
-    let read = Encoding::Zstd.decompress(&Bytes::copy_from_slice(&small), 1 << 20, |_| Ok(()));
-    assert_eq!(read.unwrap(), "");
+    let read = Encoding::Zstd.decompress(
+        &Bytes::copy_from_slice(&small),
+        1 << 20,
+        &SpareBuffers::default(),
+        |_| Ok(()),
+    );
+    assert!(read.unwrap().is_empty());
 }
 
 #[test]
@@ -135,7 +147,7 @@ fn torn_and_foreign_bodies_are_malformed() {
         let whole = compress(*encoding, plain);
         let torn = whole.slice(..whole.len() - 5);
         for body in [torn, Bytes::from_static(b"\x07plain")] {
-            let refused = encoding.decompress(&body, 1 << 20, |_| Ok(()));
+            let refused = encoding.decompress(&body, 1 << 20, &SpareBuffers::default(), |_| Ok(()));
             assert!(
                 matches!(refused, Err(IngestError::Compression { .. })),
                 "{encoding:?}"
