@@ -103,6 +103,12 @@ impl<'a> WriteBatch<'a> {
         Self::default()
     }
 
+    /// Makes room for so many more series with a float sample each.
+    pub fn reserve(&mut self, series: usize) {
+        self.series.reserve(series);
+        self.samples.reserve(series);
+    }
+
     /// Adds one float sample of the series `labels`.
     pub fn push(&mut self, labels: impl AsRef<Labels>, timestamp_ms: i64, value: f64) {
         self.start_series(labels.as_ref());
@@ -231,28 +237,31 @@ impl<'a> WriteBatch<'a> {
     }
 
     /// The series in the order they were begun; one label set may stand in it more than once.
+    #[inline]
     pub fn series(&self) -> impl ExactSizeIterator<Item = BatchSeries<'_>> + '_ {
-        (0..self.series.len()).map(|index| self.series_at(index))
+        let entries = self.series.iter().enumerate();
+        entries.map(|(index, entry)| self.view(entry, self.series.get(index + 1)))
     }
 
     /// The series begun last, if any.
     #[must_use]
     pub fn last_series(&self) -> Option<BatchSeries<'_>> {
-        self.series
-            .len()
-            .checked_sub(1)
-            .map(|index| self.series_at(index))
+        self.series.last().map(|entry| self.view(entry, None))
     }
 
     /// The series at place `index`, counted from 0 in the order they were begun.
     #[must_use]
     pub fn nth_series(&self, index: usize) -> Option<BatchSeries<'_>> {
-        (index < self.series.len()).then(|| self.series_at(index))
+        let entry = self.series.get(index)?;
+        Some(self.view(entry, self.series.get(index + 1)))
     }
 
-    fn series_at(&self, index: usize) -> BatchSeries<'_> {
-        let entry = &self.series[index];
-        let next = self.series.get(index + 1);
+    #[inline]
+    fn view<'b>(
+        &'b self,
+        entry: &'b SeriesEntry<'a>,
+        next: Option<&SeriesEntry<'a>>,
+    ) -> BatchSeries<'b> {
         let samples =
             entry.samples_start..next.map_or(self.samples.len(), |next| next.samples_start);
         let histograms = entry.histograms_start

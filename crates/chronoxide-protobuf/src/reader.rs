@@ -70,6 +70,13 @@ impl<'a> Reader<'a> {
         self.bytes.get(start..self.position).unwrap_or_default()
     }
 
+    /// The bytes from the cursor to the end of this message.
+    #[inline]
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.position..).unwrap_or_default()
+    }
+
     /// An error that names this message and the cursor's place.
     #[cold]
     #[must_use]
@@ -195,8 +202,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn take_array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let rest = self.bytes.get(self.position..).unwrap_or_default();
-        match rest.first_chunk::<N>() {
+        match self.rest().first_chunk::<N>() {
             Some(array) => {
                 self.position += N;
                 Ok(*array)

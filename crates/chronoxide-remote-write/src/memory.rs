@@ -11,6 +11,9 @@ const STEP_BYTES: usize = 256 << 10;
 /// A series of a batch, without its labels.
 pub(crate) const SERIES_BYTES: usize = 64;
 
+/// Room for this many series at most is made before they are seen.
+pub(crate) const SERIES_AHEAD_MAX: usize = 8192;
+
 /// An exemplar with its labels, which are never many.
 pub(crate) const EXEMPLAR_BYTES: usize = 256;
 

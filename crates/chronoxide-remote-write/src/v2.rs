@@ -13,7 +13,7 @@ use chronoxide_protobuf::{Reader, WireType};
 
 use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
 use crate::histogram::WireHistogram;
-use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_BYTES};
+use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_AHEAD_MAX, SERIES_BYTES};
 use crate::{Decoded, Result, metadata};
 use entry::{Entry, EntryExemplar, EntryMetadata};
 
@@ -58,10 +58,12 @@ pub fn decode(body: &[u8]) -> Result<Decoded<'static>> {
 /// As [`decode`], and [`Error::NoMemory`](crate::Error::NoMemory) when it may not.
 pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<Decoded<'static>> {
     let mut memory = Memory::new(&mut hold);
+    let (symbols, series) = read_symbols(body, &mut memory)?;
     let mut walk = Walk {
-        symbols: read_symbols(body, &mut memory)?,
+        symbols,
         ..Walk::default()
     };
+    walk.decoded.batch.reserve(series.min(SERIES_AHEAD_MAX));
     let mut entry = Entry::default();
     let mut reader = Reader::new(body, "Request");
     while !reader.is_at_end() {
@@ -110,9 +112,9 @@ impl<'a> Symbol<'a> {
     }
 }
 
-/// The symbol table; it may stand behind the series that use it.
-fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<Vec<Symbol<'a>>> {
-    let mut symbols = Vec::new();
+/// The symbol table, which may stand behind the series that use it, and how many series there are.
+fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<(Vec<Symbol<'a>>, usize)> {
+    let (mut symbols, mut series) = (Vec::new(), 0);
     let mut reader = Reader::new(body, "Request");
     while !reader.is_at_end() {
         let tag = reader.tag()?;
@@ -122,9 +124,10 @@ fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<Vec<Symbo
             symbols.push(Symbol::read(&mut reader)?);
         } else {
             reader.skip(tag.wire)?;
+            series += usize::from(tag.field == 5);
         }
     }
-    Ok(symbols)
+    Ok((symbols, series))
 }
 
 /// The way through a request.

@@ -341,3 +341,28 @@ fn every_prefix_of_a_request_ends_in_an_answer() {
         );
     }
 }
+
+#[test]
+fn the_only_sample_of_a_series_is_what_the_whole_way_reads() {
+    let times = [0, 1, 127, 128, 1_700_000_000_000, i64::MAX, -1, i64::MIN];
+    for timestamp in times {
+        for value in [1.5, f64::from_bits(STALE_MARKER_BITS), 0.0] {
+            let sample = oracle::Sample { value, timestamp };
+            let mut fields = vec![0x12, 0];
+            fields.extend(sample.encode_to_vec());
+            fields[1] = fields.len() as u8 - 2;
+            let whole = decode_sample(Reader::new(&fields[2..], "Sample")).unwrap();
+            let bits = |sample: Sample| (sample.timestamp_ms, sample.value.to_bits());
+            let short = only_sample(&fields).map(bits);
+            assert!(short.is_none() || short == Some(bits(whole)), "{sample:?}");
+            let is_usual = timestamp > 0 && value != 0.0;
+            assert_eq!(short.is_some(), is_usual, "{sample:?}");
+            // Anything more or less is for the whole way.
+            for end in 0..fields.len() {
+                assert_eq!(only_sample(&fields[..end]), None, "{sample:?} cut at {end}");
+            }
+            fields.push(0x0a);
+            assert_eq!(only_sample(&fields), None, "{sample:?} and more");
+        }
+    }
+}
