@@ -51,8 +51,8 @@ impl Snapshot {
     /// Replaces the open batch by an empty one, if anything was noted in it.
     pub(crate) fn freeze(&mut self) {
         if self.open.read(BatchRows::sequences).is_some() {
-            let open = std::mem::take(&mut self.open);
-            self.frozen.push(open);
+            let next = Arc::new(HeadBatch::after(&self.open));
+            self.frozen.push(std::mem::replace(&mut self.open, next));
         }
     }
 

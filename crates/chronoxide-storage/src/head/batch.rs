@@ -22,6 +22,26 @@ pub(crate) struct Mark {
 }
 
 impl HeadBatch {
+    /// An empty batch with room for as many samples as `before` has: batches are frozen at about the same size, and
+    /// columns that grow are copied again and again. Room that is not used is not resident.
+    pub(crate) fn after(before: &Self) -> Self {
+        let rows = before.read(|before| {
+            let samples = before.sids.len();
+            BatchRows {
+                sids: Vec::with_capacity(samples),
+                timestamps_ms: Vec::with_capacity(samples),
+                values: Vec::with_capacity(samples),
+                previous: Vec::with_capacity(samples),
+                start_timestamps_ms: Vec::with_capacity(before.start_timestamps_ms.len()),
+                tails: Vec::with_capacity(before.tails.len()),
+                ..BatchRows::default()
+            }
+        });
+        Self {
+            rows: RwLock::new(rows),
+        }
+    }
+
     /// Appends under the batch's lock.
     pub(crate) fn append(&self, append: impl FnOnce(&mut BatchRows)) {
         append(&mut self.rows.write());

@@ -106,9 +106,17 @@ impl<K: Copy + Ord> SortedBatch<K> {
 
 /// The indexes of `times` by partition, in their order.
 fn split<K: Copy + Ord>(
-    times: impl Iterator<Item = i64>,
+    times: impl ExactSizeIterator<Item = i64> + Clone,
     partition_of: impl Fn(i64) -> K,
 ) -> Vec<(K, Vec<u32>)> {
+    let (Some(first), Some(last)) = (times.clone().min(), times.clone().max()) else {
+        return Vec::new();
+    };
+    // Partitions are stretches of time, so that what lies between two times of one is in it.
+    let partition = partition_of(first);
+    if partition == partition_of(last) {
+        return vec![(partition, (0..times.len() as u32).collect())];
+    }
     let mut parts: Vec<(K, Vec<u32>)> = Vec::new();
     let mut last = 0;
     for (index, time) in times.enumerate() {
