@@ -33,6 +33,13 @@ struct Lengths([u8; 65]);
 
 impl Lengths {
     fn of(values: &[u64]) -> Self {
+        if values.len() <= SHORT {
+            let mut tally = [0; 65];
+            for &value in values {
+                count(&mut tally, value);
+            }
+            return Self(tally);
+        }
         // Four tallies, because counting the same length twice in a row in one waits for the first to be stored.
         let mut tallies = [[0_u8; 65]; 4];
         let (fours, rest) = values.as_chunks::<4>();
@@ -89,25 +96,51 @@ impl Lengths {
                     bytes,
                 };
             }
+            // Patches for all take no less than the widest values do, and narrower ones yet more of them.
+            if patches == count && longest == widest {
+                break;
+            }
         }
         best
     }
 }
 
+/// Blocks up to this long are worth memory of their own, since chunks of few samples are many.
+pub(super) const SHORT: usize = 16;
+
+/// Calls `use_them` with what `map` makes of at most 128 residuals.
+fn with_mapped<T>(
+    residuals: &[i64],
+    map: impl Fn(i64) -> u64,
+    use_them: impl FnOnce(&mut [u64]) -> T,
+) -> T {
+    let (mut short, mut long);
+    let all: &mut [u64] = if residuals.len() <= SHORT {
+        short = [0; SHORT];
+        &mut short
+    } else {
+        long = [0; BLOCK];
+        &mut long
+    };
+    let values = all.get_mut(..residuals.len()).unwrap_or_default();
+    for (to, &from) in values.iter_mut().zip(residuals) {
+        *to = map(from);
+    }
+    use_them(values)
+}
+
 impl Plan {
     /// The smallest way to write `residuals`, of which there are at most 128.
     pub(super) fn of(residuals: &[i64]) -> Self {
-        let mut values = [0; BLOCK];
-        let values = values.get_mut(..residuals.len()).unwrap_or_default();
-        for (to, &from) in values.iter_mut().zip(residuals) {
-            *to = zigzag(from);
-        }
-        let zigzagged = Lengths::of(values).plan(values.len(), None);
+        let zigzagged = with_mapped(residuals, zigzag, |values| {
+            Lengths::of(values).plan(values.len(), None)
+        });
         let base = residuals.iter().copied().min().unwrap_or(0);
-        for (to, &from) in values.iter_mut().zip(residuals) {
-            *to = offset(from, base);
-        }
-        let based = Lengths::of(values).plan(values.len(), Some(base));
+        let based = with_mapped(
+            residuals,
+            |residual| offset(residual, base),
+            |values| Lengths::of(values).plan(values.len(), Some(base)),
+        );
         if based.bytes < zigzagged.bytes {
             based
         } else {
@@ -117,22 +150,20 @@ impl Plan {
 
     /// Appends `residuals`, those the plan was made of.
     pub(super) fn write(&self, residuals: &[i64], out: &mut Vec<u8>) {
-        let mut values = [0; BLOCK];
-        for (to, &from) in values.iter_mut().zip(residuals) {
-            *to = match self.base {
-                Some(base) => offset(from, base),
-                None => zigzag(from),
-            };
-        }
-        let values = values.get_mut(..residuals.len()).unwrap_or_default();
         out.push(self.head());
         if let Some(base) = self.base {
             put_i64(out, base);
         }
-        if self.patches > 0 {
-            self.write_patches(values, out);
-        }
-        pack(values, self.width, out);
+        let map = |residual| match self.base {
+            Some(base) => offset(residual, base),
+            None => zigzag(residual),
+        };
+        with_mapped(residuals, map, |values| {
+            if self.patches > 0 {
+                self.write_patches(values, out);
+            }
+            pack(values, self.width, out);
+        });
     }
 
     fn head(&self) -> u8 {
@@ -311,4 +342,55 @@ fn positions_len(patches: usize, values: usize) -> usize {
 
 const fn low_byte(value: usize) -> u8 {
     value.to_le_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The least bytes over all ways to write a block, looked for without any shortcut.
+    fn least_bytes(residuals: &[i64]) -> usize {
+        let base = residuals.iter().copied().min().unwrap();
+        let zigzagged: Vec<u64> = residuals.iter().map(|one| zigzag(*one)).collect();
+        let based: Vec<u64> = residuals.iter().map(|one| offset(*one, base)).collect();
+        let of = |values: &[u64], head: usize| {
+            let longest = values.iter().map(|one| bit_length(*one)).max().unwrap();
+            let widest = if longest == 63 { 64 } else { longest };
+            let patched = (0..longest.min(63)).map(|width| {
+                let is_patch = |one: &&u64| bit_length(**one) > width;
+                let patches = values.iter().filter(is_patch).count();
+                packed_len(values.len(), width)
+                    + 2
+                    + positions_len(patches, values.len())
+                    + packed_len(patches, longest - width)
+            });
+            head + patched.fold(packed_len(values.len(), widest), usize::min)
+        };
+        of(&zigzagged, 1).min(of(&based, 1 + len_u64(zigzag(base))))
+    }
+
+    proptest! {
+        #[test]
+        fn no_way_to_write_a_block_is_shorter_than_its_plan(
+            residuals in prop::collection::vec(
+                (any::<i64>(), 0..64_u32).prop_map(|(number, shift)| number >> shift),
+                1..=BLOCK,
+            ),
+        ) {
+            let plan = Plan::of(&residuals);
+            prop_assert_eq!(plan.bytes, least_bytes(&residuals));
+            let mut out = Vec::new();
+            plan.write(&residuals, &mut out);
+            prop_assert_eq!(out.len(), plan.bytes);
+        }
+
+        #[test]
+        fn short_blocks_of_equally_long_residuals_have_no_patches_to_look_for(
+            residuals in prop::collection::vec((0..4_i64).prop_map(|low| (1 << 40) + low), 1..=SHORT),
+        ) {
+            prop_assert_eq!(Plan::of(&residuals).bytes, least_bytes(&residuals));
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! bit-packed in blocks or coded by what [`super::residuals`] has besides. All arithmetic wraps, so every `i64` is
 //! representable and no input overflows.
 
-use super::block::{BLOCK, Plan};
+use super::block::{BLOCK, Plan, SHORT};
 use super::residuals::{self, Coder, Packer};
 use crate::varint::{len_u64, put_i64};
 use crate::{Reader, Result, varint};
@@ -216,14 +216,22 @@ impl Stream<'_> {
     }
 
     /// Calls `f` with the residuals, 128 at a time. The first value, and for order 2 the second, has none.
-    fn for_each_block(&self, order: Order, mut f: impl FnMut(&[i64])) {
+    fn for_each_block(&self, order: Order, f: impl FnMut(&[i64])) {
+        if self.values.len() <= SHORT {
+            self.for_each_block_of::<SHORT>(order, f);
+        } else {
+            self.for_each_block_of::<BLOCK>(order, f);
+        }
+    }
+
+    fn for_each_block_of<const N: usize>(&self, order: Order, mut f: impl FnMut(&[i64])) {
         let divisor = self.divisor;
         let values = self.values;
-        let mut residuals = [0; BLOCK];
+        let mut residuals = [0; N];
         match order {
             Order::Zero => {
                 let first = values.first().copied().unwrap_or(0);
-                for block in values.get(1..).unwrap_or_default().chunks(BLOCK) {
+                for block in values.get(1..).unwrap_or_default().chunks(N) {
                     for (to, value) in residuals.iter_mut().zip(block) {
                         *to = divisor.divide(value.wrapping_sub(first));
                     }
@@ -231,9 +239,8 @@ impl Stream<'_> {
                 }
             }
             Order::One => {
-                let before = values.chunks(BLOCK);
-                for (before, after) in before.zip(values.get(1..).unwrap_or_default().chunks(BLOCK))
-                {
+                let before = values.chunks(N);
+                for (before, after) in before.zip(values.get(1..).unwrap_or_default().chunks(N)) {
                     for ((to, a), b) in residuals.iter_mut().zip(before).zip(after) {
                         *to = divisor.divide(b.wrapping_sub(*a));
                     }
@@ -241,9 +248,9 @@ impl Stream<'_> {
                 }
             }
             Order::Two => {
-                let before = values.chunks(BLOCK);
-                let middle = values.get(1..).unwrap_or_default().chunks(BLOCK);
-                let after = values.get(2..).unwrap_or_default().chunks(BLOCK);
+                let before = values.chunks(N);
+                let middle = values.get(1..).unwrap_or_default().chunks(N);
+                let after = values.get(2..).unwrap_or_default().chunks(N);
                 for ((before, middle), after) in before.zip(middle).zip(after) {
                     for (((to, a), b), c) in residuals.iter_mut().zip(before).zip(middle).zip(after)
                     {
