@@ -88,7 +88,7 @@ async fn answer(
 enum Shape {
     Text(Names),
     /// The only one that has exponential histograms.
-    Protobuf,
+    Protobuf(Names),
 }
 
 impl Shape {
@@ -108,18 +108,18 @@ impl Shape {
     /// What one offer of `Accept` asks for.
     fn offered(offer: &Offer<'_>) -> Option<Self> {
         let has = |name, value| offer.parameter(name) == Some(value);
+        let names = if has("escaping", "allow-utf-8") {
+            Names::Utf8
+        } else {
+            Names::Underscores
+        };
         if offer.is("text/plain") {
-            let names = if has("escaping", "allow-utf-8") {
-                Names::Utf8
-            } else {
-                Names::Underscores
-            };
             return Some(Self::Text(names));
         }
         let is_protobuf = offer.is("application/vnd.google.protobuf")
             && has("proto", "io.prometheus.client.MetricFamily")
             && has("encoding", "delimited");
-        is_protobuf.then_some(Self::Protobuf)
+        is_protobuf.then_some(Self::Protobuf(names))
     }
 
     const fn content_type(self) -> &'static str {
@@ -128,8 +128,11 @@ impl Shape {
             Self::Text(Names::Utf8) => {
                 "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
             }
-            // Names are never changed in this form.
-            Self::Protobuf => {
+            Self::Protobuf(Names::Underscores) => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited; escaping=underscores"
+            }
+            Self::Protobuf(Names::Utf8) => {
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
                  encoding=delimited; escaping=allow-utf-8"
             }
@@ -198,10 +201,14 @@ impl Newest {
         }
     }
 
+    /// What it is listed under.
+    fn family(&self) -> (&str, Kind) {
+        (self.labels.metric_name().unwrap_or(""), self.kind())
+    }
+
     /// The order of answers: those of one family stand together.
-    fn key(&self) -> (&str, Kind, &Labels) {
-        let name = self.labels.metric_name().unwrap_or("");
-        (name, self.kind(), &self.labels)
+    fn key(&self) -> ((&str, Kind), &Labels) {
+        (self.family(), &self.labels)
     }
 
     fn bytes(&self) -> u64 {
@@ -252,7 +259,7 @@ fn collect(
         let Some(newest) = Newest::of(&columns, labels) else {
             continue;
         };
-        if newest.is_plain() || matches!(shape, Shape::Protobuf) {
+        if newest.is_plain() || matches!(shape, Shape::Protobuf(_)) {
             bytes += newest.bytes();
             found.push(newest);
         }
@@ -261,18 +268,16 @@ fn collect(
 }
 
 fn write(found: &[Newest], shape: Shape, out: &mut AnswerBytes) -> Result<(), ApiError> {
-    let mut family = None;
-    for newest in found {
+    for family in found.chunk_by(|left, right| left.family() == right.family()) {
         match shape {
-            Shape::Protobuf => protobuf::write(out.pending(), newest),
+            Shape::Protobuf(names) => protobuf::write_family(out, names, family)?,
             Shape::Text(names) => {
-                let (name, kind, _) = newest.key();
-                let is_first = family != Some((name, kind));
-                text::write(out.pending(), names, newest, is_first);
-                family = Some((name, kind));
+                for (index, newest) in family.iter().enumerate() {
+                    text::write(out.pending(), names, newest, index == 0);
+                    out.seal_full()?;
+                }
             }
         }
-        out.seal_full()?;
     }
     Ok(())
 }
@@ -293,9 +298,14 @@ mod tests {
         let text = Shape::Text(Names::Underscores);
         assert_eq!(accepted("*/*"), text);
         assert_eq!(accepted("application/openmetrics-text;version=1.0.0"), text);
-        assert_eq!(accepted(PROTOBUF), Shape::Protobuf);
+        let protobuf = Shape::Protobuf(Names::Underscores);
+        assert_eq!(accepted(PROTOBUF), protobuf);
+        assert_eq!(
+            accepted(&format!("{PROTOBUF};escaping=allow-utf-8")),
+            Shape::Protobuf(Names::Utf8)
+        );
         let both = format!("{PROTOBUF};q=0.7,text/plain;version=0.0.4;q=0.3,*/*;q=0.2");
-        assert_eq!(accepted(&both), Shape::Protobuf);
+        assert_eq!(accepted(&both), protobuf);
         let other = format!("{PROTOBUF};q=0.2,text/plain;escaping=allow-utf-8;q=0.3");
         assert_eq!(accepted(&other), Shape::Text(Names::Utf8));
         assert_eq!(accepted("application/vnd.google.protobuf;proto=x"), text);

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use crate::running::{Running, escaped, now_ms};
+use crate::running::{Answer, Running, escaped, now_ms};
 use crate::wire::{Series, series};
 
 const STALE: u64 = 0x7ff0_0000_0000_0002;
@@ -237,6 +237,42 @@ fn custom_buckets_become_classic_ones_and_kinds_stand_apart() {
     );
 }
 
+fn families(answer: &Answer) -> Vec<Family> {
+    let mut bytes = &answer.bytes[..];
+    let mut families = Vec::new();
+    while !bytes.is_empty() {
+        families.push(Family::decode_length_delimited(&mut bytes).unwrap());
+    }
+    families
+}
+
+#[test]
+fn a_family_is_one_message_under_a_name_that_the_reader_knows() {
+    let server = Running::start();
+    let now = now_ms();
+    let codes: Vec<String> = (0..300).map(|code| code.to_string()).collect();
+    let mut all = vec![series(&[("__name__", "z")], now, 1.0)];
+    all.extend(codes.iter().map(|code| {
+        let labels = [("__name__", "http.status"), ("http.code", code)];
+        series(&labels, now, 2.0)
+    }));
+    server.write(&all);
+    let path = format!("/federate?match[]={}", escaped("{__name__=~\".+\"}"));
+    let utf8 = PROTOBUF.replace("=delimited", "=delimited;escaping=allow-utf-8");
+    for (accept, name, label) in [
+        (PROTOBUF, "http_status", "http_code"),
+        (&utf8, "http.status", "http.code"),
+    ] {
+        let families = families(&server.get_with(&path, &[("accept", accept)]));
+        let found: Vec<_> = families
+            .iter()
+            .map(|family| (family.name.as_str(), family.metrics.len()))
+            .collect();
+        assert_eq!(found, [(name, 300), ("z", 1)]);
+        assert_eq!(families[0].metrics[0].labels[0].name, label);
+    }
+}
+
 #[test]
 fn exponential_histograms_are_told_in_protobuf() {
     let now = now_ms();
@@ -251,11 +287,7 @@ fn exponential_histograms_are_told_in_protobuf() {
         "{}",
         answer.header("content-type")
     );
-    let mut bytes = &answer.bytes[..];
-    let mut families = Vec::new();
-    while !bytes.is_empty() {
-        families.push(Family::decode_length_delimited(&mut bytes).unwrap());
-    }
+    let families = families(&answer);
     let kinds: Vec<_> = families
         .iter()
         .map(|family| (family.name.as_str(), family.kind))

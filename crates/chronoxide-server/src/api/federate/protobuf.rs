@@ -1,7 +1,6 @@
 //! The protobuf form of a federation: messages of metric families, each after its length.
 //!
-//! A message here has one series, because a reader takes several of one name for one family all the same, and none
-//! grows with the number of series.
+//! A family is never there as a whole: its series are made once to know how long they are, and again to be written.
 
 use chronoxide_model::{
     BucketSpan as ModelSpan, CUSTOM_BUCKETS_SCHEMA, Histogram as ModelHistogram, HistogramCounts,
@@ -9,8 +8,15 @@ use chronoxide_model::{
 };
 use chronoxide_promql::FloatHistogram;
 use prost::Message as _;
+use prost::encoding::{encode_varint, message};
 
-use super::{Kind, Newest, NewestValue};
+use super::text::Names;
+use super::{Kind, Newest, NewestValue, SERIES_UNWATCHED};
+use crate::answer_bytes::AnswerBytes;
+use crate::error::ApiError;
+
+/// The field of a family that has its series.
+const METRICS: u32 = 4;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct MetricFamily {
@@ -89,10 +95,43 @@ struct BucketSpan {
     length: Option<u32>,
 }
 
-/// Appends the message of one series.
-pub(super) fn write(out: &mut Vec<u8>, newest: &Newest) {
+/// Appends the message of a family, which has all of `series`.
+pub(super) fn write_family(
+    out: &mut AnswerBytes,
+    names: Names,
+    series: &[Newest],
+) -> Result<(), ApiError> {
+    let Some(first) = series.first() else {
+        return Ok(());
+    };
+    let head = MetricFamily {
+        name: first.labels.metric_name().map(|name| names.of(name, true)),
+        kind: Some(match first.kind() {
+            Kind::Float => 3,
+            Kind::Histogram => 4,
+            Kind::GaugeHistogram => 5,
+        }),
+        metrics: Vec::new(),
+    };
+    let mut bytes = head.encoded_len();
+    for (index, newest) in series.iter().enumerate() {
+        if index % SERIES_UNWATCHED == 0 {
+            out.check()?;
+        }
+        bytes += message::encoded_len(METRICS, &metric(newest, names));
+    }
+    encode_varint(bytes as u64, out.pending());
+    head.encode_raw(out.pending());
+    for newest in series {
+        message::encode(METRICS, &metric(newest, names), out.pending());
+        out.seal_full()?;
+    }
+    Ok(())
+}
+
+fn metric(newest: &Newest, names: Names) -> Metric {
     let pair = |name: &str, value: &str| LabelPair {
-        name: Some(name.to_owned()),
+        name: Some(names.of(name, false)),
         value: Some(value.to_owned()),
     };
     let labels = newest.labels.iter();
@@ -119,16 +158,7 @@ pub(super) fn write(out: &mut Vec<u8>, newest: &Newest) {
         }
         NewestValue::Histogram(histogram) => metric.histogram = Some(native(histogram)),
     }
-    let family = MetricFamily {
-        name: newest.labels.metric_name().map(str::to_owned),
-        kind: Some(match newest.kind() {
-            Kind::Float => 3,
-            Kind::Histogram => 4,
-            Kind::GaugeHistogram => 5,
-        }),
-        metrics: vec![metric],
-    };
-    out.extend_from_slice(&family.encode_length_delimited_to_vec());
+    metric
 }
 
 /// Custom buckets as classic ones; the last, without bound, is understood.

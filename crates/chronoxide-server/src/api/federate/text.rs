@@ -15,6 +15,16 @@ pub(super) enum Names {
     Utf8,
 }
 
+impl Names {
+    /// `name` where nothing is quoted.
+    pub(super) fn of(self, name: &str, is_metric: bool) -> String {
+        match self {
+            Self::Utf8 => name.to_owned(),
+            Self::Underscores => underscored(name, is_metric).collect(),
+        }
+    }
+}
+
 /// Appends the lines of `newest`, after the line of its family if it is the first of it.
 pub(super) fn write(out: &mut Vec<u8>, names: Names, newest: &Newest, is_first: bool) {
     let name = newest.labels.metric_name().unwrap_or("");
@@ -136,12 +146,19 @@ const fn is_classic_character(index: usize, character: char, is_metric: bool) ->
         || (character.is_ascii_digit() && index > 0)
 }
 
-/// Appends `name` with underscores where the classic alphabet has nothing.
+/// `name` with underscores where the classic alphabet has nothing; all ASCII.
+fn underscored(name: &str, is_metric: bool) -> impl Iterator<Item = char> + '_ {
+    name.char_indices().map(move |(index, character)| {
+        if is_classic_character(index, character, is_metric) {
+            character
+        } else {
+            '_'
+        }
+    })
+}
+
 fn write_name(out: &mut Vec<u8>, name: &str, is_metric: bool) {
-    for (index, character) in name.char_indices() {
-        let is_classic = is_classic_character(index, character, is_metric);
-        out.push(if is_classic { character as u8 } else { b'_' });
-    }
+    out.extend(underscored(name, is_metric).map(|character| character as u8));
 }
 
 fn write_quoted(out: &mut Vec<u8>, text: &str) {
