@@ -37,12 +37,21 @@ pub fn translate_protobuf_within(
     now_ms: i64,
     hold: impl FnMut(u64) -> bool,
 ) -> Result<Translation> {
+    within(hold, |memory| {
+        let mut translator = Translator::new(options, streams, memory, now_ms);
+        walk(body, memory, &mut translator)?;
+        Ok(translator.finish())
+    })
+}
+
+/// Calls `translate` with a memory that asks `hold`.
+fn within<T>(
+    hold: impl FnMut(u64) -> bool,
+    translate: impl FnOnce(&Memory<'_>) -> Result<T>,
+) -> Result<T> {
     let hold = RefCell::new(hold);
     let hold = |bytes| (hold.borrow_mut())(bytes);
-    let memory = Memory::new(&hold);
-    let mut translator = Translator::new(options, streams, &memory, now_ms);
-    walk(body, &memory, &mut translator)?;
-    Ok(translator.finish())
+    translate(&Memory::new(&hold))
 }
 
 /// Translates a request in OTLP's JSON.
@@ -71,13 +80,12 @@ pub fn translate_json_within(
     now_ms: i64,
     hold: impl FnMut(u64) -> bool,
 ) -> Result<Translation> {
-    let hold = RefCell::new(hold);
-    let hold = |bytes| (hold.borrow_mut())(bytes);
-    let memory = Memory::new(&hold);
-    let request = json::decode(body, &memory)?;
-    let mut translator = Translator::new(options, streams, &memory, now_ms);
-    show(&request, &memory, &mut translator)?;
-    Ok(translator.finish())
+    within(hold, |memory| {
+        let request = json::decode(body, memory)?;
+        let mut translator = Translator::new(options, streams, memory, now_ms);
+        show(&request, memory, &mut translator)?;
+        Ok(translator.finish())
+    })
 }
 
 /// Translates a request that has been decoded to prost's messages.

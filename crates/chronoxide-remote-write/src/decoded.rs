@@ -2,6 +2,8 @@
 
 use chronoxide_model::{RejectReason, WriteBatch, WriteOutcome};
 
+use crate::histogram::WireHistogram;
+
 /// Bytes that the labels of one series may take; whoever sends more has lost its way.
 pub(crate) const KEY_BYTES_MAX: usize = 1 << 20;
 
@@ -36,6 +38,18 @@ impl Decoded<'_> {
         // 0 says that there is none, whatever the time of the sample.
         self.starts_left_out += u64::from(start_timestamp_ms != 0);
         0
+    }
+
+    /// Adds a histogram to the series begun last, or refuses it.
+    pub(crate) fn push_histogram(&mut self, read: WireHistogram) {
+        match read.histogram {
+            Ok(histogram) => {
+                let start_ms = self.start_of(read.start_timestamp_ms, read.timestamp_ms);
+                let batch = &mut self.batch;
+                batch.push_histogram(read.timestamp_ms, start_ms, histogram);
+            }
+            Err(detail) => self.refuse_in_last(RejectReason::InvalidHistogram, 1, detail),
+        }
     }
 
     /// The series begun last, as people write it.

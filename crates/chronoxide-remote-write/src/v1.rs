@@ -179,7 +179,10 @@ impl<'a> Walk<'a, '_> {
                 self.decoded.batch.push_sample(sample);
             }
             3 => self.exemplar(reader.message("Exemplar")?)?,
-            4 => self.histogram(reader.message("Histogram")?)?,
+            4 => {
+                let read = histogram::decode(reader.message("Histogram")?, &mut self.memory)?;
+                self.decoded.push_histogram(read);
+            }
             _ => reader.skip(tag.wire)?,
         }
         Ok(())
@@ -198,23 +201,6 @@ impl<'a> Walk<'a, '_> {
             let detail = format!("more than {KEY_BYTES_MAX} bytes of labels are not even read");
             (WireLabels.describe(key), detail)
         });
-        Ok(())
-    }
-
-    fn histogram(&mut self, reader: Reader<'_>) -> Result<()> {
-        let read = histogram::decode(reader, &mut self.memory)?;
-        match read.histogram {
-            Ok(histogram) => {
-                let decoded = &mut self.decoded;
-                let start_ms = decoded.start_of(read.start_timestamp_ms, read.timestamp_ms);
-                let batch = &mut decoded.batch;
-                batch.push_histogram(read.timestamp_ms, start_ms, histogram);
-            }
-            Err(detail) => {
-                self.decoded
-                    .refuse_in_last(RejectReason::InvalidHistogram, 1, detail);
-            }
-        }
         Ok(())
     }
 

@@ -12,7 +12,6 @@ use chronoxide_model::{
 use chronoxide_protobuf::{Reader, WireType};
 
 use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
-use crate::histogram::WireHistogram;
 use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_AHEAD_MAX, SERIES_BYTES};
 use crate::{Decoded, Result, metadata};
 use entry::{Entry, EntryExemplar, EntryMetadata};
@@ -170,7 +169,7 @@ impl Walk<'_> {
             decoded.batch.push_sample_started(sample, start_ms);
         }
         for read in entry.histograms.drain(..) {
-            self.accept_histogram(read);
+            self.decoded.push_histogram(read);
         }
         for exemplar in &entry.exemplars {
             memory.take(EXEMPLAR_BYTES)?;
@@ -199,21 +198,6 @@ impl Walk<'_> {
             return Err((RejectReason::NoSamples, detail));
         }
         Ok(())
-    }
-
-    fn accept_histogram(&mut self, read: WireHistogram) {
-        match read.histogram {
-            Ok(histogram) => {
-                let decoded = &mut self.decoded;
-                let start_ms = decoded.start_of(read.start_timestamp_ms, read.timestamp_ms);
-                let batch = &mut decoded.batch;
-                batch.push_histogram(read.timestamp_ms, start_ms, histogram);
-            }
-            Err(detail) => {
-                let reason = RejectReason::InvalidHistogram;
-                self.decoded.refuse_in_last(reason, 1, detail);
-            }
-        }
     }
 
     fn accept_exemplar(&mut self, exemplar: &EntryExemplar) {

@@ -107,12 +107,7 @@ impl KeyTable {
 
     /// Makes `hash` stand for `sid`. The caller has checked that the hash is not there.
     pub(crate) fn insert(&mut self, hash: KeyHash, sid: u32) {
-        let index = self.entries.len() as u32;
-        self.entries.push(Entry {
-            hash,
-            sid,
-            next: AtomicU32::new(NONE),
-        });
+        let index = self.add_entry(hash, sid);
         let entries = &self.entries;
         self.table
             .insert_unique(hash.low, index, |index| entries[*index as usize].hash.low);
@@ -120,12 +115,7 @@ impl KeyTable {
 
     /// Makes `hash` stand for `sid`, whatever it stood for; whether it stood for anything.
     pub(crate) fn put(&mut self, hash: KeyHash, sid: u32) -> bool {
-        let index = self.entries.len() as u32;
-        self.entries.push(Entry {
-            hash,
-            sid,
-            next: AtomicU32::new(NONE),
-        });
+        let index = self.add_entry(hash, sid);
         let entries = &self.entries;
         let is_same = |other: &u32| entries[*other as usize].hash == hash;
         let hash_of = |other: &u32| entries[*other as usize].hash.low;
@@ -139,6 +129,17 @@ impl KeyTable {
                 false
             }
         }
+    }
+
+    /// Adds an entry that the table does not lead to yet.
+    fn add_entry(&mut self, hash: KeyHash, sid: u32) -> u32 {
+        let index = self.entries.len() as u32;
+        self.entries.push(Entry {
+            hash,
+            sid,
+            next: AtomicU32::new(NONE),
+        });
+        index
     }
 
     /// Takes over the keys `range` of `other`, in the order they came, without those whose series fails `keep`.
