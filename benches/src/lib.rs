@@ -9,6 +9,7 @@ mod dashboard;
 mod otlp;
 mod sender;
 mod synthetic;
+mod target;
 pub mod wire;
 mod workload;
 
@@ -16,4 +17,5 @@ pub use cluster::cluster_labels;
 pub use dashboard::{DASHBOARD_QUERIES, DashboardSeries, dashboard_series};
 pub use otlp::OtlpRequest;
 pub use sender::{REQUEST_SERIES, Sender, Version};
+pub use target::Target;
 pub use workload::{Job, Workload};

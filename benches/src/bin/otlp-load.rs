@@ -9,13 +9,12 @@
     reason = "a command answers on its standard output"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use chronoxide_benches::OtlpRequest;
+use chronoxide_benches::{OtlpRequest, Target};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -97,69 +96,6 @@ impl Arguments {
     }
 }
 
-/// A keep-alive connection.
-struct Target {
-    address: String,
-    path: String,
-    reader: BufReader<TcpStream>,
-    busy: Duration,
-}
-
-impl Target {
-    fn connect(address: &str, path: &str) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
-        Ok(Self {
-            address: address.to_owned(),
-            path: path.to_owned(),
-            reader: BufReader::new(stream),
-            busy: Duration::ZERO,
-        })
-    }
-
-    fn send(&mut self, body: &[u8]) -> Result<(), Failure> {
-        let started = Instant::now();
-        let head = format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: gzip\r\n\
-             Content-Length: {}\r\n\r\n",
-            self.path,
-            self.address,
-            body.len()
-        );
-        let stream = self.reader.get_mut();
-        stream.write_all(&[head.as_bytes(), body].concat())?;
-        let (status, text) = self.answer()?;
-        self.busy += started.elapsed();
-        if status == 200 && text.is_empty() || status == 204 {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&text);
-        Err(format!("{} answered {status}: {text}", self.address).into())
-    }
-
-    fn answer(&mut self) -> Result<(u16, Vec<u8>), Failure> {
-        let mut line = String::new();
-        self.reader.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).ok_or("no status")?.parse()?;
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.reader.read_line(&mut line)?;
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut text = vec![0; length];
-        self.reader.read_exact(&mut text)?;
-        Ok((status, text))
-    }
-}
-
 /// What was sent, and how long each server took for it.
 #[derive(Debug, Default)]
 struct Sent {
@@ -212,7 +148,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn send_all(arguments: &Arguments, client: usize, start_ms: i64) -> Result<Sent, Failure> {
     let mut targets = Vec::new();
     for (address, path) in &arguments.servers {
-        targets.push(Target::connect(address, path)?);
+        targets.push(Target::connect(
+            address,
+            path,
+            &[("Content-Encoding", "gzip")],
+        )?);
     }
     let mut sent = Sent::default();
     let (instances, interval_ms) = (arguments.instances(), arguments.interval_seconds * 1000);
@@ -238,6 +178,6 @@ fn send_all(arguments: &Arguments, client: usize, start_ms: i64) -> Result<Sent,
             sent.bytes += body.len();
         }
     }
-    sent.busy = targets.iter().map(|target| target.busy).collect();
+    sent.busy = targets.iter().map(Target::busy).collect();
     Ok(sent)
 }

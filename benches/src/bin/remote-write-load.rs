@@ -9,12 +9,10 @@
     reason = "a command answers on its standard output"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
-use chronoxide_benches::{Job, Workload, wire};
+use chronoxide_benches::{Job, Target, Workload, wire};
 use chronoxide_model::{Labels, is_stale_marker};
 
 type Failure = Box<dyn std::error::Error>;
@@ -24,6 +22,12 @@ const LABELS_MIN: usize = 12;
 
 /// Largest deviation of a scrape from its time, in milliseconds.
 const JITTER_MS: i64 = 5;
+
+/// Headers of remote write 1.0.
+const HEADERS: [(&str, &str); 2] = [
+    ("Content-Encoding", "snappy"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+];
 
 #[derive(Debug)]
 struct Arguments {
@@ -79,66 +83,6 @@ struct Instance<'a> {
     phase_ms: i64,
 }
 
-/// A keep-alive connection.
-struct Target {
-    address: String,
-    reader: BufReader<TcpStream>,
-    busy: Duration,
-}
-
-impl Target {
-    fn connect(address: &str) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
-        Ok(Self {
-            address: address.to_owned(),
-            reader: BufReader::new(stream),
-            busy: Duration::ZERO,
-        })
-    }
-
-    fn send(&mut self, body: &[u8]) -> Result<(), Failure> {
-        let started = Instant::now();
-        let head = format!(
-            "POST /api/v1/write HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: \
-             snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        let stream = self.reader.get_mut();
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(body)?;
-        let answer = self.answer()?;
-        self.busy += started.elapsed();
-        match answer {
-            (200 | 204, _) => Ok(()),
-            (status, text) => Err(format!("{} answered {status}: {text}", self.address).into()),
-        }
-    }
-
-    fn answer(&mut self) -> Result<(u16, String), Failure> {
-        let mut line = String::new();
-        self.reader.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).ok_or("no status")?.parse()?;
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.reader.read_line(&mut line)?;
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut text = vec![0; length];
-        self.reader.read_exact(&mut text)?;
-        Ok((status, String::from_utf8_lossy(&text).into_owned()))
-    }
-}
-
 fn main() -> ExitCode {
     match Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,7 +98,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let instances = instances(&workload, arguments);
     let mut targets = Vec::new();
     for address in &arguments.addresses {
-        targets.push(Target::connect(address)?);
+        targets.push(Target::connect(address, "/api/v1/write", &HEADERS)?);
     }
     let length = workload.jobs.iter().map(|job| job.times_ms.len()).min();
     let length = length
@@ -218,8 +162,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     for target in &targets {
         println!(
             "seconds {} {:.3}",
-            target.address,
-            target.busy.as_secs_f64()
+            target.address(),
+            target.busy().as_secs_f64()
         );
     }
     Ok(())
