@@ -20,7 +20,9 @@ mod series;
 mod starts;
 mod symbols;
 
-pub use chunks::{Chunk, ChunkCursor, ChunkDirectory, ChunkDirectoryBuilder, ChunkKind, Slice};
+pub use chunks::{
+    Chunk, ChunkCursor, ChunkDirectory, ChunkDirectoryBuilder, ChunkKind, ChunkPosition, Slice,
+};
 pub use columns::{Column, ColumnDirectory, ColumnDirectoryBuilder};
 pub use footer::{Extent, Footer, SectionKind, TRAILER_BYTES, trailer};
 pub use header::{HEADER_BYTES, VERSION, check_header, header};

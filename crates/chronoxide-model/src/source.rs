@@ -21,6 +21,23 @@ pub trait SeriesSource: Send + Sync {
         range: TimeRange,
     ) -> Result<Box<dyn SeriesSet + '_>, SourceError>;
 
+    /// [`SeriesSource::select`], which asks `go_on` every now and then and gives up when the answer is no: there is no set
+    /// then.
+    ///
+    /// A source whose series are few, which is what the default is for, need not ask at all.
+    ///
+    /// # Errors
+    /// As [`SeriesSource::select`].
+    fn select_while(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Box<dyn SeriesSet + '_>>, SourceError> {
+        let _ = go_on;
+        self.select(matchers, range).map(Some)
+    }
+
     /// Names of labels of the series that satisfy all `matchers` and may have samples in `range`, sorted.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod reader;
 mod reduced;
 mod samples;
 mod summary;
+mod times;
 mod verify;
 mod writer;
 

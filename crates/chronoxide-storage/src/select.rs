@@ -1,10 +1,11 @@
 //! Reading: which series satisfy the matchers, and their samples from the head and the parts as one.
 
+mod gather;
 mod matching;
 mod merge;
 mod selection;
 mod stretches;
 
 pub(crate) use matching::{Held, View};
-pub(crate) use merge::Overlay;
+pub(crate) use merge::{ColumnsEnd, Overlay};
 pub use selection::{Selection, SelectionIter, Series};

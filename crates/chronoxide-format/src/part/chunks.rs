@@ -232,15 +232,20 @@ impl<'a> ChunkDirectory<'a> {
 
     /// A cursor that reads series in any order, and ascending ones cheaply.
     #[must_use]
-    pub const fn cursor(&self) -> ChunkCursor<'a> {
+    pub fn cursor(&self) -> ChunkCursor<'a> {
+        self.resume(ChunkPosition::default())
+    }
+
+    /// A cursor that goes on where another one of this section stood.
+    #[must_use]
+    pub fn resume(&self, position: ChunkPosition) -> ChunkCursor<'a> {
+        let mut reader = Reader::new(WHAT, self.entries);
+        // A position of another section reads something else there, or nothing.
+        let _ = reader.bytes(position.at);
         ChunkCursor {
             directory: *self,
-            reader: Reader::new(WHAT, &[]),
-            next: u32::MAX,
-            block_end: 0,
-            end: 0,
-            chunks: Vec::new(),
-            expected: Vec::new(),
+            reader,
+            position,
         }
     }
 
@@ -294,12 +299,20 @@ struct Block {
     data_offset: u64,
 }
 
-/// A position in the chunks section.
+/// Reads series of the chunks section.
 #[derive(Clone, Debug)]
 pub struct ChunkCursor<'a> {
     directory: ChunkDirectory<'a>,
     reader: Reader<'a>,
-    /// The rank of the series that `reader` stands at.
+    position: ChunkPosition,
+}
+
+/// Where a [`ChunkCursor`] stands, and its memory: what is left of it without the section.
+#[derive(Clone, Debug)]
+pub struct ChunkPosition {
+    /// How far into the entries the reader is.
+    at: usize,
+    /// The rank of the series that the reader stands at.
     next: u32,
     /// One past the last rank of its block.
     block_end: u32,
@@ -308,6 +321,28 @@ pub struct ChunkCursor<'a> {
     chunks: Vec<Chunk>,
     /// Columns of the series before.
     expected: Vec<u32>,
+}
+
+impl Default for ChunkPosition {
+    /// A position in front of no series.
+    fn default() -> Self {
+        Self {
+            at: 0,
+            next: u32::MAX,
+            block_end: 0,
+            end: 0,
+            chunks: Vec::new(),
+            expected: Vec::new(),
+        }
+    }
+}
+
+impl ChunkPosition {
+    /// The chunks of the series that was read last.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
 }
 
 impl ChunkCursor<'_> {
@@ -319,28 +354,35 @@ impl ChunkCursor<'_> {
     pub fn series(&mut self, rank: u32) -> Result<&[Chunk]> {
         let found = self.go_to(rank);
         if found.is_err() {
-            self.next = u32::MAX;
+            self.position.next = u32::MAX;
         }
-        found.map(|()| self.chunks.as_slice())
+        found.map(|()| self.position.chunks.as_slice())
+    }
+
+    /// Leaves the section, to come back by [`ChunkDirectory::resume`].
+    #[must_use]
+    pub fn leave(mut self) -> ChunkPosition {
+        self.position.at = self.reader.offset();
+        self.position
     }
 
     fn go_to(&mut self, rank: u32) -> Result<()> {
-        if rank < self.next || rank >= self.block_end {
+        if rank < self.position.next || rank >= self.position.block_end {
             let block = self.directory.block_of(rank)?;
             self.reader = Reader::new(WHAT, self.directory.entries);
             self.reader.bytes(block.at as usize)?;
-            self.expected.clear();
-            self.next = block.ranks.start;
-            self.block_end = block.ranks.end;
-            self.end = block.data_offset;
+            self.position.expected.clear();
+            self.position.next = block.ranks.start;
+            self.position.block_end = block.ranks.end;
+            self.position.end = block.data_offset;
         }
-        while self.next < rank {
+        while self.position.next < rank {
             self.next_series(|_| ())?;
         }
-        let mut chunks = std::mem::take(&mut self.chunks);
+        let mut chunks = std::mem::take(&mut self.position.chunks);
         chunks.clear();
         let read = self.next_series(|chunk| chunks.push(chunk));
-        self.chunks = chunks;
+        self.position.chunks = chunks;
         read
     }
 
@@ -350,18 +392,18 @@ impl ChunkCursor<'_> {
         let count = self.reader.varint_len(self.reader.remaining() / 2)?;
         let mut before = None;
         for index in 0..count {
-            let expected = expected_column(&self.expected, index, before);
-            let chunk = read_chunk(&mut self.reader, self.end, expected)?;
-            self.end = chunk.end();
+            let expected = expected_column(&self.position.expected, index, before);
+            let chunk = read_chunk(&mut self.reader, self.position.end, expected)?;
+            self.position.end = chunk.end();
             before = Some(chunk.column);
-            match self.expected.get_mut(index) {
+            match self.position.expected.get_mut(index) {
                 Some(column) => *column = chunk.column,
-                None => self.expected.push(chunk.column),
+                None => self.position.expected.push(chunk.column),
             }
             visit(chunk);
         }
-        self.expected.truncate(count);
-        self.next += 1;
+        self.position.expected.truncate(count);
+        self.position.next += 1;
         Ok(())
     }
 }

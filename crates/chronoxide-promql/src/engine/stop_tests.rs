@@ -4,6 +4,51 @@ use chronoxide_model::{Labels, Matcher, SampleColumns, SeriesSet, SourceError, T
 
 use super::*;
 
+/// A source that goes on finding series until it is told to stop; the query is cancelled meanwhile.
+#[derive(Debug)]
+struct FindsForEver(Cancellation);
+
+impl SeriesSource for FindsForEver {
+    fn select(&self, _: &[Matcher], _: TimeRange) -> Result<Box<dyn SeriesSet + '_>, SourceError> {
+        Err("it would never end".into())
+    }
+
+    fn select_while(
+        &self,
+        _: &[Matcher],
+        _: TimeRange,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Box<dyn SeriesSet + '_>>, SourceError> {
+        while go_on() {
+            self.0.cancel();
+        }
+        Ok(None)
+    }
+
+    fn label_names(&self, _: &[Matcher], _: TimeRange) -> Result<Vec<String>, SourceError> {
+        Err("queries do not ask for names".into())
+    }
+
+    fn label_values(
+        &self,
+        _: &str,
+        _: &[Matcher],
+        _: TimeRange,
+    ) -> Result<Vec<String>, SourceError> {
+        Err("queries do not ask for values".into())
+    }
+}
+
+#[test]
+fn a_cancelled_query_ends_while_its_series_are_looked_for() {
+    for text in ["x", "sum(rate(x[5m]))", "max_over_time(x[1h:1m])"] {
+        let options = QueryOptions::default();
+        let source = FindsForEver(options.cancellation.clone());
+        let answer = Engine::default().instant(&source, text, 0, &options);
+        assert!(matches!(answer, Err(Error::Cancelled)), "{text}");
+    }
+}
+
 /// A source with one series, which cancels the query when that is read.
 #[derive(Debug)]
 struct CancelsOnRead(Cancellation);

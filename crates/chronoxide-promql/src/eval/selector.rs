@@ -39,11 +39,16 @@ impl<'q> Selection<'q> {
     ) -> Result<Self, Error> {
         let query = evaluation.query;
         let finding = query.meter.time(Phase::Preparation);
+        let go_on = || evaluation.check().is_ok();
         let set = query
             .source
-            .select(matchers, times)
+            .select_while(matchers, times, &go_on)
             .map_err(Error::Source)?;
         drop(finding);
+        let Some(set) = set else {
+            evaluation.check()?;
+            return Err(Error::execution("a source gave up by itself"));
+        };
         query.meter.select(set.len() as u64);
         Ok(Self {
             _labels: Charge::new(&query.meter, size_of_labels(&*set))?,

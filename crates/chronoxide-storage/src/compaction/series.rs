@@ -115,9 +115,10 @@ impl<'a> SeriesJoin<'a> {
         let times = part
             .chunk_timestamps(chunk, TimeRange::ALL)
             .map_err(damaged)?;
+        let times = times.map_or_else(Vec::new, |times| times.to_vec());
         self.writer.put_encoded(EncodedChunk {
             kind: chunk.kind,
-            timestamps_ms: times.as_deref().unwrap_or_default(),
+            timestamps_ms: &times,
             values: part.values_of(chunk).map_err(damaged)?,
             starts: part.starts_of(chunk).map_err(damaged)?,
         })

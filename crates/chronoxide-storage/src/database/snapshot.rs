@@ -47,6 +47,19 @@ impl SeriesSource for Snapshot<'_> {
         }))
     }
 
+    fn select_while(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Box<dyn SeriesSet + '_>>, SourceError> {
+        let Some(view) = self.view(range) else {
+            return self.select(matchers, range).map(Some);
+        };
+        let selection = view.select_while(matchers, go_on)?;
+        Ok(selection.map(|selection| Box::new(selection) as _))
+    }
+
     fn label_names(
         &self,
         matchers: &[Matcher],

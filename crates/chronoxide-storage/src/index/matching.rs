@@ -26,13 +26,23 @@ impl Part {
     /// # Errors
     /// When the labels or postings are damaged.
     pub fn series_matching(&self, matchers: &[Matcher]) -> Result<Vec<u32>> {
+        let found = self.series_matching_while(matchers, &|| true)?;
+        Ok(found.expect("nobody said to stop"))
+    }
+
+    /// The same, as long as `go_on` says so, which is asked every now and then.
+    pub(crate) fn series_matching_while(
+        &self,
+        matchers: &[Matcher],
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<u32>>> {
         let found = self
-            .ranks_matching(matchers)
+            .ranks_matching_while(matchers, go_on)
             .map_err(|source| self.damaged(source))?;
-        Ok(match found {
+        Ok(found.map(|ranks| match ranks {
             Some(ranks) => ranks.into_iter().collect(),
             None => (0..self.series_count()).collect(),
-        })
+        }))
     }
 
     /// The same as a set; nothing stands for all series.
@@ -40,6 +50,15 @@ impl Part {
         &self,
         matchers: &[Matcher],
     ) -> FormatResult<Option<RoaringBitmap>> {
+        let found = self.ranks_matching_while(matchers, &|| true)?;
+        Ok(found.expect("nobody said to stop"))
+    }
+
+    fn ranks_matching_while(
+        &self,
+        matchers: &[Matcher],
+        go_on: &dyn Fn() -> bool,
+    ) -> FormatResult<Option<Option<RoaringBitmap>>> {
         let mut matching = Matching {
             symbols: self.symbols(),
             postings: self.postings()?,
@@ -47,9 +66,10 @@ impl Part {
             series: self.series_count(),
             known: self.matches(),
             left: None,
+            go_on,
         };
-        matching.apply(matchers)?;
-        Ok(matching.left)
+        let whole = matching.apply(matchers)?;
+        Ok(whole.then_some(matching.left))
     }
 }
 
@@ -75,6 +95,8 @@ struct Matching<'a> {
     known: &'a MatchCache,
     /// The series that satisfy the matchers so far; nothing stands for all.
     left: Option<RoaringBitmap>,
+    /// Whether the search is still wanted.
+    go_on: &'a dyn Fn() -> bool,
 }
 
 /// What testing fewer values than this found is not worth remembering.
@@ -83,6 +105,9 @@ const VALUES_REMEMBERED: u64 = 64;
 /// So many values, in order, are worth an automaton that goes on where the value before was the same.
 const VALUES_WALKED: u64 = 256;
 
+/// One in so many values, or series, is where a search asks whether to go on.
+const CHECK_VALUES: u32 = 1024;
+
 /// Pairs in all the ranges.
 fn count(ranges: &[Range<u32>]) -> u64 {
     let lengths = ranges.iter().map(|range| range.end - range.start);
@@ -90,7 +115,8 @@ fn count(ranges: &[Range<u32>]) -> u64 {
 }
 
 impl Matching<'_> {
-    fn apply(&mut self, matchers: &[Matcher]) -> FormatResult<()> {
+    /// Whether it was done to the end.
+    fn apply(&mut self, matchers: &[Matcher]) -> FormatResult<bool> {
         let mut tests = Vec::with_capacity(matchers.len());
         for matcher in matchers {
             let test = self.test(matcher)?;
@@ -99,17 +125,21 @@ impl Matching<'_> {
         tests.sort_by_key(|(cost, _)| *cost);
         for (_, test) in tests {
             if self.left.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                return Ok(());
+                return Ok(true);
             }
             match test {
                 Test::Keep(pairs) => self.keep(&pairs)?,
                 Test::Drop(pairs) => self.drop(&pairs)?,
                 Test::Known(ranks, true) => self.keep_ranks(&ranks),
                 Test::Known(ranks, false) => self.drop_ranks(&ranks),
-                Test::Scan(ranges, matcher) => self.scan(&ranges, matcher)?,
+                Test::Scan(ranges, matcher) => {
+                    if !self.scan(&ranges, matcher)? {
+                        return Ok(false);
+                    }
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Finds the pairs of a matcher without looking at all values, if they can be found so.
@@ -207,16 +237,20 @@ impl Matching<'_> {
         all
     }
 
-    fn scan(&mut self, ranges: &[Range<u32>], matcher: &Matcher) -> FormatResult<()> {
+    /// Whether it was done to the end.
+    fn scan(&mut self, ranges: &[Range<u32>], matcher: &Matcher) -> FormatResult<bool> {
         match self.left.take() {
             Some(left) if left.len() < count(ranges) => {
-                self.left = Some(self.filter(&left, matcher)?);
-                Ok(())
+                self.left = self.filter(&left, matcher)?;
+                Ok(self.left.is_some())
             }
             left => {
                 self.left = left;
                 let keeps = !matcher.matches_empty();
-                let ranks = Arc::new(self.ranks_that(ranges, matcher, keeps)?);
+                let Some(ranks) = self.ranks_that(ranges, matcher, keeps)? else {
+                    return Ok(false);
+                };
+                let ranks = Arc::new(ranks);
                 if count(ranges) >= VALUES_REMEMBERED {
                     self.known.put(matcher, Arc::clone(&ranks));
                 }
@@ -225,26 +259,29 @@ impl Matching<'_> {
                 } else {
                     self.drop_ranks(&ranks);
                 }
-                Ok(())
+                Ok(true)
             }
         }
     }
 
-    /// The series with a pair in `ranges` whose value satisfies the matcher, or does not.
+    /// The series with a pair in `ranges` whose value satisfies the matcher, or does not; nothing when told to stop.
     fn ranks_that(
         &self,
         ranges: &[Range<u32>],
         matcher: &Matcher,
         satisfies: bool,
-    ) -> FormatResult<RoaringBitmap> {
+    ) -> FormatResult<Option<RoaringBitmap>> {
         if matcher.verdict_on_any_value().is_some() {
-            return union(&self.postings, ranges.iter().cloned().flatten());
+            return union(&self.postings, ranges.iter().cloned().flatten()).map(Some);
         }
         let mut found = Vec::new();
         let mut walk = (count(ranges) >= VALUES_WALKED).then(|| matcher.walk());
         for range in ranges {
             let mut values = self.symbols.values(range.clone());
             while let Some((pair, value)) = values.next()? {
+                if self.is_to_stop(pair) {
+                    return Ok(None);
+                }
                 let is_match = match &mut walk {
                     Some(walk) => walk.matches(value),
                     None => matcher.matches(value),
@@ -254,17 +291,29 @@ impl Matching<'_> {
                 }
             }
         }
-        union(&self.postings, found)
+        union(&self.postings, found).map(Some)
     }
 
-    /// Those of `left` whose own value satisfies the matcher; each value is tested once.
-    fn filter(&self, left: &RoaringBitmap, matcher: &Matcher) -> FormatResult<RoaringBitmap> {
+    /// Asks after some of the values or series that are looked at, of which `number` is one.
+    fn is_to_stop(&self, number: u32) -> bool {
+        number.is_multiple_of(CHECK_VALUES) && !(self.go_on)()
+    }
+
+    /// Those of `left` whose own value satisfies the matcher; each value is tested once. Nothing when told to stop.
+    fn filter(
+        &self,
+        left: &RoaringBitmap,
+        matcher: &Matcher,
+    ) -> FormatResult<Option<RoaringBitmap>> {
         let pairs = self.symbols.pairs_of(matcher.name());
         let mut cursor = self.rows.cursor();
         let mut verdicts: HashMap<u32, bool> = HashMap::new();
         let mut kept = RoaringBitmap::new();
         let mut value = String::new();
-        for rank in left {
+        for (turn, rank) in (0..).zip(left) {
+            if self.is_to_stop(turn) {
+                return Ok(None);
+            }
             let of_label = |pair: &&u32| pairs.contains(*pair);
             let pair = cursor.row(rank)?.iter().find(of_label).copied();
             let keep = match pair {
@@ -285,6 +334,6 @@ impl Matching<'_> {
                 kept.insert(rank);
             }
         }
-        Ok(kept)
+        Ok(Some(kept))
     }
 }

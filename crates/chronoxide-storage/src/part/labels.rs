@@ -1,5 +1,6 @@
 //! Labels of the series of a part.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use chronoxide_format::Result as FormatResult;
@@ -59,7 +60,35 @@ impl LabelReader<'_> {
             .map_err(|source| self.part.damaged(source))
     }
 
+    /// Stands at the series of `rank`, for [`Self::compare`] and [`Self::labels`].
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn go_to(&mut self, rank: u32) -> Result<()> {
+        self.read_row(rank)
+            .map_err(|source| self.part.damaged(source))
+    }
+
+    /// Compares the series it stands at with another one by their labels, without making any.
+    pub(crate) fn compare(&self, other: &Labels) -> Ordering {
+        self.pairs().cmp(other.iter())
+    }
+
+    /// The labels of the series it stands at.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn labels(&self) -> Result<Labels> {
+        self.row_labels()
+            .map_err(|source| self.part.damaged(source))
+    }
+
     pub(super) fn read_labels(&mut self, rank: u32) -> FormatResult<Labels> {
+        self.read_row(rank)?;
+        self.row_labels()
+    }
+
+    fn read_row(&mut self, rank: u32) -> FormatResult<()> {
         let cursor = match &mut self.cursor {
             Some(cursor) => cursor,
             None => self.cursor.insert(self.part.rows()?.cursor()),
@@ -84,12 +113,19 @@ impl LabelReader<'_> {
                 None => self.row.push(label),
             }
         }
+        Ok(())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let text = self.texts.text.as_str();
-        let labels = self.row.iter().map(|label| {
+        self.row.iter().map(|label| {
             let value = text.get(label.value.clone()).unwrap_or("");
             (label.name, value)
-        });
-        Labels::from_ordered_pairs(labels)
+        })
+    }
+
+    fn row_labels(&self) -> FormatResult<Labels> {
+        Labels::from_ordered_pairs(self.pairs())
             .map_err(|_| disorder("a series has labels that cannot stand together"))
     }
 }

@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chronoxide_format::chunk::{decode_histograms, decode_timestamps, decode_values};
 use chronoxide_format::part::{
-    Chunk, ChunkDirectory, ChunkKind, Column, ColumnDirectory, Footer, HEADER_BYTES, PAGE_BYTES,
-    Pages, PostingsDirectory, SectionKind, SeriesRows, Symbols, SymbolsHeader, check_header,
-    decode_starts,
+    Chunk, ChunkDirectory, ChunkKind, ChunkPosition, Column, ColumnDirectory, Footer, HEADER_BYTES,
+    PAGE_BYTES, Pages, PostingsDirectory, SectionKind, SeriesRows, Symbols, SymbolsHeader,
+    check_header, decode_starts,
 };
 use chronoxide_format::{Error as FormatError, section};
 use chronoxide_model::{SampleColumns, TimeRange};
 
-use super::column_cache::{ColumnCache, PartId};
+use super::column_cache::{ColumnCache, KnownColumn, PartId};
 use super::damage::Damage;
 use super::reduced::Reduced;
 use super::samples::pad_starts;
 use super::summary::PartSummary;
+use super::times::Times;
 use crate::index::MatchCache;
 use crate::{Error, Fs, Map, Result};
 
@@ -59,7 +60,7 @@ impl Part {
     /// # Errors
     /// When the file cannot be read, is too new, torn or damaged.
     pub fn open(fs: &dyn Fs, path: &Path) -> Result<Self> {
-        Self::open_with(fs, path, Arc::new(ColumnCache::new(256 << 10)))
+        Self::open_with(fs, path, Arc::default())
     }
 
     /// Opens the part at `path`; decoded timestamp columns are kept in `columns`, which other parts may share.
@@ -123,30 +124,35 @@ impl Part {
             .map_err(|source| self.damaged(source))
     }
 
-    /// As [`Self::read`], and leaves out what `reduced` allows where chunks have summaries.
-    pub(crate) fn read_reduced(
+    /// As [`Self::read`], from `position` on, which makes ascending ranks cheap; leaves out what `reduced` allows where
+    /// chunks have summaries.
+    pub(crate) fn read_on(
         &self,
+        position: &mut ChunkPosition,
         rank: u32,
         range: TimeRange,
-        reduced: Reduced<'_>,
+        reduced: Option<Reduced<'_>>,
         out: &mut SampleColumns,
     ) -> Result<()> {
         if !self.summary.range.overlaps(&range) {
             return Ok(());
         }
-        self.read_reduced_samples(rank, range, reduced, out)
+        self.read_samples_on(position, rank, range, reduced, out)
             .map_err(|source| self.damaged(source))
     }
 
-    fn read_reduced_samples(
+    fn read_samples_on(
         &self,
+        position: &mut ChunkPosition,
         rank: u32,
         range: TimeRange,
-        reduced: Reduced<'_>,
+        reduced: Option<Reduced<'_>>,
         out: &mut SampleColumns,
     ) -> FormatResult<()> {
-        let mut cursor = self.chunk_directory()?.cursor();
-        self.read_some_of_chunks(cursor.series(rank)?, range, Some(reduced), out)
+        let mut cursor = self.chunk_directory()?.resume(std::mem::take(position));
+        cursor.series(rank)?;
+        *position = cursor.leave();
+        self.read_some_of_chunks(position.chunks(), range, reduced, out)
     }
 
     pub(super) fn read_samples(
@@ -155,8 +161,7 @@ impl Part {
         range: TimeRange,
         out: &mut SampleColumns,
     ) -> FormatResult<()> {
-        let mut cursor = self.chunk_directory()?.cursor();
-        self.read_chunks(cursor.series(rank)?, range, out)
+        self.read_samples_on(&mut ChunkPosition::default(), rank, range, None, out)
     }
 
     /// Appends the samples of the chunks of one series.
@@ -193,7 +198,7 @@ impl Part {
             let Some(times) = self.chunk_timestamps(chunk, range)? else {
                 continue;
             };
-            let (first, last) = (times.first().copied(), times.last().copied());
+            let (first, last) = (times.first(), times.last());
             let end = &mut end[usize::from(chunk.kind == ChunkKind::Histograms)];
             if *end >= first {
                 return Err(disorder("chunks of a series overlap"));
@@ -211,15 +216,22 @@ impl Part {
         range: TimeRange,
     ) -> FormatResult<Option<ChunkTimes>> {
         let column = match self.columns.get(self.id, chunk.column) {
-            Some(column) => column,
-            None => {
+            Some(KnownColumn::Times(times)) => times,
+            Some(KnownColumn::Span(span)) if !span.overlaps(&range) => return Ok(None),
+            _ => {
                 let column = self.column_directory()?.get(chunk.column)?;
-                if column.max_ms < range.min_ms() || column.min_ms > range.max_ms() {
-                    return Ok(None);
+                let span = TimeRange::new(column.min_ms, column.max_ms)
+                    .map_err(|_| disorder("a timestamp column ends before it begins"))?;
+                let known = if !span.overlaps(&range) {
+                    KnownColumn::Span(span)
+                } else {
+                    KnownColumn::Times(self.decode_column(&column)?)
+                };
+                self.columns.put(self.id, chunk.column, known.clone());
+                match known {
+                    KnownColumn::Times(times) => times,
+                    KnownColumn::Span(_) => return Ok(None),
                 }
-                let times = self.decode_column(&column)?;
-                self.columns.put(self.id, chunk.column, Arc::clone(&times));
-                times
             }
         };
         let slice = match chunk.slice {
@@ -239,11 +251,14 @@ impl Part {
     pub(crate) fn chunk_span(&self, chunk: &Chunk) -> FormatResult<ChunkSpan> {
         if chunk.slice.is_some() {
             let times = self.chunk_timestamps(chunk, TimeRange::ALL)?;
-            return span_of(times.as_deref().unwrap_or_default());
+            let span = times.and_then(|times| times.span());
+            return span.ok_or_else(|| disorder("a chunk has no timestamps"));
         }
         // To find a column in the directory takes longer than to have it at hand.
-        if let Some(times) = self.columns.get(self.id, chunk.column) {
-            return span_of(&times);
+        if let Some(KnownColumn::Times(column)) = self.columns.get(self.id, chunk.column) {
+            let slice = 0..column.len();
+            let span = ChunkTimes { column, slice }.span();
+            return span.ok_or_else(|| disorder("a chunk has no timestamps"));
         }
         let column = self.column_directory()?.get(chunk.column)?;
         Ok(ChunkSpan {
@@ -277,7 +292,7 @@ impl Part {
         push().map_err(|source| self.damaged(source))
     }
 
-    fn decode_column(&self, column: &Column) -> FormatResult<Arc<[i64]>> {
+    fn decode_column(&self, column: &Column) -> FormatResult<Arc<Times>> {
         let bytes = self.data(column.offset, u64::from(column.len))?;
         let mut times = Vec::new();
         decode_timestamps(bytes, column.count as usize, &mut times)?;
@@ -286,22 +301,20 @@ impl Part {
         {
             return Err(disorder("a timestamp column does not ascend as it should"));
         }
-        Ok(times.into())
+        Ok(Arc::new(Times::new(times)))
     }
 
     fn read_chunk(
         &self,
         chunk: &Chunk,
-        times: &[i64],
+        times: &ChunkTimes,
         range: TimeRange,
         out: &mut SampleColumns,
     ) -> FormatResult<()> {
-        let from = times.partition_point(|time| *time < range.min_ms());
-        let to = times.partition_point(|time| *time <= range.max_ms());
-        if from == to {
+        let kept = times.within(range);
+        if kept.is_empty() {
             return Ok(());
         }
-        let kept = from..to;
         let count = times.len();
         let values = self.values_of(chunk)?;
         let (out_times, out_starts) = match chunk.kind {
@@ -322,10 +335,11 @@ impl Part {
             }
         };
         let before = out_times.len();
-        out_times.extend_from_slice(&times[kept.clone()]);
+        times.append_to(kept.clone(), out_times);
         if chunk.starts_len > 0 {
             out_starts.resize(before, 0);
-            decode_starts(self.starts_of(chunk)?, times[0], count, out_starts)?;
+            let first_ms = times.first().unwrap_or(0);
+            decode_starts(self.starts_of(chunk)?, first_ms, count, out_starts)?;
             keep(out_starts, before, &kept);
         }
         pad_starts(out_starts, out_times.len());
@@ -450,11 +464,60 @@ impl Part {
     }
 }
 
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.columns.forget(self.id);
+    }
+}
+
 /// Timestamps of one chunk: all or a part of a shared column.
 #[derive(Debug)]
 pub(crate) struct ChunkTimes {
-    column: Arc<[i64]>,
+    column: Arc<Times>,
     slice: Range<usize>,
+}
+
+impl ChunkTimes {
+    fn len(&self) -> usize {
+        self.slice.len()
+    }
+
+    fn first(&self) -> Option<i64> {
+        self.column.get(self.slice.start)
+    }
+
+    fn last(&self) -> Option<i64> {
+        self.column.get(self.slice.end.checked_sub(1)?)
+    }
+
+    fn span(&self) -> Option<ChunkSpan> {
+        Some(ChunkSpan {
+            first_ms: self.first()?,
+            last_ms: self.last()?,
+            count: self.len(),
+        })
+    }
+
+    /// Which of the timestamps lie in `range`.
+    fn within(&self, range: TimeRange) -> Range<usize> {
+        let before = |time_ms| self.column.count_before(self.slice.clone(), time_ms);
+        let until = range.max_ms().checked_add(1).map_or(self.len(), before);
+        before(range.min_ms())..until
+    }
+
+    /// Appends those of the timestamps that `kept` tells.
+    fn append_to(&self, kept: Range<usize>, out: &mut Vec<i64>) {
+        let start = self.slice.start;
+        self.column
+            .append_to(start + kept.start..start + kept.end, out);
+    }
+
+    /// All of them.
+    pub(crate) fn to_vec(&self) -> Vec<i64> {
+        let mut times = Vec::with_capacity(self.len());
+        self.append_to(0..self.len(), &mut times);
+        times
+    }
 }
 
 /// When a chunk begins and ends, and how many samples it has.
@@ -463,14 +526,6 @@ pub(crate) struct ChunkSpan {
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
     pub(crate) count: usize,
-}
-
-impl std::ops::Deref for ChunkTimes {
-    type Target = [i64];
-
-    fn deref(&self) -> &[i64] {
-        &self.column[self.slice.clone()]
-    }
 }
 
 /// Payload of section `kind`, after its checksum was compared with its frame and the footer.
@@ -502,18 +557,6 @@ fn checked_section(bytes: &[u8], footer: &Footer, kind: SectionKind) -> FormatRe
 fn keep<T>(elements: &mut Vec<T>, before: usize, kept: &Range<usize>) {
     elements.truncate(before + kept.end);
     elements.drain(before..before + kept.start);
-}
-
-/// From the first to the last of the timestamps of a chunk.
-fn span_of(times: &[i64]) -> FormatResult<ChunkSpan> {
-    match (times.first(), times.last()) {
-        (Some(first), Some(last)) => Ok(ChunkSpan {
-            first_ms: *first,
-            last_ms: *last,
-            count: times.len(),
-        }),
-        _ => Err(disorder("a chunk has no timestamps")),
-    }
 }
 
 pub(super) const fn disorder(reason: &'static str) -> FormatError {

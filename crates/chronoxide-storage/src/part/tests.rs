@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use chronoxide_format::part::ChunkPosition;
 use chronoxide_model::{Labels, Matcher, STALE_MARKER, SampleColumns, TimeRange};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -348,8 +349,14 @@ fn left_out(part: &Part) -> Vec<u64> {
     };
     let of_series = |rank| {
         let mut columns = SampleColumns::default();
-        part.read_reduced(rank, TimeRange::ALL, reduced, &mut columns)
-            .unwrap();
+        part.read_on(
+            &mut ChunkPosition::default(),
+            rank,
+            TimeRange::ALL,
+            Some(reduced),
+            &mut columns,
+        )
+        .unwrap();
         columns.left_out
     };
     (0..part.series_count()).map(of_series).collect()
@@ -461,11 +468,7 @@ fn small_part() -> (Series, Vec<u8>) {
 }
 
 fn open(bytes: &[u8]) -> chronoxide_format::Result<Part> {
-    Part::new(
-        Map::copied(bytes),
-        Path::new("p"),
-        Arc::new(ColumnCache::new(4)),
-    )
+    Part::new(Map::copied(bytes), Path::new("p"), Arc::default())
 }
 
 /// Reads all of a damaged part: right data or errors, nothing else. Returns whether there was an error.

@@ -1,18 +1,43 @@
 //! Which series satisfy matchers, in the head and in the parts.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chronoxide_model::{Labels, Matcher, TimeRange};
 use parking_lot::RwLock;
 
+use super::gather::{Gathered, Standing};
 use super::selection::{Place, Selection, Sources};
 use crate::Result;
 use crate::catalog::{Catalog, Snapshot};
 use crate::head::{BatchRows, HeadBatch, Mark};
-use crate::part::Part;
+use crate::part::{LabelReader, Part};
 use crate::registry::{OrderCache, Registry};
 use crate::tombstones::{concerning, covers, hidden_times};
+
+/// After so many series, which take a fraction of a millisecond, a selection asks whether to go on.
+const CHECK_SERIES: usize = 1024;
+
+impl Standing for LabelReader<'_> {
+    fn compare(&self, other: &Labels) -> Ordering {
+        LabelReader::compare(self, other)
+    }
+
+    fn labels(&self) -> Result<Labels> {
+        LabelReader::labels(self)
+    }
+}
+
+impl Standing for Labels {
+    fn compare(&self, other: &Labels) -> Ordering {
+        self.cmp(other)
+    }
+
+    fn labels(&self) -> Result<Labels> {
+        Ok(self.clone())
+    }
+}
 
 /// What a selection reads from.
 #[derive(Debug)]
@@ -49,29 +74,56 @@ impl Held {
 impl View<'_> {
     /// The series that satisfy all matchers and may have samples in the range.
     pub(crate) fn select(&self, matchers: &[Matcher]) -> Result<Selection> {
+        let selection = self.select_while(matchers, &|| true)?;
+        Ok(selection.expect("nobody said to stop"))
+    }
+
+    /// The same, as long as `go_on` says so, which is asked every now and then.
+    pub(crate) fn select_while(
+        &self,
+        matchers: &[Matcher],
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Selection>> {
         // The registry is locked before the snapshot is taken: a series that is evicted has no sample in the head of
         // any snapshot from then on, so none is missing from both.
-        let mut in_head = Vec::new();
         let registry = self.registry.read();
         let snapshot = self.snapshot();
         let batches = self.batches(&snapshot);
-        self.select_head(matchers, &batches, &registry, &mut in_head);
+        let Some(in_head) = self.select_head(matchers, &batches, &registry, go_on) else {
+            return Ok(None);
+        };
         drop(registry);
         let sources = Sources {
             parts: self.parts(&snapshot),
             batches,
         };
         // In the order of writes, which the selection keeps for each series.
-        let mut found = Vec::new();
+        let mut gathered = Gathered::default();
         for (index, part) in (0..).zip(&sources.parts) {
-            let mut labels = part.label_reader();
-            for rank in part.series_matching(matchers)? {
-                found.push((labels.read(rank)?, Place::Part(index, rank)));
+            let Some(ranks) = part.series_matching_while(matchers, go_on)? else {
+                return Ok(None);
+            };
+            let mut reader = part.label_reader();
+            let mut run = gathered.run();
+            for (turn, rank) in (1..).zip(ranks) {
+                if turn % CHECK_SERIES == 0 && !go_on() {
+                    return Ok(None);
+                }
+                reader.go_to(rank)?;
+                run.add(&reader, Place::Part(index, rank))?;
             }
+            run.finish();
         }
-        found.append(&mut in_head);
-        let hidden = self.hide(&snapshot, &sources, &mut found);
-        Ok(Selection::new(self.range, sources, hidden, found))
+        let mut run = gathered.run();
+        for (turn, (labels, place)) in (1..).zip(in_head) {
+            if turn % CHECK_SERIES == 0 && !go_on() {
+                return Ok(None);
+            }
+            run.add(&labels, place)?;
+        }
+        run.finish();
+        let hidden = self.hide(&snapshot, &sources, &mut gathered);
+        Ok(Some(Selection::new(self.range, sources, hidden, gathered)))
     }
 
     /// Takes places out of which nothing is left to read, and finds the times deleted in the others.
@@ -79,7 +131,7 @@ impl View<'_> {
         &self,
         snapshot: &Snapshot,
         sources: &Sources,
-        found: &mut Vec<(Labels, Place)>,
+        gathered: &mut Gathered,
     ) -> BTreeMap<Place, Vec<TimeRange>> {
         let mut hidden = BTreeMap::new();
         if snapshot.tombstones.is_empty() {
@@ -99,15 +151,15 @@ impl View<'_> {
             .iter()
             .map(|(batch, _)| batch.read(reach_of_batch));
         let batches: Vec<_> = batches.map(concerned).collect();
-        found.retain(|(labels, place)| {
+        gathered.retain(|labels, place| {
             let (range, tombstones) = match place {
-                Place::Part(index, _) => &parts[*index as usize],
-                Place::Head(index, _) => &batches[*index as usize],
+                Place::Part(index, _) => &parts[index as usize],
+                Place::Head(index, _) => &batches[index as usize],
             };
             let times = hidden_times(tombstones, labels);
             let is_gone = covers(&times, *range);
             if !is_gone && !times.is_empty() {
-                hidden.insert(*place, times);
+                hidden.insert(place, times);
             }
             !is_gone
         });
@@ -164,15 +216,16 @@ impl View<'_> {
             .collect()
     }
 
+    /// The series of the head in label order, with the batches they are in.
     fn select_head(
         &self,
         matchers: &[Matcher],
         batches: &[(Arc<HeadBatch>, Mark)],
         registry: &Registry,
-        found: &mut Vec<(Labels, Place)>,
-    ) {
+        go_on: &dyn Fn() -> bool,
+    ) -> Option<Vec<(Labels, Place)>> {
         if batches.is_empty() {
-            return;
+            return Some(Vec::new());
         }
         let matching = registry.matching(matchers);
         let mut places: Vec<Vec<u32>> = Vec::with_capacity(batches.len());
@@ -188,15 +241,23 @@ impl View<'_> {
         let mut sids: Vec<u32> = places.iter().flatten().copied().collect();
         sids.sort_unstable();
         sids.dedup();
+        if !go_on() {
+            return None;
+        }
         self.order.sort(&mut sids, registry);
-        for sid in sids {
+        let mut found = Vec::with_capacity(places.iter().map(Vec::len).sum());
+        for (turn, sid) in (1..).zip(sids) {
+            if turn % CHECK_SERIES == 0 && !go_on() {
+                return None;
+            }
             let labels = registry.labels(sid);
-            for (batch, there) in places.iter().enumerate() {
+            for (batch, there) in (0..).zip(&places) {
                 if there.binary_search(&sid).is_ok() {
-                    found.push((labels.clone(), Place::Head(batch as u32, sid)));
+                    found.push((labels.clone(), Place::Head(batch, sid)));
                 }
             }
         }
+        Some(found)
     }
 
     /// Names of labels among the matching series, sorted.

@@ -30,6 +30,66 @@ impl Overlay {
     }
 }
 
+/// Where columns ended before more was appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ColumnsEnd {
+    floats: usize,
+    histograms: usize,
+    last_ms: Option<i64>,
+}
+
+impl ColumnsEnd {
+    pub(crate) fn of(columns: &SampleColumns) -> Self {
+        Self {
+            floats: columns.timestamps_ms.len(),
+            histograms: columns.histogram_timestamps_ms.len(),
+            last_ms: last_ms(columns),
+        }
+    }
+
+    /// Whether everything that was appended to `columns` is later than what they held.
+    pub(crate) fn is_before_the_rest(&self, columns: &SampleColumns) -> bool {
+        let first = [
+            columns.timestamps_ms.get(self.floats),
+            columns.histogram_timestamps_ms.get(self.histograms),
+        ];
+        first.into_iter().flatten().min() > self.last_ms.as_ref() || first == [None, None]
+    }
+
+    /// Moves what was appended to `columns` into `rest`, which is empty.
+    pub(crate) fn split_off(&self, columns: &mut SampleColumns, rest: &mut SampleColumns) {
+        fn split<T>(from: &mut Vec<T>, at: usize, to: &mut Vec<T>) {
+            to.extend(from.drain(at.min(from.len())..));
+        }
+        split(
+            &mut columns.start_timestamps_ms,
+            self.floats,
+            &mut rest.start_timestamps_ms,
+        );
+        split(
+            &mut columns.histogram_start_timestamps_ms,
+            self.histograms,
+            &mut rest.histogram_start_timestamps_ms,
+        );
+        split(
+            &mut columns.timestamps_ms,
+            self.floats,
+            &mut rest.timestamps_ms,
+        );
+        split(&mut columns.values, self.floats, &mut rest.values);
+        split(
+            &mut columns.histogram_timestamps_ms,
+            self.histograms,
+            &mut rest.histogram_timestamps_ms,
+        );
+        split(
+            &mut columns.histograms,
+            self.histograms,
+            &mut rest.histograms,
+        );
+    }
+}
+
 fn last_ms(columns: &SampleColumns) -> Option<i64> {
     columns
         .timestamps_ms

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chronoxide_format::part::ChunkPosition;
 use chronoxide_model::{
     Labels, Reduction, Sample, SampleColumns, SeriesSet, SourceError, TimeRange,
 };
+use parking_lot::Mutex;
 
-use super::Overlay;
+use super::gather::Gathered;
+use super::{ColumnsEnd, Overlay};
 use crate::Result;
 use crate::head::{BatchRows, HeadBatch, Mark};
 use crate::part::{Part, Reduced};
@@ -26,6 +29,8 @@ pub struct Selection {
     sources: Sources,
     /// Times deleted of a series in one place, by place.
     hidden: BTreeMap<Place, Vec<TimeRange>>,
+    /// Memory of those who read, and where in the parts they were: who reads on need not look for the place.
+    idle: Mutex<Vec<Scratch>>,
 }
 
 /// What a selection keeps alive as long as it lives.
@@ -59,40 +64,32 @@ pub struct Series {
 }
 
 impl Selection {
-    /// Groups `found` by labels. A series' places must be given from the oldest write to the newest.
+    /// The series of `gathered` in label order.
     pub(super) fn new(
         range: TimeRange,
         sources: Sources,
         hidden: BTreeMap<Place, Vec<TimeRange>>,
-        mut found: Vec<(Labels, Place)>,
+        gathered: Gathered,
     ) -> Self {
-        // Each source comes sorted, so that this merges runs; it is stable, so that places keep their order.
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut places = Vec::with_capacity(found.len());
-        for (labels, place) in found {
-            let places_start = places.len();
-            places.push(place);
-            match entries.last_mut() {
-                Some(last) if last.labels == labels => last.places_end = places.len(),
-                _ => entries.push(Entry {
-                    labels,
-                    places_start,
-                    places_end: places.len(),
-                }),
-            }
-        }
+        let (series, places) = gathered.finish();
+        let mut places_start = 0;
+        let entries = series.into_iter().map(|(labels, places_end)| Entry {
+            labels,
+            places_start: std::mem::replace(&mut places_start, places_end),
+            places_end,
+        });
         Self {
             range,
-            entries,
+            entries: entries.collect(),
             places,
             sources,
             hidden,
+            idle: Mutex::default(),
         }
     }
 
     /// A selection without series.
-    pub(crate) const fn empty(range: TimeRange) -> Self {
+    pub(crate) fn empty(range: TimeRange) -> Self {
         Self {
             range,
             entries: Vec::new(),
@@ -102,6 +99,7 @@ impl Selection {
                 batches: Vec::new(),
             },
             hidden: BTreeMap::new(),
+            idle: Mutex::default(),
         }
     }
 
@@ -132,19 +130,20 @@ impl Selection {
         columns: &mut SampleColumns,
     ) -> Result<()> {
         columns.clear();
-        let mut scratch = Scratch::default();
-        for place in self.places(index) {
-            scratch.newer.clear();
-            self.read_place(
-                *place,
-                range,
-                None,
-                &mut scratch.indexes,
-                &mut scratch.newer,
-            )?;
-            scratch.overlay.lay(columns, &mut scratch.newer);
-        }
-        Ok(())
+        self.with_scratch(|scratch| {
+            for place in self.places(index) {
+                self.read_over(*place, range, None, scratch, columns)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `read` with memory that an earlier reader left.
+    fn with_scratch<T>(&self, read: impl FnOnce(&mut Scratch) -> T) -> T {
+        let mut scratch = self.idle.lock().pop().unwrap_or_default();
+        let result = read(&mut scratch);
+        self.idle.lock().push(scratch);
+        result
     }
 
     fn read_series(&self, index: usize, columns: &mut SampleColumns) -> Result<()> {
@@ -161,43 +160,32 @@ impl Selection {
         go_on: &dyn Fn(usize) -> bool,
     ) -> Result<bool> {
         columns.clear();
-        let entry = &self.entries[index];
-        let places = &self.places[entry.places_start..entry.places_end];
-        let mut scratch = Scratch::default();
+        let places = self.places(index);
+        let mut times = Vec::new();
         if reduction.is_some() {
-            let times = places.iter().map(|place| self.times_of(*place));
-            scratch.times.extend(times);
+            times.extend(places.iter().map(|place| self.times_of(*place)));
         }
-        let mut left_out = 0;
-        for (nth, place) in places.iter().enumerate() {
-            let reduced = reduction.map(|(reduction, core)| Reduced {
-                reduction,
-                core,
-                places: &scratch.times,
-                own: nth,
-                hidden: self.hidden.get(place).map_or(&[], Vec::as_slice),
-            });
-            if nth == 0 {
-                self.read_place(*place, self.range, reduced, &mut scratch.indexes, columns)?;
-                left_out += columns.left_out;
-                continue;
+        self.with_scratch(|scratch| {
+            for (nth, place) in places.iter().enumerate() {
+                if nth > 0 && !go_on(columns.len()) {
+                    return Ok(false);
+                }
+                let reduced = reduction.map(|(reduction, core)| Reduced {
+                    reduction,
+                    core,
+                    places: &times,
+                    own: nth,
+                    hidden: self.hidden_of(*place),
+                });
+                self.read_over(*place, self.range, reduced, scratch, columns)?;
             }
-            if !go_on(columns.len()) {
-                return Ok(false);
-            }
-            scratch.newer.clear();
-            self.read_place(
-                *place,
-                self.range,
-                reduced,
-                &mut scratch.indexes,
-                &mut scratch.newer,
-            )?;
-            left_out += scratch.newer.left_out;
-            scratch.overlay.lay(columns, &mut scratch.newer);
-        }
-        columns.left_out = left_out;
-        Ok(true)
+            Ok(true)
+        })
+    }
+
+    /// What is deleted of the series that has samples in `place`.
+    fn hidden_of(&self, place: Place) -> &[TimeRange] {
+        self.hidden.get(&place).map_or(&[], Vec::as_slice)
     }
 
     /// From the earliest to the latest sample that any series has in `place`, or more.
@@ -211,41 +199,63 @@ impl Selection {
         }
     }
 
-    fn read_place(
+    /// Lays the samples of `place` over `columns`, which hold those of older places.
+    fn read_over(
         &self,
         place: Place,
         range: TimeRange,
         reduced: Option<Reduced<'_>>,
-        indexes: &mut Vec<u32>,
+        scratch: &mut Scratch,
         columns: &mut SampleColumns,
     ) -> Result<()> {
+        let hidden = self.hidden_of(place);
+        let newer = &mut scratch.newer;
         match place {
             Place::Part(part, rank) => {
-                let part = &self.sources.parts[part as usize];
-                match reduced {
-                    Some(reduced) => part.read_reduced(rank, range, reduced, columns)?,
-                    None => part.read(rank, range, columns)?,
+                let index = part as usize;
+                if scratch.positions.len() <= index {
+                    let parts = self.sources.parts.len();
+                    scratch.positions.resize_with(parts, ChunkPosition::default);
+                }
+                let (part, position) = (&self.sources.parts[index], &mut scratch.positions[index]);
+                if hidden.is_empty() {
+                    // Most places follow one another in time, so that nothing has to be moved.
+                    let end = ColumnsEnd::of(columns);
+                    part.read_on(position, rank, range, reduced, columns)?;
+                    if end.is_before_the_rest(columns) {
+                        return Ok(());
+                    }
+                    newer.clear();
+                    end.split_off(columns, newer);
+                } else {
+                    newer.clear();
+                    part.read_on(position, rank, range, reduced, newer)?;
                 }
             }
             Place::Head(batch, sid) => {
                 let (batch, mark) = &self.sources.batches[batch as usize];
-                batch.read(|rows| rows.read_series(sid, range, *mark, indexes, columns));
+                newer.clear();
+                batch.read(|rows| rows.read_series(sid, range, *mark, &mut scratch.indexes, newer));
             }
         }
-        if let Some(hidden) = self.hidden.get(&place) {
-            remove_hidden(columns, hidden);
+        if !hidden.is_empty() {
+            remove_hidden(newer, hidden);
         }
+        let left_out = columns.left_out + newer.left_out;
+        scratch.overlay.lay(columns, newer);
+        columns.left_out = left_out;
         Ok(())
     }
 }
 
+/// Memory of a reader.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// Times of the places, for reductions.
-    times: Vec<Option<TimeRange>>,
     indexes: Vec<u32>,
     newer: SampleColumns,
     overlay: Overlay,
+    /// By part.
+    positions: Vec<ChunkPosition>,
 }
 
 impl SeriesSet for Selection {

@@ -1,5 +1,7 @@
 //! Snapshots: several selections of one moment.
 
+use std::cell::Cell;
+
 use chronoxide_model::{SampleColumns, SeriesSource};
 
 use super::*;
@@ -68,4 +70,38 @@ fn series_of_a_snapshot_stay_until_it_is_dropped() {
     assert_eq!(floats(&*snapshot), [(series("a"), vec![(START_MS, 1.0)])]);
     drop(snapshot);
     assert_eq!(db.engine.evict_idle_series().unwrap(), 1);
+}
+
+#[test]
+fn a_selection_ends_when_it_is_told_to() {
+    const SERIES: usize = 5000;
+    let place = Place::new();
+    let db = place.open(Options::default());
+    for at_ms in [START_MS, START_MS + 1] {
+        db.flush().unwrap();
+        let mut batch = WriteBatch::new();
+        for number in 0..SERIES {
+            batch.push(series(&number.to_string()), at_ms, 1.0);
+        }
+        db.write(&batch).expect("the batch is good");
+    }
+    let snapshot = SeriesSource::snapshot(&db).expect("a database changes");
+    let seven = Matcher::regex("__name__", ".*7.*").unwrap();
+    let sevens = (0..SERIES).filter(|number| number.to_string().contains('7'));
+    for (matchers, whole) in [(vec![], SERIES), (vec![seven], sevens.count())] {
+        for patience in 0.. {
+            let asked = Cell::new(0);
+            let go_on = || {
+                asked.set(asked.get() + 1);
+                asked.get() <= patience
+            };
+            let set = snapshot.select_while(&matchers, TimeRange::ALL, &go_on);
+            if let Some(set) = set.unwrap() {
+                assert_eq!(set.len(), whole);
+                assert!(patience > 5, "{matchers:?}: it hardly asks");
+                break;
+            }
+            assert_eq!(asked.get(), patience + 1, "it went on against the answer");
+        }
+    }
 }
