@@ -22,13 +22,19 @@ impl KahanSum {
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
-        if total.is_infinite() {
-            self.compensation = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.compensation += (self.sum - total) + value;
+        // Computed without a branch: which of two like values is the larger is anyone's guess.
+        let is_larger = self.sum.abs() >= value.abs();
+        let (large, small) = if is_larger {
+            (self.sum, value)
         } else {
-            self.compensation += (value - total) + self.sum;
-        }
+            (value, self.sum)
+        };
+        let compensation = self.compensation + ((large - total) + small);
+        self.compensation = if total.is_infinite() {
+            0.0
+        } else {
+            compensation
+        };
         self.sum = total;
     }
 

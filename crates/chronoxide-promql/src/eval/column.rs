@@ -26,11 +26,12 @@ pub(crate) enum CellValue {
 }
 
 /// Which cells hold a float, one bit each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Bits(Vec<u64>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bits(Vec<u64>);
 
 impl Bits {
-    fn none(count: usize) -> Self {
+    /// None of `count` cells.
+    pub(crate) fn none(count: usize) -> Self {
         Self(vec![0; count.div_ceil(64)])
     }
 
@@ -44,7 +45,40 @@ impl Bits {
         Self(words)
     }
 
-    fn get(&self, index: usize) -> bool {
+    /// Forgets all cells.
+    pub(crate) fn clear_all(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds cell `index`, the next one.
+    pub(crate) fn push(&mut self, index: usize, is_set: bool) {
+        if index.is_multiple_of(64) {
+            self.0.push(0);
+        }
+        if let Some(word) = self.0.last_mut() {
+            *word |= u64::from(is_set) << (index % 64);
+        }
+    }
+
+    /// Sets the cells that `other`, of as many, has set.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            *word |= other;
+        }
+    }
+
+    /// Whether all of `count` cells are set.
+    pub(crate) fn are_all(&self, count: usize) -> bool {
+        self.count() == count
+    }
+
+    /// Whether no cell is set.
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Whether cell `index` is set.
+    pub(crate) fn get(&self, index: usize) -> bool {
         self.0[index / 64] >> (index % 64) & 1 == 1
     }
 
@@ -87,6 +121,23 @@ impl Column {
             floats,
             histograms: Vec::new(),
         }
+    }
+
+    /// A column of the `floats` that are `present`; what stands in the other places does not matter.
+    pub(crate) fn of_present(floats: Vec<f64>, present: Bits) -> Self {
+        debug_assert_eq!(present.0.len(), floats.len().div_ceil(64));
+        Self {
+            floats,
+            present,
+            histograms: Vec::new(),
+        }
+    }
+
+    /// The floats with those that are present, if no cell was ever a histogram.
+    pub(crate) fn only_floats(&self) -> Option<(&[f64], &Bits)> {
+        self.histograms
+            .is_empty()
+            .then_some((&self.floats[..], &self.present))
     }
 
     /// The floats if all cells are floats, otherwise the column itself.

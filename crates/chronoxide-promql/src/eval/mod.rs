@@ -24,7 +24,7 @@ mod steps;
 mod stop;
 pub(crate) mod window;
 
-pub(crate) use column::{Cell, CellValue, Column};
+pub(crate) use column::{Bits, Cell, CellValue, Column};
 pub(crate) use detail::HistogramDetail;
 pub(crate) use merged::Merged;
 pub(crate) use meter::{Charge, Meter, Size};

@@ -27,6 +27,16 @@ pub(crate) struct Samples {
     pub(crate) left_out: usize,
 }
 
+/// Whether any of `values` is a stale marker; most series have none, which is found out without a branch for each value.
+fn has_stale(values: &[f64]) -> bool {
+    let any = |block: &[f64]| {
+        block
+            .iter()
+            .fold(false, |any, value| any | is_stale_marker(*value))
+    };
+    values.chunks(128).any(any)
+}
+
 impl Samples {
     /// Replaces the content by that of `columns`, whose vectors get the old memory.
     ///
@@ -37,7 +47,7 @@ impl Samples {
         swap(&mut self.values, &mut columns.values);
         swap(&mut self.starts, &mut columns.start_timestamps_ms);
         self.left_out = usize::try_from(columns.left_out).unwrap_or(usize::MAX);
-        if self.values.iter().any(|value| is_stale_marker(*value)) {
+        if has_stale(&self.values) {
             self.drop_stale();
         }
         self.histogram_times.clear();

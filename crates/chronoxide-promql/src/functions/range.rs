@@ -5,7 +5,7 @@ use chronoxide_model::Labels;
 use crate::annotations::Annotation;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
-use crate::eval::{CellValue, Column, Evaluation, Scalars, Sink, StepSeries, Stop};
+use crate::eval::{CellValue, Charge, Column, Evaluation, Scalars, Sink, Size, StepSeries, Stop};
 use crate::functions::extremes::Extremes;
 use crate::functions::notes::Notes;
 use crate::functions::rate::Change;
@@ -31,6 +31,8 @@ pub(crate) struct Workspace {
     /// Where the windows of the series lie, and what they come to, for functions of sums over several steps.
     places: Vec<Place>,
     totals: Vec<Totals>,
+    /// Where the windows lie, for changes between their first and last samples.
+    windows: rate::floats::Turns,
     /// The step of the window.
     step: usize,
     /// Whether windows follow one another, so that it pays to keep their floats in order.
@@ -129,6 +131,19 @@ const fn keeps_name(function: Function) -> bool {
     matches!(function, Function::LastOverTime | Function::FirstOverTime)
 }
 
+/// The change over a window that `function` asks for, if it is one between its first and last sample.
+const fn change_of(function: Function, extension: Option<RangeExtension>) -> Option<Change> {
+    if extension.is_some() {
+        return None;
+    }
+    match function {
+        Function::Rate => Some(Change::RATE),
+        Function::Increase => Some(Change::INCREASE),
+        Function::Delta => Some(Change::DELTA),
+        _ => None,
+    }
+}
+
 /// After so many samples of windows, or windows, the query looks whether it is to stop.
 const CHECK_SAMPLES: usize = 1 << 16;
 
@@ -144,6 +159,8 @@ struct Run<'r> {
     parameters: Vec<Scalars>,
     /// Where annotations point.
     position: Position,
+    /// What is kept of the windows of changes, by every thread.
+    _windows: Charge,
 }
 
 impl<'r> Run<'r> {
@@ -167,7 +184,14 @@ impl<'r> Run<'r> {
             .filter(|node| node.expr.value_type() == ValueType::Scalar)
             .map(|node| evaluation.scalar(node))
             .collect::<Result<Vec<_>, _>>()?;
+        let windows = if change_of(call.function, shape.extension).is_some() {
+            let threads = evaluation.query.threads.max(1) as u64;
+            threads.saturating_mul(rate::floats::bytes_of_windows(evaluation.steps.count))
+        } else {
+            0
+        };
         Ok(Self {
+            _windows: Charge::new(&evaluation.query.meter, Size::of_bytes(windows))?,
             evaluation,
             function: call.function,
             kernel,
@@ -180,7 +204,6 @@ impl<'r> Run<'r> {
 
     fn column(&self, input: &RangeInput<'_>, workspace: &mut Workspace) -> Result<Column, Error> {
         let steps = self.evaluation.steps;
-        let mut column = Column::absent(steps.count);
         self.prepare(input, workspace);
         if let Some(change) = self.change()
             && rate::floats::are_plain(input.samples)
@@ -189,11 +212,14 @@ impl<'r> Run<'r> {
                 self.evaluation.check_step(index)?;
                 Ok(self.shape.bounds(step_ms))
             });
-            let (samples, resets) = (input.samples, &workspace.resets);
-            let seen = rate::floats::fill(change, windows, samples, resets, &mut column)?;
-            self.evaluation.see(seen);
+            let known = workspace.windows.of(input.samples, steps.count);
+            known.find(windows, input.samples)?;
+            let resets = &workspace.resets;
+            let (column, shown) = known.changes(change, steps.count, input.samples, resets);
+            self.evaluation.see(shown);
             return Ok(column);
         }
+        let mut column = Column::absent(steps.count);
         let mut slide = Slide::default();
         let mut seen = 0;
         let mut shown = 0;
@@ -245,17 +271,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The change over a window that is asked for, if it is one between its first and last sample.
     const fn change(&self) -> Option<Change> {
-        if self.shape.extension.is_some() {
-            return None;
-        }
-        match self.function {
-            Function::Rate => Some(Change::RATE),
-            Function::Increase => Some(Change::INCREASE),
-            Function::Delta => Some(Change::DELTA),
-            _ => None,
-        }
+        change_of(self.function, self.shape.extension)
     }
 
     /// What is computed of all windows together, if there are several.

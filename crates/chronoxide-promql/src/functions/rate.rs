@@ -13,7 +13,7 @@ use crate::functions::notes::Note;
 use crate::functions::range::Workspace;
 use crate::{Error, FloatHistogram};
 
-use extrapolation::Extents;
+use extrapolation::{Extents, reach};
 pub(super) use histogram::{add_noted, subtract_noted};
 
 /// What is computed of a window.
@@ -68,26 +68,42 @@ pub(super) fn find_pairs(
     counts: impl Fn(f64, f64) -> bool,
 ) {
     found.clear();
-    let pairs = values.windows(2).enumerate();
-    found.extend(
-        pairs
-            .filter(|(_, pair)| counts(pair[0], pair[1]))
-            .map(|(index, _)| index + 1),
-    );
+    let Some((_, later)) = values.split_first() else {
+        return;
+    };
+    let blocks = values.chunks(PAIRS).zip(later.chunks(PAIRS));
+    for (number, (before, after)) in blocks.enumerate() {
+        let pairs = || before.iter().zip(after);
+        // Most blocks have none, which is found out without a branch for each.
+        if !pairs().fold(false, |any, (before, after)| any | counts(*before, *after)) {
+            continue;
+        }
+        let indexes = number * PAIRS + 1..;
+        let counted = indexes
+            .zip(pairs())
+            .filter(|(_, (before, after))| counts(**before, **after));
+        found.extend(counted.map(|(index, _)| index));
+    }
 }
+
+/// So many pairs are looked at together.
+const PAIRS: usize = 64;
 
 /// Fills `resets` with the floats that start anew after the float before, so that each is looked for once and not in
 /// every window.
 pub(super) fn find_resets(samples: &Samples, resets: &mut Vec<usize>) {
-    resets.clear();
     let (times, values, starts) = (&samples.times, &samples.values, &samples.starts);
+    if starts.is_empty() {
+        find_pairs(values, resets, |before, after| after < before);
+        return;
+    }
+    resets.clear();
     for index in 1..values.len() {
         if values[index] < values[index - 1]
-            || (!starts.is_empty()
-                && is_start_reset(
-                    (starts[index - 1], times[index - 1]),
-                    (starts[index], times[index]),
-                ))
+            || is_start_reset(
+                (starts[index - 1], times[index - 1]),
+                (starts[index], times[index]),
+            )
         {
             resets.push(index);
         }
@@ -226,15 +242,16 @@ fn scale_to_window(
         Total::Histogram(Some(total)) => (window.histograms[0].count, total.count),
         Total::Histogram(None) => (0.0, 0.0),
     };
+    let to_end = (window.end_ms - last_ms) as f64 / 1000.0;
     let extents = Extents {
-        to_start: [to_start],
-        to_end: [(window.end_ms - last_ms) as f64 / 1000.0],
+        to_start: [reach(to_start, average)],
+        to_end: [reach(to_end, average)],
         covered: [covered],
-        average: [average],
         first: [first],
         total: [changed],
+        window: [window.seconds()],
     };
-    let [factor] = extents.factors(change, window.seconds());
+    let [factor] = extents.factors(change);
     Some(match total {
         Total::Float(total) => CellValue::Float(total * factor),
         Total::Histogram(total) => {

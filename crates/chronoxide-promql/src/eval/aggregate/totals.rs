@@ -6,7 +6,7 @@ use super::groups::Accumulator;
 use super::kinds::Kinds;
 use super::notes::Notes;
 use crate::FloatHistogram;
-use crate::eval::{Column, StepSeries};
+use crate::eval::{Bits, Column, StepSeries};
 use crate::histogram::{HistogramMean, HistogramSum, IncompatibleBuckets, MergeNotes};
 use crate::kahan::{KahanMean, KahanSum};
 
@@ -22,6 +22,13 @@ pub(super) trait FloatTotal: Copy + Default {
     fn add(&mut self, value: f64);
     /// What it is so far.
     fn value(self) -> f64;
+
+    /// Takes each of `values` into the total at its place.
+    fn add_all(totals: &mut [Self], values: &[f64]) {
+        for (total, value) in totals.iter_mut().zip(values) {
+            total.add(*value);
+        }
+    }
 }
 
 /// What histograms add up to.
@@ -70,7 +77,10 @@ totals! {
 /// What the floats or the histograms of a group add up to at each step.
 #[derive(Debug)]
 pub(super) struct Totals<F, H> {
+    /// Empty as long as no histogram came; the floats that came before are not in it.
     kinds: Vec<Kinds>,
+    /// Where floats came.
+    present: Bits,
     floats: Vec<F>,
     /// Empty as long as no histogram came.
     histograms: Vec<Option<Box<H>>>,
@@ -79,7 +89,8 @@ pub(super) struct Totals<F, H> {
 impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
     pub(super) fn new(steps: usize) -> Self {
         Self {
-            kinds: vec![Kinds::default(); steps],
+            kinds: Vec::new(),
+            present: Bits::none(steps),
             floats: vec![F::default(); steps],
             histograms: Vec::new(),
         }
@@ -97,7 +108,7 @@ impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
             return;
         }
         kinds.histogram = true;
-        if kinds.float {
+        if kinds.float || self.present.get(step) {
             // Together with floats there is no result anyway.
             return;
         }
@@ -120,6 +131,22 @@ impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
 
 impl<F: FloatTotal, H: HistogramTotal> Accumulator for Totals<F, H> {
     fn add(&mut self, series: &StepSeries, notes: &mut Notes<'_>) {
+        if let Some((values, present)) = series.column.only_floats()
+            && self.kinds.is_empty()
+        {
+            self.present.join(present);
+            if present.are_all(values.len()) {
+                F::add_all(&mut self.floats, values);
+            } else {
+                for (step, value) in series.column.floats() {
+                    self.floats[step].add(value);
+                }
+            }
+            return;
+        }
+        if self.kinds.is_empty() {
+            self.kinds = vec![Kinds::default(); self.floats.len()];
+        }
         for (step, value) in series.column.floats() {
             let kinds = &mut self.kinds[step];
             if !kinds.incompatible {
@@ -136,8 +163,11 @@ impl<F: FloatTotal, H: HistogramTotal> Accumulator for Totals<F, H> {
     fn finish(self, notes: &mut Notes<'_>) -> Column {
         let mut column = Column::absent(self.floats.len());
         let mut histograms = self.histograms.into_iter();
-        for (step, (kinds, total)) in self.kinds.into_iter().zip(self.floats).enumerate() {
+        let mut all_kinds = self.kinds.into_iter();
+        for (step, total) in self.floats.into_iter().enumerate() {
             let histogram = histograms.next().flatten();
+            let mut kinds = all_kinds.next().unwrap_or_default();
+            kinds.float |= self.present.get(step);
             if !kinds.has_result(notes) {
                 continue;
             }

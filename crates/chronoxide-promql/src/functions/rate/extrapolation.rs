@@ -2,32 +2,41 @@
 
 use super::Change;
 
+/// How far a window reaches beyond its first or last sample, `distance` from its edge: up to the edge, or half the
+/// `average` distance between samples where the series seems to have begun or ended in between. Times are in seconds.
+#[inline(always)]
+pub(super) fn reach(distance: f64, average: f64) -> f64 {
+    let (threshold, half) = (average * 1.1, average / 2.0);
+    if distance >= threshold {
+        half
+    } else {
+        distance
+    }
+}
+
 /// What extrapolation looks at, of `N` windows beside one another. Times are in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extents<const N: usize> {
-    /// From the start of the window to the first sample.
+    /// How far the window reaches before the first sample.
     pub(super) to_start: [f64; N],
-    /// From the last sample to the end of the window.
+    /// How far the window reaches beyond the last sample.
     pub(super) to_end: [f64; N],
     /// What the change took place in: from the first sample, or the start it tells of, to the last one.
     pub(super) covered: [f64; N],
-    /// The mean distance between samples.
-    pub(super) average: [f64; N],
     /// The first value.
     pub(super) first: [f64; N],
     /// The change.
     pub(super) total: [f64; N],
+    /// Length of the window.
+    pub(super) window: [f64; N],
 }
 
 impl<const N: usize> Extents<N> {
-    /// What the changes are to be multiplied with, in windows of `window_s` seconds: they are stretched as far as the
-    /// distances between samples suggest that the series reaches, and a counter not below zero.
+    /// What the changes are to be multiplied with: they are stretched as far as the windows reach, and a counter not below
+    /// zero.
     #[inline(always)]
-    pub(super) fn factors(&self, change: Change, window_s: f64) -> [f64; N] {
-        let thresholds = self.average.map(|average| average * 1.1);
-        let halves = self.average.map(|average| average / 2.0);
-        let mut to_start = within(self.to_start, thresholds, halves);
-        let to_end = within(self.to_end, thresholds, halves);
+    pub(super) fn factors(&self, change: Change) -> [f64; N] {
+        let mut to_start = self.to_start;
         if change.is_counter {
             for (lane, to_start) in to_start.iter_mut().enumerate() {
                 let to_zero =
@@ -39,31 +48,16 @@ impl<const N: usize> Extents<N> {
         for (lane, factor) in factors.iter_mut().enumerate() {
             let covered = *factor;
             // Computed without looking, so that lanes go together.
-            let stretched = (covered + to_start[lane] + to_end[lane]) / covered;
+            let stretched = (covered + to_start[lane] + self.to_end[lane]) / covered;
             *factor = if covered == 0.0 { 1.0 } else { stretched };
         }
         if change.is_rate {
-            factors = factors.map(|factor| factor / window_s);
+            for (factor, window) in factors.iter_mut().zip(self.window) {
+                *factor /= window;
+            }
         }
         factors
     }
-}
-
-/// The distances that are below their thresholds, `otherwise` the others.
-#[inline(always)]
-fn within<const N: usize>(
-    mut distances: [f64; N],
-    thresholds: [f64; N],
-    otherwise: [f64; N],
-) -> [f64; N] {
-    for (lane, distance) in distances.iter_mut().enumerate() {
-        *distance = if *distance >= thresholds[lane] {
-            otherwise[lane]
-        } else {
-            *distance
-        };
-    }
-    distances
 }
 
 /// How long before its first value a counter was zero, going by its slope; infinite without one.

@@ -1,11 +1,11 @@
 //! The change in all windows of a series of floats, several windows beside one another.
 
 use super::Change;
-use super::extrapolation::Extents;
+use super::extrapolation::{Extents, reach};
 use crate::Error;
-use crate::eval::Column;
 use crate::eval::samples::Samples;
 use crate::eval::window::Bounds;
+use crate::eval::{Bits, Column};
 
 /// So many windows go together: their divisions do not wait for one another.
 const LANES: usize = 8;
@@ -15,57 +15,103 @@ pub(in crate::functions) fn are_plain(samples: &Samples) -> bool {
     samples.histogram_times.is_empty() && samples.starts.is_empty()
 }
 
-/// Sets the cells of `column` to the change in each of `windows`, which ascend, one a step; returns how many samples they
-/// show together. `resets` are the floats that
-/// start anew, ascending; only functions of counters look at them. The samples have to be plain.
-///
-/// # Errors
-/// What a window is replaced by.
-pub(in crate::functions) fn fill(
-    change: Change,
-    windows: impl Iterator<Item = Result<Bounds, Error>>,
-    samples: &Samples,
-    resets: &[usize],
-    column: &mut Column,
-) -> Result<u64, Error> {
-    let resets = if change.is_counter { resets } else { &[] };
-    let mut series = Walk::new(samples, resets);
-    let mut lanes = Lanes::default();
-    let mut window_ms = 0;
-    for (step, bounds) in windows.enumerate() {
-        let bounds = bounds?;
-        // Windows differ in length only where time itself ends.
-        let length_ms = bounds.end_ms.saturating_sub(bounds.start_ms);
-        if length_ms != window_ms || lanes.count == LANES {
-            lanes.finish(change, window_ms, column);
-            window_ms = length_ms;
-        }
-        if let Some(window) = series.window(bounds.start_ms, bounds.end_ms) {
-            lanes.push(step, &window);
-        }
-    }
-    lanes.finish(change, window_ms, column);
-    Ok(series.shown)
-}
-
-/// What is looked at of one window.
-struct Ends {
-    to_start_ms: i64,
-    to_end_ms: i64,
-    between_ms: i64,
-    gaps: usize,
-    first: f64,
-    total: f64,
-}
-
-/// A way along the floats of a series, window by window.
-struct Walk<'s> {
-    samples: &'s Samples,
-    resets: &'s [usize],
-    low: Place,
-    high: Place,
-    /// Samples of all windows so far.
+/// Where the windows of one call lie in the samples of a series, and how far they reach beyond them: the same for all
+/// series with samples at the same times, as those of one scrape are, and they come one after the other.
+#[derive(Debug, Default)]
+pub(in crate::functions) struct Windows {
+    /// The times that the rest was found for, and how many samples were left out there, if that is known.
+    of: Option<(Vec<i64>, usize)>,
+    /// One lane for each step.
+    lanes: Vec<Lanes>,
+    /// The steps whose window has two samples or more.
+    present: Bits,
+    /// Samples of all windows.
     shown: u64,
+}
+
+/// Times of longer series are not kept to compare others with.
+const TIMES_KEPT_MAX: usize = 1 << 16;
+
+/// Several windows beside one another. Times are in seconds.
+#[derive(Clone, Debug)]
+struct Lanes {
+    /// The first and the last sample.
+    first: [u32; LANES],
+    last: [u32; LANES],
+    to_start: [f64; LANES],
+    to_end: [f64; LANES],
+    covered: [f64; LANES],
+    length: [f64; LANES],
+}
+
+impl Lanes {
+    /// Lanes whose windows have nothing that counts.
+    const NONE: Self = Self {
+        first: [0; LANES],
+        last: [0; LANES],
+        to_start: [0.0; LANES],
+        to_end: [0.0; LANES],
+        covered: [1.0; LANES],
+        length: [1.0; LANES],
+    };
+
+    /// Adds what falls took away to `total`. `resets` are those not before these lanes.
+    fn add_resets<'r>(
+        &self,
+        values: &[f64],
+        mut resets: &'r [usize],
+        total: &mut [f64; LANES],
+    ) -> &'r [usize] {
+        for ((total, low), high) in total.iter_mut().zip(self.first).zip(self.last) {
+            while resets.first().is_some_and(|reset| *reset <= low as usize) {
+                resets = &resets[1..];
+            }
+            for reset in resets.iter().take_while(|reset| **reset <= high as usize) {
+                *total += values[reset - 1];
+            }
+        }
+        resets
+    }
+}
+
+/// The windows of the targets whose series come in turns.
+#[derive(Debug, Default)]
+pub(in crate::functions) struct Turns(Vec<Windows>);
+
+/// So many targets are kept apart, if the windows of one take no more than this.
+const TARGETS: usize = 64;
+const TARGET_BYTES_MAX: usize = 32 << 10;
+
+/// What the windows of `steps` steps take, of all targets.
+pub(in crate::functions) const fn bytes_of_windows(steps: usize) -> u64 {
+    let lanes = steps.div_ceil(LANES) * size_of::<Lanes>();
+    let one = lanes + TIMES_KEPT_MAX * size_of::<i64>();
+    let many = if lanes < TARGET_BYTES_MAX {
+        TARGETS * TARGET_BYTES_MAX
+    } else {
+        0
+    };
+    (one + many) as u64
+}
+
+impl Turns {
+    /// The windows that are most likely those of `samples` at `steps` steps.
+    pub(in crate::functions) fn of(&mut self, samples: &Samples, steps: usize) -> &mut Windows {
+        let bytes =
+            steps.div_ceil(LANES) * size_of::<Lanes>() + samples.times.len() * size_of::<i64>();
+        let place = match (samples.times.first(), samples.times.last()) {
+            (Some(first), Some(last)) if bytes <= TARGET_BYTES_MAX => {
+                let mixed = (first ^ last.rotate_left(32)).wrapping_mul(0x5851_f42d_4c95_7f2d);
+                // The first place is for those that take more.
+                1 + (mixed.cast_unsigned() >> 48) as usize % TARGETS
+            }
+            _ => 0,
+        };
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, Windows::default);
+        }
+        &mut self.0[place]
+    }
 }
 
 /// How many samples have been passed.
@@ -94,98 +140,117 @@ impl Place {
     }
 }
 
-impl<'s> Walk<'s> {
-    fn new(samples: &'s Samples, resets: &'s [usize]) -> Self {
-        Self {
-            samples,
-            resets,
-            low: Place::default(),
-            high: Place::default(),
-            shown: 0,
+impl Windows {
+    /// Finds the windows of `bounds`, which ascend, one a step, unless they are known from a series with the same times.
+    /// The samples have to be plain.
+    ///
+    /// # Errors
+    /// What a window is replaced by.
+    pub(in crate::functions) fn find(
+        &mut self,
+        bounds: impl Iterator<Item = Result<Bounds, Error>>,
+        samples: &Samples,
+    ) -> Result<(), Error> {
+        let is_known = self.of.as_ref().is_some_and(|(times, left_out)| {
+            *left_out == samples.left_out
+                && times.last() == samples.times.last()
+                && *times == samples.times
+        });
+        if is_known {
+            return Ok(());
         }
+        let (mut times, _) = self.of.take().unwrap_or_default();
+        self.walk(bounds, samples)?;
+        if samples.times.len() <= TIMES_KEPT_MAX {
+            times.clone_from(&samples.times);
+            self.of = Some((times, samples.left_out));
+        }
+        Ok(())
     }
 
-    /// Goes on to the window after `start_ms` up to `end_ms`; nothing unless it has two samples.
-    #[inline(always)]
-    fn window(&mut self, start_ms: i64, end_ms: i64) -> Option<Ends> {
-        let (times, values) = (&self.samples.times[..], &self.samples.values[..]);
-        self.low.pass(times, start_ms);
-        self.high.pass(times, end_ms);
-        let (low, high) = (self.low.passed, self.high.passed);
-        if high > low {
-            self.shown += (high - low + self.samples.left_out) as u64;
-        }
-        if high < low + 2 {
-            return None;
-        }
-        let mut total = values[high - 1] - values[low];
-        while self.resets.first().is_some_and(|reset| *reset <= low) {
-            self.resets = &self.resets[1..];
-        }
-        for reset in self.resets.iter().take_while(|reset| **reset < high) {
-            total += values[reset - 1];
-        }
-        Some(Ends {
-            to_start_ms: times[low] - start_ms,
-            to_end_ms: end_ms - times[high - 1],
-            between_ms: times[high - 1] - times[low],
+    fn walk(
+        &mut self,
+        bounds: impl Iterator<Item = Result<Bounds, Error>>,
+        samples: &Samples,
+    ) -> Result<(), Error> {
+        let times = &samples.times[..];
+        self.lanes.clear();
+        self.present.clear_all();
+        self.shown = 0;
+        let (mut low, mut high) = (Place::default(), Place::default());
+        for (step, bounds) in bounds.enumerate() {
+            let bounds = bounds?;
+            low.pass(times, bounds.start_ms);
+            high.pass(times, bounds.end_ms);
+            let (first, end) = (low.passed, high.passed);
+            if end > first {
+                self.shown += (end - first + samples.left_out) as u64;
+            }
+            let lane = step % LANES;
+            if lane == 0 {
+                self.lanes.push(Lanes::NONE);
+            }
+            let has_change = end >= first + 2;
+            self.present.push(step, has_change);
+            let Some(lanes) = self.lanes.last_mut().filter(|_| has_change) else {
+                continue;
+            };
+            let seconds = |from_ms: i64, to_ms: i64| (to_ms - from_ms) as f64 / 1000.0;
+            let (first_ms, last_ms) = (times[first], times[end - 1]);
+            let covered = seconds(first_ms, last_ms);
             // What was left out lies in every window.
-            gaps: high - low - 1 + self.samples.left_out,
-            first: values[low],
-            total,
-        })
-    }
-}
-
-/// Windows that wait for their numbers to be computed together.
-#[derive(Default)]
-struct Lanes {
-    count: usize,
-    steps: [usize; LANES],
-    to_start_ms: [i64; LANES],
-    to_end_ms: [i64; LANES],
-    between_ms: [i64; LANES],
-    gaps: [usize; LANES],
-    first: [f64; LANES],
-    total: [f64; LANES],
-}
-
-impl Lanes {
-    #[inline(always)]
-    fn push(&mut self, step: usize, window: &Ends) {
-        let lane = self.count % LANES;
-        self.steps[lane] = step;
-        self.to_start_ms[lane] = window.to_start_ms;
-        self.to_end_ms[lane] = window.to_end_ms;
-        self.between_ms[lane] = window.between_ms;
-        self.gaps[lane] = window.gaps;
-        self.first[lane] = window.first;
-        self.total[lane] = window.total;
-        self.count += 1;
+            let average = covered / (end - first - 1 + samples.left_out) as f64;
+            lanes.first[lane] = first as u32;
+            lanes.last[lane] = (end - 1) as u32;
+            lanes.to_start[lane] = reach(seconds(bounds.start_ms, first_ms), average);
+            lanes.to_end[lane] = reach(seconds(last_ms, bounds.end_ms), average);
+            lanes.covered[lane] = covered;
+            // Windows differ in length only where time itself ends.
+            lanes.length[lane] = bounds.end_ms.saturating_sub(bounds.start_ms) as f64 / 1000.0;
+        }
+        Ok(())
     }
 
-    /// Sets the cells of the windows that wait. Lanes without one compute whatever they held last.
-    fn finish(&mut self, change: Change, window_ms: i64, column: &mut Column) {
-        let seconds = |times: &[i64; LANES]| times.map(|time| time as f64 / 1000.0);
-        let covered = seconds(&self.between_ms);
-        let mut average = covered;
-        for (average, gaps) in average.iter_mut().zip(self.gaps) {
-            *average /= gaps as f64;
+    /// The change in each of the windows of `steps` steps, and how many samples they show together. `samples` are those
+    /// that the windows were found for, `resets` the floats of them that start anew, ascending; only functions of counters
+    /// look at them.
+    pub(in crate::functions) fn changes(
+        &self,
+        change: Change,
+        steps: usize,
+        samples: &Samples,
+        resets: &[usize],
+    ) -> (Column, u64) {
+        if self.present.are_none() {
+            return (Column::absent(steps), self.shown);
         }
-        let extents = Extents {
-            to_start: seconds(&self.to_start_ms),
-            to_end: seconds(&self.to_end_ms),
-            covered,
-            average,
-            first: self.first,
-            total: self.total,
-        };
-        let factors = extents.factors(change, window_ms as f64 / 1000.0);
-        let changes = self.total.iter().zip(factors).zip(self.steps);
-        for ((total, factor), step) in changes.take(self.count) {
-            column.set_float(step, total * factor);
+        let mut resets = if change.is_counter { resets } else { &[] };
+        let values = &samples.values[..];
+        let mut floats = Vec::with_capacity(self.lanes.len() * LANES);
+        for lanes in &self.lanes {
+            let first = lanes.first.map(|index| values[index as usize]);
+            let mut total = lanes.last.map(|index| values[index as usize]);
+            for (total, first) in total.iter_mut().zip(first) {
+                *total -= first;
+            }
+            if !resets.is_empty() {
+                resets = lanes.add_resets(values, resets, &mut total);
+            }
+            let extents = Extents {
+                to_start: lanes.to_start,
+                to_end: lanes.to_end,
+                covered: lanes.covered,
+                first,
+                total,
+                window: lanes.length,
+            };
+            for (total, factor) in total.iter_mut().zip(extents.factors(change)) {
+                *total *= factor;
+            }
+            floats.extend_from_slice(&total);
         }
-        self.count = 0;
+        floats.truncate(steps);
+        (Column::of_present(floats, self.present.clone()), self.shown)
     }
 }
 
@@ -251,9 +316,13 @@ mod tests {
             let mut workspace = Workspace::default();
             rate::find_resets(&samples, &mut workspace.resets);
             for change in [Change::RATE, Change::INCREASE, Change::DELTA] {
-                let mut column = Column::absent(windows.len());
-                let bounds = windows.iter().map(|window| Ok(*window));
-                fill(change, bounds, &samples, &workspace.resets, &mut column).unwrap();
+                let mut known = Windows::default();
+                for _ in 0..2 {
+                    let bounds = windows.iter().map(|window| Ok(*window));
+                    known.find(bounds, &samples).unwrap();
+                }
+                let resets = &workspace.resets;
+                let (column, _) = known.changes(change, windows.len(), &samples, resets);
                 let mut slide = Slide::default();
                 for (step, bounds) in windows.iter().enumerate() {
                     let window = slide.to(bounds, &samples);
