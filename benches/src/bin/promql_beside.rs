@@ -195,16 +195,6 @@ fn wire_labels(series: &DashboardSeries) -> Vec<u8> {
     encoded
 }
 
-/// How far after each full interval the target of `series` is scraped: each at a time of its own, as scrapers do it, and
-/// never at the time of a step, where Prometheus 2 has windows that are closed at both ends.
-fn scrape_offset_ms(series: &DashboardSeries, interval_s: u64) -> i64 {
-    let instance = series.labels.get("instance").unwrap_or_default();
-    let number = instance.bytes().fold(7_u64, |number, byte| {
-        number.wrapping_mul(31).wrapping_add(byte.into())
-    });
-    (1 + number % (interval_s * 1000 - 1)).cast_signed()
-}
-
 /// Sends all samples to all servers, in order of time; returns how many.
 fn fill(servers: &[Server], arguments: &Arguments, start_ms: i64) -> Result<u64> {
     const SCRAPES: u64 = 20;
@@ -213,7 +203,7 @@ fn fill(servers: &[Server], arguments: &Arguments, start_ms: i64) -> Result<u64>
     let mut series: Vec<_> = dashboard_series(arguments.series)
         .into_iter()
         .map(|one| {
-            let offset_ms = scrape_offset_ms(&one, arguments.interval_s);
+            let offset_ms = one.scrape_offset_ms((arguments.interval_s * 1000).cast_signed());
             (wire_labels(&one), start_ms + offset_ms, one)
         })
         .collect();
