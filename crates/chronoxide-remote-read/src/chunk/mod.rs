@@ -4,11 +4,11 @@ mod bits;
 mod histogram;
 mod xor;
 
-use chronoxide_model::{HistogramCounts, SampleColumns};
+use chronoxide_model::{Histogram, HistogramCounts, SampleColumns};
 
 use crate::message::Chunk;
 
-/// Float samples of one chunk, as many as Prometheus puts there.
+/// Samples of one chunk, as many floats as Prometheus puts there.
 const SAMPLES_MAX: usize = 120;
 
 /// The numbers of the encodings.
@@ -18,20 +18,20 @@ const FLOAT_HISTOGRAM: i32 = 3;
 
 /// The samples of one series as chunks, in the order of time.
 ///
-/// A chunk of histograms holds one, because those of one chunk must have the same buckets and no reset between them.
+/// Those of a chunk of histograms have the same buckets and no reset between them.
 pub(crate) fn chunks(columns: &SampleColumns) -> impl Iterator<Item = Chunk> {
     let (mut float, mut histogram) = (0, 0);
     std::iter::from_fn(move || {
+        let next_float_ms = columns.timestamps_ms.get(float).copied();
         let next_histogram_ms = columns.histogram_timestamps_ms.get(histogram).copied();
-        let rest = &columns.timestamps_ms[float..];
-        let before_histogram = next_histogram_ms.map_or(rest.len(), |limit_ms| {
-            rest.partition_point(|timestamp_ms| *timestamp_ms < limit_ms)
-        });
+        let before_histogram = before(&columns.timestamps_ms[float..], next_histogram_ms);
         if before_histogram == 0 {
-            let timestamp_ms = next_histogram_ms?;
-            let chunk = histogram_chunk(timestamp_ms, columns.histograms.get(histogram)?);
-            histogram += 1;
-            return Some(chunk);
+            let times = &columns.histogram_timestamps_ms[histogram..];
+            let count = before(times, next_float_ms).clamp(1, SAMPLES_MAX);
+            let all = columns.histograms.get(histogram..)?;
+            let run = histogram::run(all.get(..count).unwrap_or(all));
+            histogram += run.len();
+            return histogram_chunk(times, run);
         }
         let end = float + before_histogram.min(SAMPLES_MAX);
         let times = &columns.timestamps_ms[float..end];
@@ -46,14 +46,24 @@ pub(crate) fn chunks(columns: &SampleColumns) -> impl Iterator<Item = Chunk> {
     })
 }
 
-fn histogram_chunk(timestamp_ms: i64, histogram: &chronoxide_model::Histogram) -> Chunk {
-    Chunk {
-        min_time_ms: timestamp_ms,
-        max_time_ms: timestamp_ms,
-        kind: match histogram.counts {
+/// How many of `timestamps_ms` come before `limit_ms`, if there is any.
+fn before(timestamps_ms: &[i64], limit_ms: Option<i64>) -> usize {
+    limit_ms.map_or(timestamps_ms.len(), |limit_ms| {
+        timestamps_ms.partition_point(|timestamp_ms| *timestamp_ms < limit_ms)
+    })
+}
+
+/// The chunk of `run`, whose times stand at the beginning of `timestamps_ms`; `None` when there is nothing.
+fn histogram_chunk(timestamps_ms: &[i64], run: &[Histogram]) -> Option<Chunk> {
+    let first = run.first()?;
+    let times = timestamps_ms.get(..run.len())?;
+    Some(Chunk {
+        min_time_ms: *times.first()?,
+        max_time_ms: *times.last()?,
+        kind: match first.counts {
             HistogramCounts::Integer(_) => HISTOGRAM,
             HistogramCounts::Float(_) => FLOAT_HISTOGRAM,
         },
-        data: histogram::encode(timestamp_ms, histogram),
-    }
+        data: histogram::encode(times, run),
+    })
 }

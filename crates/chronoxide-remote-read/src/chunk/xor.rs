@@ -48,10 +48,11 @@ fn push_time(out: &mut BitWriter, change: i64) {
 
 /// Where the bits that differ lay last; kept as long as later ones fit in.
 #[derive(Debug, Default)]
-struct Window(Option<(u32, u32)>);
+pub(super) struct Window(Option<(u32, u32)>);
 
 impl Window {
-    fn push(&mut self, out: &mut BitWriter, value: f64, previous: f64) {
+    /// Appends `value` after `previous`.
+    pub(super) fn push(&mut self, out: &mut BitWriter, value: f64, previous: f64) {
         let difference = value.to_bits() ^ previous.to_bits();
         if difference == 0 {
             return out.push(0, 1);
