@@ -67,6 +67,6 @@ pub use error::{Error, Result};
 pub use label_limits::LabelLimits;
 pub use naming::{NameKind, label_name, may_be_same_metric, metric_name, unit_words};
 pub use options::{DeltaMode, HistogramForm, Options, Promotion, TranslationStrategy};
-pub use refusal::{RefusalReason, Refusals};
+pub use refusal::{RefusalReason, Refusals, RefusedMetric};
 pub use temporality::{DeltaChanges, DeltaLimits, DeltaStreams, DeltaTicket};
 pub use translation::{EmptyMetrics, PartialSuccess, Translation};

@@ -88,25 +88,66 @@ impl Refusal {
     }
 }
 
+/// Data points of one metric that were refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedMetric {
+    /// The name as it was sent, shortened where it is long.
+    pub metric: String,
+    /// Why.
+    pub reason: RefusalReason,
+    /// What was wrong with the first of the data points in particular.
+    pub detail: String,
+    /// How many data points this concerns.
+    pub points: u64,
+}
+
 /// All refusals of one request: counted by reason, the first few in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
     counts: BTreeMap<RefusalReason, u64>,
     examples: Vec<String>,
+    metrics: Vec<RefusedMetric>,
 }
 
 impl Refusals {
     /// How many refusals are told in words.
     pub const EXAMPLES_MAX: usize = 5;
 
+    /// How many metrics are told by name.
+    pub const METRICS_MAX: usize = 10;
+
     pub(crate) fn add(&mut self, metric: &str, refusal: &Refusal) {
         *self.counts.entry(refusal.reason).or_default() += 1;
+        self.add_metric(shortened(metric), refusal);
         if self.examples.len() < Self::EXAMPLES_MAX {
             let example = format!("metric {:?}: {}", shortened(metric), refusal.detail);
             if !self.examples.contains(&example) {
                 self.examples.push(example);
             }
         }
+    }
+
+    fn add_metric(&mut self, metric: &str, refusal: &Refusal) {
+        let known = self
+            .metrics
+            .iter_mut()
+            .find(|known| known.reason == refusal.reason && known.metric == metric);
+        if let Some(known) = known {
+            known.points += 1;
+        } else if self.metrics.len() < Self::METRICS_MAX {
+            self.metrics.push(RefusedMetric {
+                metric: metric.to_owned(),
+                reason: refusal.reason,
+                detail: refusal.detail.clone(),
+                points: 1,
+            });
+        }
+    }
+
+    /// The first metrics with refused data points, once for each reason.
+    #[must_use]
+    pub fn metrics(&self) -> &[RefusedMetric] {
+        &self.metrics
     }
 
     /// How many data points were refused.
@@ -168,5 +209,35 @@ mod tests {
             "10 data points refused: missing_time 9,duplicate 1; metric \"m\": point 0;"
         ));
         assert!(message.contains("point 4") && !message.contains("point 5"));
+    }
+
+    #[test]
+    fn the_first_metrics_are_told_once_for_each_reason() {
+        let mut refusals = Refusals::default();
+        for (metric, reason) in [
+            ("m", RefusalReason::MissingTime),
+            ("m", RefusalReason::Duplicate),
+            ("m", RefusalReason::MissingTime),
+        ] {
+            refusals.add(metric, &Refusal::new(reason, format!("point of {metric}")));
+        }
+        let told: Vec<_> = refusals
+            .metrics()
+            .iter()
+            .map(|m| (m.reason, m.points))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (RefusalReason::MissingTime, 2),
+                (RefusalReason::Duplicate, 1)
+            ]
+        );
+        for index in 0..100 {
+            let refusal = Refusal::new(RefusalReason::MissingTime, "no time");
+            refusals.add(&format!("{index} {}", "x".repeat(1000)), &refusal);
+        }
+        assert_eq!(refusals.metrics().len(), Refusals::METRICS_MAX);
+        assert!(refusals.metrics().iter().all(|m| m.metric.len() <= 100));
     }
 }

@@ -5,21 +5,22 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chronoxide_model::{RejectReason, Rejection};
+use chronoxide_model::Rejection;
+use chronoxide_otlp::Refusals;
 use chronoxide_promql::QueryStats;
 use parking_lot::Mutex;
 
 use crate::active_queries::{QueryTimes, query_head};
 use crate::slow_query::EndedQuery;
 
-/// Samples of one series that were refused for one reason.
+/// Samples of one series, or data points of one metric, that were refused for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecentRejection {
     /// When it happened last, Unix milliseconds.
     pub(crate) time_ms: i64,
     pub(crate) protocol: String,
     pub(crate) series: String,
-    pub(crate) reason: RejectReason,
+    pub(crate) reason: &'static str,
     /// What was wrong in particular, when it happened last.
     pub(crate) detail: String,
     /// Samples since it happened first.
@@ -35,25 +36,44 @@ impl RecentRejections {
 
     /// Notes `rejections` of one request.
     pub(crate) fn add(&self, protocol: &str, rejections: &[Rejection], time_ms: i64) {
-        if rejections.is_empty() {
+        let newest = rejections.iter().take(Self::KEPT_MAX);
+        self.keep(newest.map(|rejection| RecentRejection {
+            time_ms,
+            protocol: protocol.to_owned(),
+            series: rejection.series.clone(),
+            reason: rejection.reason.as_str(),
+            detail: rejection.detail.clone(),
+            samples: rejection.samples,
+        }));
+    }
+
+    /// Notes data points of one request that came to no series: their metrics stand for them.
+    pub(crate) fn add_refusals(&self, protocol: &str, refusals: &Refusals, time_ms: i64) {
+        self.keep(refusals.metrics().iter().map(|refused| RecentRejection {
+            time_ms,
+            protocol: protocol.to_owned(),
+            series: refused.metric.clone(),
+            reason: refused.reason.as_str(),
+            detail: refused.detail.clone(),
+            samples: refused.points,
+        }));
+    }
+
+    fn keep(&self, rejections: impl ExactSizeIterator<Item = RecentRejection>) {
+        if rejections.len() == 0 {
             return;
         }
         let mut kept = self.0.lock();
-        for rejection in rejections.iter().take(Self::KEPT_MAX) {
+        for mut rejection in rejections {
             let known = kept.iter().position(|known| {
                 known.series == rejection.series
                     && known.reason == rejection.reason
-                    && known.protocol == protocol
+                    && known.protocol == rejection.protocol
             });
-            let before = known.and_then(|index| kept.remove(index));
-            kept.push_front(RecentRejection {
-                time_ms,
-                protocol: protocol.to_owned(),
-                series: rejection.series.clone(),
-                reason: rejection.reason,
-                detail: rejection.detail.clone(),
-                samples: rejection.samples + before.map_or(0, |before| before.samples),
-            });
+            if let Some(before) = known.and_then(|index| kept.remove(index)) {
+                rejection.samples += before.samples;
+            }
+            kept.push_front(rejection);
             kept.truncate(Self::KEPT_MAX);
         }
     }
@@ -132,6 +152,8 @@ impl SlowestQueries {
 
 #[cfg(test)]
 mod tests {
+    use chronoxide_model::RejectReason;
+
     use super::*;
     use crate::client::Client;
 

@@ -60,7 +60,7 @@ fn write_rejection(out: &mut Vec<u8>, rejection: &RecentRejection) {
         ("time", Member::Time(rejection.time_ms)),
         ("protocol", Member::Text(&rejection.protocol)),
         ("series", Member::Text(&rejection.series)),
-        ("reason", Member::Text(rejection.reason.as_str())),
+        ("reason", Member::Text(rejection.reason)),
         ("detail", Member::Text(&rejection.detail)),
         ("samples", Member::Number(rejection.samples)),
     ];

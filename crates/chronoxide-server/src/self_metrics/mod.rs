@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use chronoxide_model::{MetricType, WriteOutcome};
+use chronoxide_otlp::Refusals;
 use chronoxide_storage::{Stats, Timings};
 
 pub(crate) use exposition::Exposition;
@@ -130,6 +131,17 @@ impl Metrics {
             self.ingest_rejected
                 .with([protocol, reason.as_str()])
                 .add(*samples);
+        }
+    }
+
+    /// Counts data points that came to no sample, and why.
+    pub(crate) fn count_refusals(&self, protocol: &str, refusals: &Refusals) {
+        self.recent_rejections
+            .add_refusals(protocol, refusals, unix_ms());
+        for (reason, points) in refusals.counts() {
+            self.ingest_rejected
+                .with([protocol, reason.as_str()])
+                .add(points);
         }
     }
 

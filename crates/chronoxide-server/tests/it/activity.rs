@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::deltas;
 use crate::running::{Running, escaped, now_ms};
 use crate::wire::{V1_HEADERS, series, v1_body};
 
@@ -24,6 +25,23 @@ fn refused_samples_are_listed_with_their_reason() {
     );
     assert!(!data[0]["detail"].as_str().unwrap().is_empty());
     assert!(data[0]["time"].as_f64().unwrap() * 1000.0 >= now_ms() as f64 - 60_000.0);
+}
+
+#[test]
+fn refused_data_points_are_listed_by_their_metric() {
+    let server = Running::start();
+    let (start, end) = (now_ms() - 3000, now_ms() - 1000);
+    for (end, value) in [(end, 5), (end - 1000, 1), (end - 1000, 1)] {
+        deltas::send(&server, start, end, value);
+    }
+    let data = server.get("/api/v1/status/rejections").data();
+    assert_eq!(data.as_array().unwrap().len(), 1, "{data}");
+    assert_eq!(data[0]["reason"], "delta_out_of_order");
+    assert_eq!(data[0]["samples"], 2);
+    assert_eq!(data[0]["protocol"], "otlp");
+    assert_eq!(data[0]["series"], "jobs");
+    let detail = data[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("has come to"), "{detail}");
 }
 
 #[test]

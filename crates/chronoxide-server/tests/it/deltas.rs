@@ -13,7 +13,7 @@ use crate::running::{Answer, Running, now_ms};
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// Sends what a counter came to between two times.
-fn send(server: &Running, start_ms: i64, end_ms: i64, value: i64) -> Answer {
+pub(crate) fn send(server: &Running, start_ms: i64, end_ms: i64, value: i64) -> Answer {
     let point = json!({
         "startTimeUnixNano": (start_ms * 1_000_000).to_string(),
         "timeUnixNano": (end_ms * 1_000_000).to_string(),

@@ -255,6 +255,7 @@ impl Receiver {
         };
         count(state, &translation, &outcome);
         commit::log_rejections(state, &outcome);
+        log_refusals(state, &translation);
         log_hints(state, &translation);
         Ok(translation.answer(&outcome))
     }
@@ -346,10 +347,7 @@ fn write(database: &Database, translation: &Translation) -> Result<WriteOutcome,
 fn count(state: &ServerState, translation: &Translation, outcome: &WriteOutcome) {
     let (metrics, protocol) = (&state.metrics, INTAKE.protocol);
     metrics.count_outcome(protocol, outcome);
-    for (reason, points) in translation.refusals.counts() {
-        let rejected = &metrics.ingest_rejected;
-        rejected.with([protocol, reason.as_str()]).add(points);
-    }
+    metrics.count_refusals(protocol, &translation.refusals);
     let brought = translation.batch.exemplar_count() as u64;
     let unkept = brought.saturating_sub(outcome.exemplars_accepted);
     let exemplars = &metrics.ingest_rejected_exemplars;
@@ -363,6 +361,24 @@ fn count(state: &ServerState, translation: &Translation, outcome: &WriteOutcome)
         .ingest_dropped_attributes
         .with([protocol, "unusable_name"])
         .add(translation.attributes_dropped);
+}
+
+/// Warns, now and then, of data points that came to no sample.
+fn log_refusals(state: &ServerState, translation: &Translation) {
+    let refusals = &translation.refusals;
+    let Some(first) = refusals.metrics().first() else {
+        return;
+    };
+    if let Some(held_back) = state.write_rejections.pass(Instant::now()) {
+        tracing::warn!(
+            metric = first.metric,
+            reason = %first.reason,
+            detail = first.detail,
+            points = refusals.total(),
+            held_back,
+            "data points were refused for good"
+        );
+    }
 }
 
 /// Warns, now and then, of metrics in which there is nothing to store or to refuse.
