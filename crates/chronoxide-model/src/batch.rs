@@ -145,6 +145,24 @@ impl<'a> WriteBatch<'a> {
         self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
     }
 
+    /// The same, unless `write` fails: then nothing has begun.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub fn try_start_series_written<E>(
+        &mut self,
+        encoding: &'static dyn KeyEncoding,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.owned_keys.len();
+        if let Err(error) = write(&mut self.owned_keys) {
+            self.owned_keys.truncate(start);
+            return Err(error);
+        }
+        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
+        Ok(())
+    }
+
     fn start_entry(&mut self, key: KeyBytes<'a>, encoding: &'static dyn KeyEncoding) {
         self.series.push(SeriesEntry {
             key,

@@ -101,10 +101,14 @@ impl<'a> Reader<'a> {
     /// When it is cut short or longer than 64 bits.
     #[inline]
     pub fn varint(&mut self) -> Result<u64> {
-        match self.bytes.get(self.position) {
-            Some(byte) if *byte < 0x80 => {
+        match self.rest() {
+            [byte, ..] if *byte < 0x80 => {
                 self.position += 1;
                 Ok(u64::from(*byte))
+            }
+            [low, high, ..] if *high < 0x80 => {
+                self.position += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
             }
             _ => self.long_varint(),
         }

@@ -14,6 +14,9 @@ pub(crate) const SERIES_BYTES: usize = 64;
 /// Room for this many series at most is made before they are seen.
 pub(crate) const SERIES_AHEAD_MAX: usize = 8192;
 
+/// And for this many bytes of their keys.
+pub(crate) const KEY_BYTES_AHEAD_MAX: usize = 4 << 20;
+
 /// An exemplar with its labels, which are never many.
 pub(crate) const EXEMPLAR_BYTES: usize = 256;
 

@@ -12,7 +12,7 @@ use chronoxide_model::{
 use chronoxide_protobuf::{Reader, WireType};
 
 use crate::decoded::{EXEMPLAR_BYTES_MAX, KEY_BYTES_MAX};
-use crate::memory::{EXEMPLAR_BYTES, Memory, SERIES_AHEAD_MAX, SERIES_BYTES};
+use crate::memory::{EXEMPLAR_BYTES, KEY_BYTES_AHEAD_MAX, Memory, SERIES_AHEAD_MAX, SERIES_BYTES};
 use crate::{Decoded, Result, metadata};
 use entry::{Entry, EntryExemplar, EntryMetadata};
 
@@ -60,6 +60,7 @@ pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<D
     let (symbols, series) = read_symbols(body, &mut memory)?;
     let mut walk = Walk {
         symbols,
+        series,
         ..Walk::default()
     };
     walk.decoded.batch.reserve(series.min(SERIES_AHEAD_MAX));
@@ -86,7 +87,11 @@ struct Symbol<'a> {
     /// Its length and the text as they stand on the wire, which is how keys have them; empty when the length takes more
     /// bytes than it needs, so that keys do not depend on that.
     in_key: &'a [u8],
+    /// The beginning of `in_key`: most symbols are short, and so many bytes at once are copied faster than few.
+    head: [u8; HEAD_BYTES],
 }
+
+const HEAD_BYTES: usize = 16;
 
 impl<'a> Symbol<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self> {
@@ -95,18 +100,24 @@ impl<'a> Symbol<'a> {
         let whole = reader.since(start);
         let length_bytes = whole.len() - text.len();
         let is_shortest = length_bytes == 1 || text.len() >> (7 * (length_bytes - 1)) != 0;
-        Ok(Self {
-            text,
-            in_key: if is_shortest { whole } else { &[] },
-        })
+        let in_key = if is_shortest { whole } else { &[] };
+        let mut head = [0; HEAD_BYTES];
+        for (to, from) in head.iter_mut().zip(in_key) {
+            *to = *from;
+        }
+        Ok(Self { text, in_key, head })
     }
 
     #[inline]
-    fn push_to_key(self, key: &mut Vec<u8>) {
-        if self.in_key.is_empty() {
-            CanonicalKey::encode_text(self.text, key);
-        } else {
-            key.extend_from_slice(self.in_key);
+    fn push_to_key(&self, key: &mut Vec<u8>) {
+        match self.in_key.len() {
+            0 => CanonicalKey::encode_text(self.text, key),
+            1..=HEAD_BYTES => {
+                let end = key.len() + self.in_key.len();
+                key.extend_from_slice(&self.head);
+                key.truncate(end);
+            }
+            _ => key.extend_from_slice(self.in_key),
         }
     }
 }
@@ -133,12 +144,14 @@ fn read_symbols<'a>(body: &'a [u8], memory: &mut Memory<'_>) -> Result<(Vec<Symb
 #[derive(Default)]
 struct Walk<'a> {
     symbols: Vec<Symbol<'a>>,
+    /// How many series the request has.
+    series: usize,
     decoded: Decoded<'static>,
-    /// The key of the series at hand.
-    key: Vec<u8>,
     /// Metadata that the batch has already, by the references of name, type, help and unit: senders repeat it with
     /// every series.
     known_metadata: HashSet<(u32, EntryMetadata)>,
+    /// Of these, the one met last: the series of a metric mostly follow one another.
+    last_metadata: Option<(u32, EntryMetadata)>,
 }
 
 /// Why an entry is refused.
@@ -150,20 +163,18 @@ impl Walk<'_> {
         let samples = entry.sample_count();
         self.decoded.exemplars += entry.exemplars.len() as u64;
         self.decoded.metadata += u64::from(entry.metadata.is_some());
-        if let Err((reason, detail)) = self.check(entry) {
+        if let Err((reason, detail)) = self.check(entry).and_then(|()| self.start_series(entry)) {
             let series = || series_of(&entry.refs, &self.symbols);
             let refused = &mut self.decoded.refused;
             refused.reject_with(reason, samples as u64, || (series(), detail));
             return Ok(());
         }
+        let key = self.decoded.batch.last_series().map(|series| series.key);
+        memory.take(SERIES_BYTES + key.map_or(0, |key| key.bytes.len()))?;
         if let Some(read) = entry.metadata {
             self.accept_metadata(read, entry, memory)?;
         }
-        memory.take(SERIES_BYTES + self.key.len())?;
         let decoded = &mut self.decoded;
-        decoded
-            .batch
-            .start_series_copied(&self.key, &ResolvedLabels);
         for (sample, start_ms) in entry.samples.drain(..) {
             let start_ms = decoded.start_of(start_ms, sample.timestamp_ms);
             decoded.batch.push_sample_started(sample, start_ms);
@@ -178,9 +189,23 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Resolves the labels of an entry into `key`, and finds what is wrong with it as a whole.
-    fn check(&mut self, entry: &Entry) -> std::result::Result<(), Refusal> {
-        resolve(&entry.refs, &self.symbols, KEY_BYTES_MAX, &mut self.key)?;
+    /// Begins the series of an entry, if its labels can be resolved.
+    fn start_series(&mut self, entry: &Entry) -> std::result::Result<(), Refusal> {
+        let (symbols, batch) = (&self.symbols, &mut self.decoded.batch);
+        let is_first = batch.series_count() == 0;
+        batch.try_start_series_written(&ResolvedLabels, |key| {
+            resolve(&entry.refs, symbols, KEY_BYTES_MAX, key)?;
+            if is_first {
+                // Series of one sender have labels of about the same length.
+                let ahead = key.len().saturating_mul(self.series + self.series / 2);
+                key.reserve(ahead.min(KEY_BYTES_AHEAD_MAX));
+            }
+            Ok(())
+        })
+    }
+
+    /// Finds what is wrong with an entry beside its labels.
+    fn check(&self, entry: &Entry) -> std::result::Result<(), Refusal> {
         if let Some(read) = entry.metadata {
             for (field, reference) in [("help_ref", read.help_ref), ("unit_ref", read.unit_ref)] {
                 if metadata_text(reference, &self.symbols).is_none() {
@@ -229,7 +254,9 @@ impl Walk<'_> {
         let Some(name_ref) = named.map(|pair| pair[1]) else {
             return Ok(());
         };
-        if !self.known_metadata.insert((name_ref, read)) {
+        if self.last_metadata.replace((name_ref, read)) == Some((name_ref, read))
+            || !self.known_metadata.insert((name_ref, read))
+        {
             return Ok(());
         }
         let text = |reference| {
@@ -259,14 +286,13 @@ impl Walk<'_> {
     }
 }
 
-/// Writes the key of the labels behind `refs`.
+/// Appends the key of the labels behind `refs`, which may take `bytes_max`. After an error there may be a part of it.
 fn resolve(
     refs: &[u32],
     symbols: &[Symbol<'_>],
     bytes_max: usize,
     key: &mut Vec<u8>,
 ) -> std::result::Result<(), Refusal> {
-    key.clear();
     if !refs.len().is_multiple_of(2) {
         let detail = format!(
             "labels_refs has {} elements, but names and values come in pairs",
@@ -274,15 +300,16 @@ fn resolve(
         );
         return Err((RejectReason::BadReference, detail));
     }
+    let end_max = key.len().saturating_add(bytes_max);
     for reference in refs {
-        let symbol = symbols.get(*reference as usize).ok_or_else(|| {
+        let Some(symbol) = symbols.get(*reference as usize) else {
             let detail = format!(
                 "reference {reference} is outside the table of {} symbols",
                 symbols.len()
             );
-            (RejectReason::BadReference, detail)
-        })?;
-        if key.len() + symbol.text.len() >= bytes_max {
+            return Err((RejectReason::BadReference, detail));
+        };
+        if key.len() + symbol.text.len() >= end_max {
             let detail = format!("more than {bytes_max} bytes of labels are not even read");
             return Err((RejectReason::LabelsTooLong, detail));
         }
