@@ -6,9 +6,8 @@
 //!
 //! `fill` may leave the parts as they come (`parts`), as they are on the day that is being written. `ask` gives the least
 //! time of so many repetitions but the first, the CPU time they took on the average, and a checksum of the answer, to
-//! compare two builds by. Under `valgrind
-//! --tool=callgrind --collect-atstart=no --toggle-collect='*ask_once*' --dump-after='*ask_once*'` each query leaves a file
-//! with its instructions, in the order of the lines.
+//! compare two builds by. Under `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*ask_once*'` it is what
+//! two repetitions take more than one that a query costs once its caches are warm.
 
 #![allow(
     clippy::print_stdout,
@@ -103,9 +102,9 @@ const LONG_QUERIES: [&str; 6] = [
     r#"count({__name__=~".+"})"#,
     r#"count({instance=~".*7.*", __name__!=""})"#,
     r#"sum by (instance) (rate({__name__=~".+"}[5m]))"#,
-    r#"topk(3, quantile_over_time(0.9, {__name__=~".+"}[6h]))"#,
-    r#"max_over_time(sum by (instance) (rate({__name__=~".+"}[5m]))[6h:1m])"#,
-    r#"count({__name__=~".+"} * on (instance) group_left (job) up)"#,
+    r#"topk(3, quantile_over_time(0.9, {__name__=~".+"}[1h]))"#,
+    r#"max_over_time(sum by (instance) (rate({__name__=~".+"}[5m]))[30m:1m])"#,
+    r#"count({__name__=~".+"} unless on (instance) (up == 0))"#,
 ];
 
 /// Asks each of them in full, then again and again to cancel it a little later each time; tells how long it goes on.
@@ -220,7 +219,7 @@ fn times(hours: u64, end_ms: i64) -> Result<RangeTimes, Failure> {
     })
 }
 
-/// The last full minute in the database, which may have been filled by something else.
+/// The first full minute after all samples: the folder may have been filled by something else.
 fn newest_ms(database: &Database) -> Result<i64, Failure> {
     let up = Matcher::equal("__name__", "up");
     let mut newest = None;
@@ -228,7 +227,8 @@ fn newest_ms(database: &Database) -> Result<i64, Failure> {
         let last = series?.samples().last().map(|sample| sample.timestamp_ms);
         newest = newest.max(last);
     }
-    Ok(newest.ok_or("there is no series up")? / HOUR_MS * HOUR_MS)
+    let newest_ms = newest.ok_or("there is no series up")?;
+    Ok((newest_ms / INTERVAL_MS + 1) * INTERVAL_MS)
 }
 
 #[inline(never)]
