@@ -116,8 +116,8 @@ pub enum HistogramError {
     CountMismatch {
         /// The total as given.
         count: u64,
-        /// What the buckets hold.
-        buckets: u64,
+        /// What the buckets hold, which may be more than a total can say.
+        buckets: u128,
     },
     /// Custom bounds that do not rise, are not finite, or stand on an exponential histogram; or something else that
     /// only the other kind of histogram may have.
@@ -212,14 +212,15 @@ impl Histogram {
             .positive
             .iter()
             .chain(&counts.negative)
-            .fold(counts.zero_count, |total, bucket| {
-                total.saturating_add(*bucket)
+            .fold(u128::from(counts.zero_count), |total, bucket| {
+                total + u128::from(*bucket)
             });
+        let count = u128::from(counts.count);
         // Observations of NaN count but fall into no bucket.
         let agrees = if self.sum.is_nan() {
-            buckets <= counts.count
+            buckets <= count
         } else {
-            buckets == counts.count
+            buckets == count
         };
         if agrees {
             Ok(())
@@ -352,6 +353,23 @@ mod tests {
             custom.validate(),
             Err(HistogramError::Bounds { .. })
         ));
+    }
+
+    #[test]
+    fn counts_beyond_64_bits_are_no_total() {
+        // The total is what these come to in 64 bits, and what they stop at.
+        for count in [0, u64::MAX] {
+            let mut histogram = integer(0, count, u64::MAX, &[(0, 1)], &[1]);
+            let mismatch = Err(HistogramError::CountMismatch {
+                count,
+                buckets: 1 << 64,
+            });
+            assert_eq!(histogram.validate(), mismatch);
+            histogram.sum = f64::NAN;
+            assert_eq!(histogram.validate(), mismatch);
+        }
+        let largest = integer(0, u64::MAX, u64::MAX - 1, &[(0, 1)], &[1]);
+        assert_eq!(largest.validate(), Ok(()));
     }
 
     #[test]
