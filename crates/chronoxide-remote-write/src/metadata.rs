@@ -39,6 +39,12 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Whether `metadata` tells nothing of its metric. Senders that know nothing say so again and again; what others know must
+/// stay.
+pub(crate) fn says_nothing(metadata: &Metadata) -> bool {
+    *metadata == Metadata::default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -253,7 +253,7 @@ impl<'a> Walk<'a, '_> {
         self.decoded.metadata += 1;
         if name.is_empty() {
             self.decoded.metadata_nameless += 1;
-        } else {
+        } else if !metadata::says_nothing(&read) {
             let name = metadata::text(name);
             self.decoded.batch.push_metadata(name, read);
         }

@@ -237,6 +237,40 @@ fn metadata_and_exemplars_come_along() {
 }
 
 #[test]
+fn metadata_that_says_nothing_is_none() {
+    let about = |r#type, help: &str, unit: &str| oracle::MetricMetadata {
+        r#type,
+        metric_family_name: "x_total".into(),
+        help: help.into(),
+        unit: unit.into(),
+    };
+    let request = oracle::WriteRequest {
+        timeseries: Vec::new(),
+        metadata: vec![
+            about(0, "", ""),
+            about(1, "", ""),
+            about(0, "Things.", ""),
+            about(0, "", "things"),
+            about(99, "", ""),
+        ],
+    };
+    let body = request.encode_to_vec();
+    let decoded = decode(&body).unwrap();
+    let read = decoded.batch.metadata().iter();
+    let read: Vec<_> = read
+        .map(|(_, one)| (one.metric_type, &one.help[..], &one.unit[..]))
+        .collect();
+    assert_eq!(
+        read,
+        [
+            (MetricType::Counter, "", ""),
+            (MetricType::Unknown, "Things.", ""),
+            (MetricType::Unknown, "", "things"),
+        ]
+    );
+}
+
+#[test]
 fn a_malformed_message_says_where() {
     assert_eq!(
         decode(&[0x0a, 0x05, 0x12]).unwrap_err(),

@@ -380,11 +380,14 @@ fn metadata_alone_is_taken_and_answered() {
         "Requests \"answered\".",
         "requests",
     );
-    assert_eq!(server.post("/api/v1/write", &V1_HEADERS, &body).status, 204);
-    assert_eq!(
-        server.get("/api/v1/metadata").data(),
-        json!({"http_requests_total": [{"type": "counter", "help": "Requests \"answered\".", "unit": "requests"}]})
-    );
+    let says_nothing = wire::v1_metadata_body("http_requests_total", 0, "", "");
+    for body in [body, says_nothing] {
+        assert_eq!(server.post("/api/v1/write", &V1_HEADERS, &body).status, 204);
+        assert_eq!(
+            server.get("/api/v1/metadata").data(),
+            json!({"http_requests_total": [{"type": "counter", "help": "Requests \"answered\".", "unit": "requests"}]})
+        );
+    }
     assert_eq!(
         server.get("/api/v1/metadata?metric=unheard_of").data(),
         json!({})
