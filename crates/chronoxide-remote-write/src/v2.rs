@@ -275,8 +275,7 @@ impl Walk<'_> {
             help: text(read.help_ref),
             unit: text(read.unit_ref),
         };
-        // Senders that know nothing of a metric say so with every series; what others know must stay.
-        if metadata == Metadata::default() {
+        if metadata::says_nothing(&metadata) {
             return Ok(());
         }
         memory
@@ -334,9 +333,9 @@ fn exemplar_labels(
     }
 }
 
-/// A text of metadata: reference 0 is the empty text, even where a sender left the table empty.
+/// A text of metadata: reference 0 is the empty text, also where a sender's table is empty or begins with another text.
 fn metadata_text<'a>(reference: u32, symbols: &[Symbol<'a>]) -> Option<&'a [u8]> {
-    if reference == 0 && symbols.is_empty() {
+    if reference == 0 {
         return Some(&[]);
     }
     symbol(reference, symbols)

@@ -57,20 +57,23 @@ fn lengths_that_take_more_bytes_than_they_need_make_the_same_keys() {
     assert_eq!(key(&bytes).0.len(), 9 + 2 + 200);
 }
 
+/// Symbols `first`, "__name__", "up"; one series with a sample and a message of metadata as given.
+fn described_request(first: &str, metadata: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x22, first.len() as u8];
+    bytes.extend_from_slice(first.as_bytes());
+    bytes.extend_from_slice(b"\x22\x08__name__\x22\x02up\x2a");
+    let mut series = b"\x0a\x02\x01\x02\x12\x09\x09\0\0\0\0\0\0\xf0\x3f\x2a".to_vec();
+    series.push(metadata.len() as u8);
+    series.extend_from_slice(metadata);
+    bytes.push(series.len() as u8);
+    bytes.extend_from_slice(&series);
+    bytes
+}
+
 #[test]
 fn metadata_that_says_nothing_is_none() {
-    // Symbols "", "__name__", "up"; one series with a sample and a message of metadata as given.
-    let request = |metadata: &[u8]| {
-        let mut bytes = b"\x22\x00\x22\x08__name__\x22\x02up\x2a".to_vec();
-        let mut series = b"\x0a\x02\x01\x02\x12\x09\x09\0\0\0\0\0\0\xf0\x3f\x2a".to_vec();
-        series.push(metadata.len() as u8);
-        series.extend_from_slice(metadata);
-        bytes.push(series.len() as u8);
-        bytes.extend_from_slice(&series);
-        bytes
-    };
     let count = |metadata| {
-        let bytes = request(metadata);
+        let bytes = described_request("", metadata);
         let decoded = decode(&bytes).unwrap();
         assert_eq!(decoded.batch.sample_count(), 1);
         decoded.batch.metadata().len()
@@ -79,6 +82,23 @@ fn metadata_that_says_nothing_is_none() {
     assert_eq!(count(b"\x08\x00\x18\x00\x20\x00"), 0);
     assert_eq!(count(b"\x08\x01"), 1, "a type alone says something");
     assert_eq!(count(b"\x18\x02"), 1, "and so does a help text");
+}
+
+#[test]
+fn reference_0_of_metadata_is_the_empty_text_whatever_the_table_begins_with() {
+    let read = |metadata: &[u8]| {
+        let bytes = described_request("job", metadata);
+        let decoded = decode(&bytes).unwrap();
+        assert_eq!(decoded.batch.sample_count(), 1);
+        decoded.batch.metadata().to_vec()
+    };
+    assert_eq!(read(b""), []);
+    assert_eq!(read(b"\x18\x00\x20\x00"), []);
+    let [(name, described)] = &read(b"\x08\x02\x18\x02")[..] else {
+        panic!("one piece of metadata was sent");
+    };
+    let texts = (&name[..], &described.help[..], &described.unit[..]);
+    assert_eq!(texts, ("up", "up", ""));
 }
 
 #[test]
