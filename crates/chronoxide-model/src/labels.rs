@@ -195,6 +195,27 @@ impl Labels {
         (0..self.len()).map(|index| self.pair(index))
     }
 
+    /// Compares the set with `pairs`, sorted by name, as it would compare with the set of them.
+    pub fn cmp_pairs<'p>(&self, pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Ordering {
+        let bytes = self.0.text.as_bytes();
+        let mut start = 0;
+        let mut strings = self.0.ends.iter().map(|end| {
+            let string = &bytes[start..*end as usize];
+            start = *end as usize;
+            string
+        });
+        for other in pairs.flat_map(|(name, value)| [name, value]) {
+            match strings.next().map(|own| own.cmp(other.as_bytes())) {
+                None => return Ordering::Less,
+                Some(Ordering::Equal) => {}
+                Some(ordering) => return ordering,
+            }
+        }
+        strings
+            .next()
+            .map_or(Ordering::Equal, |_| Ordering::Greater)
+    }
+
     /// The value of label `name`, if the set has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -461,6 +482,7 @@ mod tests {
         for a in &sets {
             for b in &sets {
                 assert_eq!(a.cmp(b), a.iter().cmp(b.iter()), "{a} and {b}");
+                assert_eq!(a.cmp(b), a.cmp_pairs(b.iter()), "{a} and {b}");
                 assert_eq!(a.cmp(b).is_eq(), a == b);
             }
         }

@@ -71,7 +71,7 @@ impl LabelReader<'_> {
 
     /// Compares the series it stands at with another one by their labels, without making any.
     pub(crate) fn compare(&self, other: &Labels) -> Ordering {
-        self.pairs().cmp(other.iter())
+        other.cmp_pairs(self.pairs()).reverse()
     }
 
     /// The labels of the series it stands at.
