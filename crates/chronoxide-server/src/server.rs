@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, DurabilityMode};
 use crate::error::{Error, Result};
+use crate::ingest::evict_idle_streams;
 use crate::raw_query::RawQuery;
 use crate::router::{otlp_router, router};
 use crate::self_metrics::Scraper;
@@ -60,7 +61,8 @@ pub struct Server {
     grpc_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     acceptors: Vec<JoinHandle<()>>,
-    scraper: Option<JoinHandle<()>>,
+    /// What goes on beside requests.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -110,7 +112,7 @@ impl Server {
             grpc_address,
             stop,
             acceptors,
-            scraper: None,
+            tasks: Vec::new(),
         };
         match server.open_database().await {
             Ok(database) => {
@@ -122,9 +124,14 @@ impl Server {
                 return Err(error);
             }
         }
-        server.scraper = server.state.config.self_metrics_interval.map(|interval| {
-            tokio::spawn(Scraper::new(Arc::clone(&server.state), interval).run(stopped))
-        });
+        if let Some(interval) = server.state.config.self_metrics_interval {
+            let scraper = Scraper::new(Arc::clone(&server.state), interval);
+            server
+                .tasks
+                .push(tokio::spawn(scraper.run(stopped.clone())));
+        }
+        let evicting = evict_idle_streams(Arc::clone(&server.state), stopped);
+        server.tasks.push(tokio::spawn(evicting));
         tracing::info!(address = %server.address, "ready");
         Ok(server)
     }
@@ -208,7 +215,7 @@ impl Server {
     async fn end_tasks(&mut self) {
         // Nobody listens any more if all tasks have ended already.
         let _ = self.stop.send(true);
-        for task in self.acceptors.iter_mut().chain(self.scraper.as_mut()) {
+        for task in self.acceptors.iter_mut().chain(&mut self.tasks) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server ended in a panic; this is a bug");
             }

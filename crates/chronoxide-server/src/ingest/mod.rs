@@ -20,8 +20,9 @@ pub(crate) use body::{BodyError, HeldMemory, RequestMemory, read};
 pub(crate) use encoding::declared_by_snappy;
 pub(crate) use import::{import_json, import_text, import_text_labelled};
 pub(crate) use otlp::{
-    Health as GrpcHealth, Receiver as OtlpReceiver, grpc_routes, preflight as otlp_preflight,
-    refuse_signal as refuse_otlp_signal, unknown_service, write as write_otlp,
+    Health as GrpcHealth, Receiver as OtlpReceiver, evict_idle_streams, grpc_routes,
+    preflight as otlp_preflight, refuse_signal as refuse_otlp_signal, unknown_service,
+    write as write_otlp,
 };
 pub(crate) use remote_write::write;
 pub(crate) use spare_buffers::SpareBuffers;

@@ -3,6 +3,7 @@
 mod allowance;
 mod answer;
 mod cors;
+mod eviction;
 mod format;
 mod grpc;
 mod receiver;
@@ -23,6 +24,7 @@ use crate::error::{shortened, with_sources};
 use crate::state::ServerState;
 use answer::Answer;
 pub(crate) use cors::preflight;
+pub(crate) use eviction::evict_idle_streams;
 use format::Format;
 pub(crate) use grpc::{Health, routes as grpc_routes, unknown_service};
 pub(crate) use receiver::Receiver;

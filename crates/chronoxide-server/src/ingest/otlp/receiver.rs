@@ -24,11 +24,11 @@ use crate::ingest::intake::Work;
 use crate::self_metrics::Family;
 use crate::state::ServerState;
 
-/// How often idle delta streams are looked for, in milliseconds.
+/// How often idle delta streams are looked for at most, in milliseconds, where deltas come in.
 const EVICTION_INTERVAL_MS: i64 = 60_000;
 
-/// The same where new streams find no room.
-const CROWDED_INTERVAL_MS: i64 = 1000;
+/// The same where new streams find no room, or nobody sends any more.
+const URGENT_INTERVAL_MS: i64 = 1000;
 
 /// How requests are translated, and what the deltas of former ones came to.
 ///
@@ -193,13 +193,13 @@ impl Receiver {
         &self,
         database: &Database,
         turn: &mut MutexGuard<'_, DeltaTurn>,
-        is_crowded: bool,
+        is_urgent: bool,
         now_ms: i64,
     ) -> chronoxide_storage::Result<usize> {
         let (changes, checkpoint) = database.state_bytes();
         let must_keep = !turn.has_checkpoint || changes > CHANGES_BYTES_MIN + 2 * checkpoint;
-        let interval_ms = if is_crowded {
-            CROWDED_INTERVAL_MS
+        let interval_ms = if is_urgent {
+            URGENT_INTERVAL_MS
         } else {
             EVICTION_INTERVAL_MS
         };
@@ -219,6 +219,20 @@ impl Receiver {
             turn.has_checkpoint = true;
         }
         Ok(evicted)
+    }
+
+    /// Forgets idle streams though nobody may send deltas any more.
+    pub(super) fn evict_idle(
+        &self,
+        database: &Database,
+        now_ms: i64,
+    ) -> chronoxide_storage::Result<()> {
+        if self.streams.read().is_empty() {
+            return Ok(());
+        }
+        let mut turn = self.take_turn();
+        self.tend_streams(database, &mut turn, true, now_ms)?;
+        Ok(())
     }
 
     /// Translates a request, stores what is usable of it and counts the rest.
