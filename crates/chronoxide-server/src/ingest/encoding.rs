@@ -145,17 +145,22 @@ fn snappy(body: &[u8], limit: usize, mut buffer: Vec<u8>) -> Result<Message, Ing
     }
 }
 
-/// The size at the start of a snappy block: a little-endian base-128 number.
+/// The size at the start of a snappy block: a little-endian base-128 number. `None` also for one that the block is too
+/// short for, which is refused when it is decompressed.
 pub(crate) fn declared_by_snappy(body: &[u8]) -> Option<u64> {
     let mut declared = 0;
     for (index, byte) in body.iter().take(5).enumerate() {
         declared |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            return Some(declared);
+            let can_hold = declared <= body.len() as u64 * SNAPPY_RATIO_MAX + SNAPPY_RATIO_MAX;
+            return can_hold.then_some(declared);
         }
     }
     None
 }
+
+/// A snappy block expands by less than this to one, and a little.
+const SNAPPY_RATIO_MAX: u64 = 64;
 
 fn read_all(
     mut decoder: impl Read,

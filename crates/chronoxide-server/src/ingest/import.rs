@@ -18,7 +18,8 @@ use chronoxide_exposition::{Dialect, TextReader};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
-use super::body::{BYTES_PER_SECOND_MIN, GRACE, HeldMemory, PAUSE_MAX};
+use super::body::{BYTES_PER_SECOND_MIN, GRACE, PAUSE_MAX};
+use super::request_memory::HeldMemory;
 use crate::api::Form;
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -125,7 +126,7 @@ async fn take_in(
     let mut held = HeldMemory::default();
     state
         .request_memory
-        .hold(&mut held, MEMORY_BYTES)
+        .hold_within(&mut held, MEMORY_BYTES)
         .await
         .map_err(|error| ApiError::unavailable(error.to_string()))?;
     let (pieces, waiting) = mpsc::channel(PIECES_MAX);

@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, header};
 use chronoxide_storage::Database;
 use tokio::runtime::Handle;
 
-use super::body::{self, BodyError, HeldMemory};
+use super::body::{self, BodyError};
 use super::commit;
 use super::encoding::Encoding;
 use super::error::IngestError;
+use super::request_memory::HeldMemory;
 use crate::state::ServerState;
 
 /// A protocol that brings samples.

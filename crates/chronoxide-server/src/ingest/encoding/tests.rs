@@ -159,10 +159,10 @@ fn torn_and_foreign_bodies_are_malformed() {
 #[test]
 fn the_declared_size_is_read_without_the_body() {
     assert_eq!(declared_by_snappy(&[0]), Some(0));
-    assert_eq!(
-        declared_by_snappy(&[0xff, 0xff, 0xff, 0xff, 0x0f]),
-        Some(4_294_967_295)
-    );
+    assert_eq!(declared_by_snappy(&[0x80, 0x02, 0, 0]), Some(256));
+    // More than the block can hold: nobody should wait for so much memory.
+    assert_eq!(declared_by_snappy(&[0x80, 0x80, 0x80, 0x10]), None);
+    assert_eq!(declared_by_snappy(&[0xff, 0xff, 0xff, 0xff, 0x0f]), None);
     assert_eq!(declared_by_snappy(&[0x80, 0x80]), None);
     assert_eq!(declared_by_snappy(&[]), None);
     assert_eq!(declared_by_snappy(&[0xff; 6]), None);

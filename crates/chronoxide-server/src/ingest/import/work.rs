@@ -15,9 +15,10 @@ use tokio::sync::mpsc::Receiver;
 
 use super::report::Report;
 use crate::error::with_sources;
-use crate::ingest::body::{BodyError, HeldMemory, RequestMemory};
+use crate::ingest::body::BodyError;
 use crate::ingest::commit;
 use crate::ingest::error::IngestError;
+use crate::ingest::request_memory::{HeldMemory, RequestMemory};
 use crate::state::ServerState;
 
 /// The name of the protocol in own metrics.
@@ -238,7 +239,7 @@ impl HeldLines {
         let wanted = length.saturating_mul(LINE_FACTOR);
         let more = wanted.saturating_sub(self.bytes);
         if more > 0 {
-            let held = self.memory.hold(&mut self.held, more as u64);
+            let held = self.memory.hold_within(&mut self.held, more as u64);
             Handle::current().block_on(held)?;
             self.bytes = wanted;
         }

@@ -20,10 +20,11 @@ use tonic::Status;
 pub(crate) use services::{Health, routes, unknown_service};
 
 use super::{Format, INTAKE};
-use crate::ingest::body::{self, BodyError, HeldMemory};
+use crate::ingest::body::{self, BodyError};
 use crate::ingest::commit;
 use crate::ingest::error::IngestError;
 use crate::ingest::intake::HeldBody;
+use crate::ingest::request_memory::HeldMemory;
 use crate::state::ServerState;
 
 /// Answers `MetricsService/Export`.

@@ -93,9 +93,11 @@ async fn writes_beyond_the_memory_for_requests_come_back_later_and_are_stored() 
     let mut others = HeldMemory::default();
     let all = state.request_memory.limit_bytes();
     state.request_memory.hold(&mut others, all).await.unwrap();
+    let mut beyond = HeldMemory::default();
+    state.request_memory.hold(&mut beyond, 1).await.unwrap();
     assert_sent_away(&state).await;
     assert_eq!(state.database().unwrap().stats().series, 0);
-    drop(others);
+    drop((others, beyond));
     assert_stored(&state).await;
     assert_eq!(state.request_memory.held_bytes(), 0);
 }
