@@ -195,11 +195,10 @@ impl Registry {
         true
     }
 
-    /// Makes a further key stand for a series. Beyond a bound the key is not kept, and costs a decoding each time:
-    /// there are more orders of labels than memory.
+    /// Makes a further key stand for a series. Beyond a bound for each series the key is not kept, and costs a decoding each
+    /// time: there are more orders of labels than memory.
     pub(crate) fn insert_alias(&mut self, hash: KeyHash, sid: u32) {
-        let bound = self.rows.len().saturating_mul(KEYS_PER_SERIES_MAX);
-        if self.keys.len() < bound.max(1024) {
+        if self.keys.keys_of(sid) < KEYS_PER_SERIES_MAX {
             self.keys.insert(hash, sid);
         }
     }
@@ -380,7 +379,7 @@ impl Registry {
 const CANONICAL: u8 = 0;
 
 /// A series is written by few senders, each with one encoding and order, besides its canonical key.
-const KEYS_PER_SERIES_MAX: usize = 4;
+const KEYS_PER_SERIES_MAX: u8 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -443,6 +442,26 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_series_of_many_keys_leaves_room_for_those_of_others() {
+        let (mut registry, _) = filled(10);
+        let alias = |registry: &Registry, n: u32| registry.hasher().bytes(&n.to_le_bytes(), 1);
+        for n in 0..100 {
+            registry.insert_alias(alias(&registry, n), 3);
+        }
+        let known = |registry: &Registry, n| registry.find_alone(alias(registry, n));
+        let kept = (0..100).filter(|n| known(&registry, *n) == Some(3));
+        assert_eq!(kept.count(), usize::from(KEYS_PER_SERIES_MAX) - 1);
+        registry.insert_alias(alias(&registry, 200), 4);
+        assert_eq!(known(&registry, 200), Some(4));
+        // What is taken over counts.
+        let mut rebuilt = registry.retained(|sid| sid >= 3);
+        for n in 100..200 {
+            rebuilt.insert_alias(alias(&rebuilt, n), 3);
+        }
+        assert!((100..200).all(|n| known(&rebuilt, n).is_none()));
     }
 
     #[test]

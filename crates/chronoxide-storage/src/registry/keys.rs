@@ -61,6 +61,8 @@ const ENCODING_STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct KeyTable {
     table: HashTable<u32>,
     entries: Vec<Entry>,
+    /// By series: how many keys stand for it, up to 255.
+    counts: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -139,7 +141,17 @@ impl KeyTable {
             sid,
             next: AtomicU32::new(NONE),
         });
+        let series = sid as usize;
+        if series >= self.counts.len() {
+            self.counts.resize(series + 1, 0);
+        }
+        self.counts[series] = self.counts[series].saturating_add(1);
         index
+    }
+
+    /// How many keys stand for series `sid`, up to 255.
+    pub(crate) fn keys_of(&self, sid: u32) -> u8 {
+        self.counts.get(sid as usize).copied().unwrap_or(0)
     }
 
     /// Takes over the keys `range` of `other`, in the order they came, without those whose series fails `keep`.
@@ -160,7 +172,9 @@ impl KeyTable {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.table.capacity() * 5
+        self.entries.capacity() * size_of::<Entry>()
+            + self.table.capacity() * 5
+            + self.counts.capacity()
     }
 }
 
