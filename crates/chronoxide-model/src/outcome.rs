@@ -111,6 +111,8 @@ pub struct WriteOutcome {
     pub histograms_accepted: u64,
     /// Exemplars stored.
     pub exemplars_accepted: u64,
+    /// Pieces of metadata not taken for want of room.
+    pub metadata_rejected: u64,
     /// Samples of either kind not stored.
     pub samples_rejected: u64,
     /// The same by reason.
@@ -158,6 +160,7 @@ impl WriteOutcome {
         self.samples_accepted += other.samples_accepted;
         self.histograms_accepted += other.histograms_accepted;
         self.exemplars_accepted += other.exemplars_accepted;
+        self.metadata_rejected += other.metadata_rejected;
         self.samples_rejected += other.samples_rejected;
         for (reason, samples) in other.samples_rejected_by_reason {
             *self.samples_rejected_by_reason.entry(reason).or_default() += samples;
@@ -167,7 +170,7 @@ impl WriteOutcome {
             .extend(other.rejections.into_iter().take(room));
     }
 
-    /// Whether everything was stored.
+    /// Whether everything was stored that a sender is to be told of, which metadata is not.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.samples_rejected == 0 && self.rejections.is_empty()

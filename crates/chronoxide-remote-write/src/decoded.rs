@@ -20,10 +20,10 @@ pub struct Decoded<'a> {
     pub refused: WriteOutcome,
     /// Exemplars in the request, those that are not in `batch` included.
     pub exemplars: u64,
-    /// Pieces of metadata in the request, repetitions included.
-    pub metadata: u64,
-    /// Pieces of metadata without the name of a metric, which are left out.
+    /// Pieces of metadata without the name of a metric, which are left out; those that say nothing either are none.
     pub metadata_nameless: u64,
+    /// Pieces of metadata that came with a series refused here; those that say nothing are none.
+    pub metadata_of_refused: u64,
     /// Start times after the sample that they start, which mean nothing and are left out; their samples are kept.
     pub starts_left_out: u64,
 }

@@ -250,10 +250,12 @@ impl<'a> Walk<'a, '_> {
         }
         self.memory
             .take(metadata::BYTES + name.len() + read.help.len() + read.unit.len())?;
-        self.decoded.metadata += 1;
+        if metadata::says_nothing(&read) {
+            return Ok(());
+        }
         if name.is_empty() {
             self.decoded.metadata_nameless += 1;
-        } else if !metadata::says_nothing(&read) {
+        } else {
             let name = metadata::text(name);
             self.decoded.batch.push_metadata(name, read);
         }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use chronoxide_model::{
-    CanonicalKey, Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason,
-    describe_pairs,
+    CanonicalKey, Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, MetricType,
+    RejectReason, describe_pairs,
 };
 use chronoxide_protobuf::{Reader, WireType};
 
@@ -162,8 +162,9 @@ impl Walk<'_> {
     fn accept(&mut self, entry: &mut Entry, memory: &mut Memory<'_>) -> Result<()> {
         let samples = entry.sample_count();
         self.decoded.exemplars += entry.exemplars.len() as u64;
-        self.decoded.metadata += u64::from(entry.metadata.is_some());
+        let metadata = entry.metadata.filter(|read| self.says_something(read));
         if let Err((reason, detail)) = self.check(entry).and_then(|()| self.start_series(entry)) {
+            self.decoded.metadata_of_refused += u64::from(metadata.is_some());
             let series = || series_of(&entry.refs, &self.symbols);
             let refused = &mut self.decoded.refused;
             refused.reject_with(reason, samples as u64, || (series(), detail));
@@ -171,7 +172,7 @@ impl Walk<'_> {
         }
         let key = self.decoded.batch.last_series().map(|series| series.key);
         memory.take(SERIES_BYTES + key.map_or(0, |key| key.bytes.len()))?;
-        if let Some(read) = entry.metadata {
+        if let Some(read) = metadata {
             self.accept_metadata(read, entry, memory)?;
         }
         let decoded = &mut self.decoded;
@@ -241,6 +242,14 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether metadata tells anything of its metric; what cannot be read is meant to.
+    fn says_something(&self, read: &EntryMetadata) -> bool {
+        let is_empty = |reference| metadata_text(reference, &self.symbols) == Some(&[]);
+        metadata::metric_type(read.metric_type) != MetricType::Unknown
+            || !is_empty(read.help_ref)
+            || !is_empty(read.unit_ref)
+    }
+
     fn accept_metadata(
         &mut self,
         read: EntryMetadata,
@@ -250,8 +259,10 @@ impl Walk<'_> {
         let mut pairs = entry.refs.chunks_exact(2);
         let name_of = |reference| symbol(reference, &self.symbols);
         let named = pairs.find(|pair| name_of(pair[0]) == Some(METRIC_NAME.as_bytes()));
+        let named = named.filter(|pair| name_of(pair[1]).is_some_and(|name| !name.is_empty()));
         // A series without a name is refused by storage.
         let Some(name_ref) = named.map(|pair| pair[1]) else {
+            self.decoded.metadata_nameless += 1;
             return Ok(());
         };
         if self.last_metadata.replace((name_ref, read)) == Some((name_ref, read))
@@ -275,9 +286,6 @@ impl Walk<'_> {
             help: text(read.help_ref),
             unit: text(read.unit_ref),
         };
-        if metadata::says_nothing(&metadata) {
-            return Ok(());
-        }
         memory
             .take(2 * metadata::BYTES + name.len() + metadata.help.len() + metadata.unit.len())?;
         self.decoded.batch.push_metadata(name, metadata);

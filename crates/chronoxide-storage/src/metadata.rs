@@ -128,14 +128,14 @@ impl MetadataStore {
         records.collect()
     }
 
-    /// Those of `entries` that say something new and have room; how many have none is counted.
-    pub(crate) fn news(&self, entries: &[(String, Metadata)]) -> Vec<(String, Metadata)> {
+    /// Those of `entries` that say something new and have room, and how many have none.
+    pub(crate) fn news(&self, entries: &[(String, Metadata)]) -> (Vec<(String, Metadata)>, u64) {
         if entries.is_empty() {
-            return Vec::new();
+            return (Vec::new(), 0);
         }
         let known = self.known.read();
         let mut room = BYTES_MAX.saturating_sub(known.bytes);
-        let mut news = Vec::new();
+        let (mut news, mut refused) = (Vec::new(), 0);
         for (name, metadata) in entries {
             let metadata = shortened(metadata);
             let types = known.by_name.get(name);
@@ -148,10 +148,13 @@ impl MetadataStore {
                     room = left;
                     news.push((name.clone(), metadata.into_owned()));
                 }
-                None => self.note_refused(name),
+                None => {
+                    self.note_refused(name);
+                    refused += 1;
+                }
             }
         }
-        news
+        (news, refused)
     }
 
     fn note_refused(&self, name: &str) {
@@ -264,11 +267,11 @@ mod tests {
     fn only_news_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = open(dir.path());
-        let news = store.news(&[entry("up", "a")]);
-        assert_eq!(news.len(), 1);
+        let (news, refused) = store.news(&[entry("up", "a")]);
+        assert_eq!((news.len(), refused), (1, 0));
         store.insert(news);
-        assert!(store.news(&[entry("up", "a")]).is_empty());
-        store.insert(store.news(&[entry("up", "b")]));
+        assert_eq!(store.news(&[entry("up", "a")]), (Vec::new(), 0));
+        store.insert(store.news(&[entry("up", "b")]).0);
         assert_eq!(store.get("up").unwrap().help, "b");
         assert_eq!(store.all().len(), 1);
         assert_eq!(store.get("down"), None);
@@ -284,7 +287,7 @@ mod tests {
             unit: String::new(),
         };
         let say = |metadata: &Metadata| {
-            let news = store.news(&[("m".to_owned(), metadata.clone())]);
+            let (news, _) = store.news(&[("m".to_owned(), metadata.clone())]);
             let is_news = !news.is_empty();
             store.insert(news);
             is_news
@@ -308,14 +311,16 @@ mod tests {
         let (store, _) = open(dir.path());
         let help = "é".repeat(5000);
         for n in 0..10_000 {
-            store.insert(store.news(&[entry(&format!("m{n}"), &help)]));
+            let (news, refused) = store.news(&[entry(&format!("m{n}"), &help)]);
+            assert_eq!(news.len() as u64 + refused, 1);
+            store.insert(news);
         }
         assert_eq!(store.get("m0").unwrap().help, "é".repeat(2048));
         let kept = store.all().len();
         assert!((7000..8000).contains(&kept), "{kept}");
         assert_eq!(store.refused(), 10_000 - kept as u64);
         // What is known is still no news, and needs no room.
-        assert!(store.news(&[entry("m0", &help)]).is_empty());
+        assert_eq!(store.news(&[entry("m0", &help)]), (Vec::new(), 0));
         assert_eq!(store.refused(), 10_000 - kept as u64);
     }
 

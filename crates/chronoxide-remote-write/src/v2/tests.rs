@@ -85,6 +85,43 @@ fn metadata_that_says_nothing_is_none() {
 }
 
 #[test]
+fn metadata_is_counted_when_its_series_has_no_name_or_is_refused() {
+    let entry = |labels: &[u8], sample: &[u8], metadata: &[u8]| {
+        let mut entry = vec![0x0a, labels.len() as u8];
+        entry.extend_from_slice(labels);
+        entry.extend_from_slice(sample);
+        entry.extend_from_slice(&[0x2a, metadata.len() as u8]);
+        entry.extend_from_slice(metadata);
+        entry
+    };
+    let sample = b"\x12\x09\x09\0\0\0\0\0\0\xf0\x3f";
+    let (up, nameless, unnamed, dangling) = (&[1, 2][..], &[2, 2][..], &[1, 0][..], &[1, 9][..]);
+    let counted = |labels, sample, metadata| {
+        let mut request = b"\x22\x00\x22\x08__name__\x22\x02up".to_vec();
+        let entry = entry(labels, sample, metadata);
+        request.extend_from_slice(&[0x2a, entry.len() as u8]);
+        request.extend_from_slice(&entry);
+        let decoded = decode(&request).unwrap();
+        let handed_on = decoded.batch.metadata().len();
+        (
+            handed_on,
+            decoded.metadata_nameless,
+            decoded.metadata_of_refused,
+        )
+    };
+    let counter = b"\x08\x01";
+    assert_eq!(counted(up, sample, counter), (1, 0, 0));
+    assert_eq!(counted(nameless, sample, counter), (0, 1, 0));
+    assert_eq!(counted(unnamed, sample, counter), (0, 1, 0));
+    assert_eq!(counted(dangling, sample, counter), (0, 0, 1));
+    assert_eq!(counted(up, b"", counter), (0, 0, 1));
+    assert_eq!(counted(up, sample, b"\x18\x09"), (0, 0, 1));
+    for (labels, sample) in [(up, &sample[..]), (nameless, sample), (up, b"")] {
+        assert_eq!(counted(labels, sample, b"\x08\x00"), (0, 0, 0));
+    }
+}
+
+#[test]
 fn reference_0_of_metadata_is_the_empty_text_whatever_the_table_begins_with() {
     let read = |metadata: &[u8]| {
         let bytes = described_request("job", metadata);

@@ -190,12 +190,17 @@ fn count(metrics: &Metrics, decoded: &Decoded<'_>, outcome: &WriteOutcome) {
     let exemplars = &metrics.ingest_rejected_exemplars;
     exemplars.with([protocol, "refused"]).add(refused);
     exemplars.with([protocol, "not_kept"]).add(unkept);
-    let kept = decoded.metadata.saturating_sub(decoded.metadata_nameless);
+    let handed_on = decoded.batch.metadata().len() as u64;
+    let kept = handed_on.saturating_sub(outcome.metadata_rejected);
     metrics.ingest_metadata.with([protocol]).add(kept);
-    metrics
-        .ingest_rejected_metadata
-        .with([protocol, "missing_metric_name"])
-        .add(decoded.metadata_nameless);
+    for (reason, count) in [
+        ("missing_metric_name", decoded.metadata_nameless),
+        ("refused_series", decoded.metadata_of_refused),
+        ("no_room", outcome.metadata_rejected),
+    ] {
+        let rejected = &metrics.ingest_rejected_metadata;
+        rejected.with([protocol, reason]).add(count);
+    }
     metrics
         .ingest_rejected_starts
         .with([protocol, "after_sample"])

@@ -352,6 +352,11 @@ fn collect_series(stats: &Stats, families: &mut Vec<Family>) {
             "Exemplars that went before their time because newer ones needed the room.",
             stats.exemplars_evicted_total,
         ),
+        Family::counter(
+            "chronoxide_metadata_rejected_total",
+            "Pieces of metadata that there was no room for.",
+            stats.metadata_rejected_total,
+        ),
         Family::gauge(
             "chronoxide_head_samples",
             "Samples in memory that are in no part yet.",

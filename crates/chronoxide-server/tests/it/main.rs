@@ -13,6 +13,7 @@ mod federate;
 mod grpc;
 mod http;
 mod lookups;
+mod metadata;
 mod otlp;
 mod own_metrics;
 mod page;

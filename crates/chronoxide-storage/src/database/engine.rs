@@ -121,8 +121,9 @@ impl Engine {
         // A panic may leave series that are in the registry's log and not in the registry, or half there.
         let _whole = AbortOnPanic::of("a write");
         let _holds_ids = self.writers.read();
-        let (mut admitted, outcome) = self.admit(batch)?;
-        admitted.batch.metadata = self.sink.metadata.news(batch.metadata());
+        let (mut admitted, mut outcome) = self.admit(batch)?;
+        (admitted.batch.metadata, outcome.metadata_rejected) =
+            self.sink.metadata.news(batch.metadata());
         admitted.batch.state_changes = batch.state_changes().to_vec();
         admitted.batch.state_changes.extend(state(&outcome));
         if is_empty(&admitted.batch) {
