@@ -242,6 +242,7 @@ fn storage_options(config: &Config) -> Options {
         labels_bytes_max: config.labels_bytes_max,
         exemplar_bytes_max: config.exemplar_bytes_max(),
         exemplars_per_series_max: config.exemplars_per_series_max,
+        metadata_bytes_max: memory.metadata_bytes_max(),
         series_max: config.series_limit.unwrap_or_else(|| memory.series_max()),
         series_bytes_max: Some(memory.series_bytes_max()),
         head_bytes_min: memory.head_bytes_max().min(defaults.head_bytes_min),

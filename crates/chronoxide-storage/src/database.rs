@@ -96,7 +96,7 @@ impl Database {
     ///
     /// A sample equal to a stored one changes nothing; one with the same timestamp and another value replaces it. Of
     /// equal timestamps within the batch the last counts. Samples refused one by one are listed in the outcome.
-    /// Help and unit of a metric are cut to 4 KiB; beyond 32 MiB of all metrics' nothing new is taken, and counted in the
+    /// Help and unit of a metric are cut to 4 KiB; beyond [`Options::metadata_bytes_max`] nothing new is taken, and counted in the
     /// outcome and in [`Stats::metadata_rejected_total`]. An exemplar with labels of more than 128 characters, or outside the times that samples may have, is refused
     /// without a word but in [`Stats::exemplars_rejected_total`].
     ///

@@ -25,9 +25,6 @@ const KIND_ENTRIES: u8 = 1;
 /// Entries of one record.
 const RECORD_ENTRIES: usize = 1024;
 
-/// Bytes that all of it may take in memory, and about what the file may take.
-const BYTES_MAX: usize = 32 << 20;
-
 /// Longer texts are cut.
 const TEXT_BYTES_MAX: usize = 4 << 10;
 
@@ -42,6 +39,8 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct MetadataStore {
     file: RecordFile,
+    /// Bytes that all of it may take in memory, and about what the file may take. What is known stays beyond it.
+    bytes_max: usize,
     known: RwLock<Known>,
     refused: AtomicU64,
     /// Something is known that is not in the file.
@@ -55,8 +54,9 @@ impl MetadataStore {
         quarantine: &Quarantine,
         dir: &Path,
         salt: u64,
+        bytes_max: usize,
     ) -> Result<Self> {
-        let store = Self::empty(salt);
+        let store = Self::empty(salt, bytes_max);
         if store.load(fs, dir)? == RecordFileState::Damaged {
             let path = store.file.path(dir);
             tracing::error!(file = %path.display(), "the metadata file is damaged; what can be read of it is used");
@@ -68,12 +68,13 @@ impl MetadataStore {
 
     /// Whether the file in `dir`, if there is one, is good; nothing is changed.
     pub(crate) fn inspect(fs: &dyn Fs, dir: &Path, salt: u64) -> Result<bool> {
-        Ok(Self::empty(salt).load(fs, dir)? != RecordFileState::Damaged)
+        Ok(Self::empty(salt, 0).load(fs, dir)? != RecordFileState::Damaged)
     }
 
-    fn empty(salt: u64) -> Self {
+    fn empty(salt: u64, bytes_max: usize) -> Self {
         Self {
             file: RecordFile::new(FILE, LogKind::Metadata, salt),
+            bytes_max,
             known: RwLock::default(),
             refused: AtomicU64::new(0),
             is_changed: AtomicBool::new(false),
@@ -134,7 +135,7 @@ impl MetadataStore {
             return (Vec::new(), 0);
         }
         let known = self.known.read();
-        let mut room = BYTES_MAX.saturating_sub(known.bytes);
+        let mut room = self.bytes_max.saturating_sub(known.bytes);
         let (mut news, mut refused) = (Vec::new(), 0);
         for (name, metadata) in entries {
             let metadata = shortened(metadata);
@@ -161,7 +162,7 @@ impl MetadataStore {
         if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 metric = name,
-                bytes_max = BYTES_MAX,
+                bytes_max = self.bytes_max,
                 "there is no room for the type and help of more metrics; this is said once"
             );
         }
@@ -198,6 +199,11 @@ impl MetadataStore {
             .collect()
     }
 
+    /// Bytes that everything known takes in memory, roughly.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.known.read().bytes
+    }
+
     /// How many entries were refused because there was no room.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -209,7 +215,9 @@ impl Known {
     fn extend(&mut self, entries: impl IntoIterator<Item = (String, Metadata)>) {
         for (name, metadata) in entries {
             self.bytes += entry_bytes(&name, &metadata);
-            let types = self.by_name.entry(name.clone()).or_default();
+            // Nearly all metrics have one type.
+            let types = self.by_name.entry(name.clone());
+            let types = types.or_insert_with(|| Vec::with_capacity(1));
             let same_type = |known: &Metadata| known.metric_type == metadata.metric_type;
             for old in types.extract_if(.., |known| same_type(known)) {
                 self.bytes -= entry_bytes(&name, &old);
@@ -221,8 +229,9 @@ impl Known {
 
 /// Bytes that an entry takes in memory, roughly.
 fn entry_bytes(name: &str, metadata: &Metadata) -> usize {
-    const OVERHEAD: usize = 128;
-    OVERHEAD + name.len() + metadata.help.len() + metadata.unit.len()
+    // The map's part, and what the allocations of four texts and lists take beside their content.
+    const OVERHEAD: usize = 2 * (size_of::<String>() + size_of::<Vec<Metadata>>()) + 4 * 16;
+    OVERHEAD + size_of::<Metadata>() + name.len() + metadata.help.len() + metadata.unit.len()
 }
 
 /// The same with texts cut to [`TEXT_BYTES_MAX`].
@@ -248,11 +257,13 @@ mod tests {
     use crate::{ManualClock, RealFs};
 
     fn open(dir: &Path) -> (MetadataStore, Quarantine) {
+        open_within(dir, 4 << 20)
+    }
+
+    fn open_within(dir: &Path, bytes_max: usize) -> (MetadataStore, Quarantine) {
         let quarantine = Quarantine::new(Arc::new(RealFs), Arc::new(ManualClock::new(0)));
-        (
-            MetadataStore::open(&RealFs, &quarantine, dir, 5).unwrap(),
-            quarantine,
-        )
+        let store = MetadataStore::open(&RealFs, &quarantine, dir, 5, bytes_max);
+        (store.unwrap(), quarantine)
     }
 
     fn entry(name: &str, help: &str) -> (String, Metadata) {
@@ -310,18 +321,33 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, _) = open(dir.path());
         let help = "é".repeat(5000);
-        for n in 0..10_000 {
+        for n in 0..1200 {
             let (news, refused) = store.news(&[entry(&format!("m{n}"), &help)]);
             assert_eq!(news.len() as u64 + refused, 1);
             store.insert(news);
+            assert!(store.memory_bytes() <= 4 << 20);
         }
         assert_eq!(store.get("m0").unwrap().help, "é".repeat(2048));
         let kept = store.all().len();
-        assert!((7000..8000).contains(&kept), "{kept}");
-        assert_eq!(store.refused(), 10_000 - kept as u64);
+        assert!((900..1000).contains(&kept), "{kept}");
+        assert_eq!(store.refused(), 1200 - kept as u64);
         // What is known is still no news, and needs no room.
         assert_eq!(store.news(&[entry("m0", &help)]), (Vec::new(), 0));
-        assert_eq!(store.refused(), 10_000 - kept as u64);
+        assert_eq!(store.refused(), 1200 - kept as u64);
+    }
+
+    #[test]
+    fn what_is_known_stays_when_there_is_less_room_than_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = open(dir.path());
+        let entries: Vec<_> = (0..100).map(|n| entry(&format!("m{n}"), "help")).collect();
+        store.insert(entries.clone());
+        store.save(&RealFs, dir.path()).unwrap();
+        let (narrow, _) = open_within(dir.path(), 1000);
+        assert_eq!(narrow.all(), store.all());
+        assert_eq!(narrow.memory_bytes(), store.memory_bytes());
+        assert_eq!(narrow.news(&entries), (Vec::new(), 0));
+        assert_eq!(narrow.news(&[entry("new", "help")]), (Vec::new(), 1));
     }
 
     #[test]

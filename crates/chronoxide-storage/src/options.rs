@@ -54,6 +54,9 @@ pub struct Options {
     pub exemplar_bytes_max: usize,
     /// Exemplars kept of one series; its oldest go first. Default: 128.
     pub exemplars_per_series_max: usize,
+    /// Bytes of memory for types, help and units of metrics, which are all kept there and in a file; beyond it those of
+    /// further metrics are not taken. Default: 32 MiB.
+    pub metadata_bytes_max: usize,
     /// Bytes of all names and values of a series together. Default: 16 KiB.
     pub labels_bytes_max: usize,
     /// Bytes of samples in memory before they are written to a part, with few series. The head may take three times this
@@ -85,6 +88,7 @@ impl Default for Options {
             label_value_bytes_max: 8 << 10,
             exemplar_bytes_max: 16 << 20,
             exemplars_per_series_max: 128,
+            metadata_bytes_max: 32 << 20,
             labels_bytes_max: 16 << 10,
             head_bytes_min: 8 << 20,
             head_bytes_max: 64 << 20,

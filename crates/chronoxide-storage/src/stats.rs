@@ -65,6 +65,8 @@ pub struct Stats {
     pub samples_rejected_total: Vec<(RejectReason, u64)>,
     /// Deletions that parts have not been rid of yet.
     pub tombstones: u64,
+    /// Bytes that types, help and units of metrics take in memory, roughly.
+    pub metadata_bytes: u64,
     /// Entries on type and help of metrics that there was no room for.
     pub metadata_rejected_total: u64,
     /// Exemplars kept.

@@ -46,6 +46,12 @@ impl MemoryBudget {
             .expect("the clamp keeps it below 2^32")
     }
 
+    /// Bytes that types, help and units of metrics may take in memory.
+    pub(crate) fn metadata_bytes_max(self) -> usize {
+        usize::try_from((self.0 / 16).clamp(1 << 20, 32 << 20))
+            .expect("the clamp keeps it below 2^32")
+    }
+
     /// Bytes that queries under way may hold together: a quarter of the budget, and always enough for a dashboard.
     pub(crate) fn query_bytes(self) -> u64 {
         (self.0 / 4).max(64 << 20)
@@ -88,6 +94,7 @@ mod tests {
         assert_eq!(small.series_max(), 16_384);
         assert_eq!(small.head_bytes_max(), 4 << 20);
         assert_eq!(small.exemplar_bytes_max(), 2 << 20);
+        assert_eq!(small.metadata_bytes_max(), 4 << 20);
         assert_eq!(small.query_bytes(), 64 << 20);
         assert_eq!(MemoryBudget::new(Some(1 << 30)).query_bytes(), 256 << 20);
         assert_eq!(small.series_bytes_max(), 16 << 20);
@@ -100,12 +107,14 @@ mod tests {
             (none.series_max(), none.head_bytes_max()),
             (10_000, 1 << 20)
         );
+        assert_eq!(none.metadata_bytes_max(), 1 << 20);
         let huge = MemoryBudget::new(Some(u64::MAX));
         assert_eq!(
             (huge.series_max(), huge.head_bytes_max()),
             (20_000_000, 64 << 20)
         );
         assert_eq!(huge.exemplar_bytes_max(), 16 << 20);
+        assert_eq!(huge.metadata_bytes_max(), 32 << 20);
         assert_eq!(huge.request_bytes(), 256 << 20);
     }
 

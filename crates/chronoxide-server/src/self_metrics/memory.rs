@@ -61,6 +61,11 @@ impl MemoryUse {
                     bytes_max: Some(state.config.exemplar_bytes_max() as u64),
                 },
                 Self {
+                    user: "metadata",
+                    bytes: stats.metadata_bytes,
+                    bytes_max: Some(memory.metadata_bytes_max() as u64),
+                },
+                Self {
                     user: "caches",
                     bytes: stats.cache_bytes,
                     bytes_max: None,

@@ -1,10 +1,10 @@
 //! What becomes of the type, help and unit of metrics, and how it is counted.
 
 use crate::bounds::assert_metric;
-use crate::compliance::{accepted, refused};
+use crate::compliance::{accepted, refused, value};
 use crate::running::{Running, now_ms};
-use crate::wire::{V1_HEADERS, v1_metadata_body};
-use crate::wire_v2::Entry;
+use crate::wire::{V1_HEADERS, V2_HEADERS, v1_metadata_body};
+use crate::wire_v2::{Entry, v2_body};
 
 fn assert_counted(server: &Running, taken: u64, rejected: &[(&str, u64)]) {
     let protocol = "{protocol=\"remote_write\"";
@@ -64,4 +64,45 @@ fn metadata_counts_as_taken_only_when_it_was_handed_on() {
         ],
     );
     assert_metric(&server, "chronoxide_metadata_rejected_total 0");
+}
+
+#[test]
+fn metadata_beyond_its_share_of_the_memory_is_counted_as_such() {
+    const LIMIT: u64 = 1 << 20;
+    let server = Running::start_with(&[("memory.limit", "16MiB")]);
+    let now = now_ms();
+    let help = "x".repeat(4000);
+    let entries: Vec<_> = (0..400)
+        .map(|n| {
+            let entry = Entry::named(&format!("metric_{n}")).sample(now, 1.0);
+            entry.metadata(1, &format!("{help}{n}"), "")
+        })
+        .collect();
+    let body = v2_body(&entries);
+    let answer = server.post("/api/v1/write", &V2_HEADERS, &body);
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let known = server.get("/api/v1/metadata").data();
+    let kept = known.as_object().unwrap().len() as u64;
+    assert!((200..300).contains(&kept), "{kept}");
+    assert_counted(&server, kept, &[("no_room", 400 - kept)]);
+    assert_metric(
+        &server,
+        &format!("chronoxide_metadata_rejected_total {}", 400 - kept),
+    );
+    assert_metric(
+        &server,
+        &format!("chronoxide_memory_limit_bytes{{user=\"metadata\"}} {LIMIT}"),
+    );
+    let metrics = server.get("/metrics").body;
+    let used = "chronoxide_memory_used_bytes{user=\"metadata\"} ";
+    let used = metrics.lines().find_map(|line| line.strip_prefix(used));
+    let used: f64 = used.unwrap().parse().unwrap();
+    assert!(
+        (4000.0 * kept as f64..=LIMIT as f64).contains(&used),
+        "{used}"
+    );
+    assert_eq!(
+        value(&server, "count({__name__=~\"metric_.*\"})", now),
+        "400"
+    );
 }

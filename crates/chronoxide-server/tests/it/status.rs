@@ -223,7 +223,14 @@ fn the_memory_budget_is_shown_by_user() {
         found.trim().parse().unwrap()
     };
     assert_eq!(value("chronoxide_memory_budget_bytes "), 268_435_456.0);
-    for user in ["requests", "series", "head", "queries", "exemplars"] {
+    for user in [
+        "requests",
+        "series",
+        "head",
+        "queries",
+        "exemplars",
+        "metadata",
+    ] {
         let limit = value(&format!(
             "chronoxide_memory_limit_bytes{{user=\"{user}\"}} "
         ));

@@ -295,6 +295,7 @@ impl Engine {
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         self.counters.fill(&mut stats);
+        stats.metadata_bytes = self.sink.metadata.memory_bytes() as u64;
         stats.metadata_rejected_total = self.sink.metadata.refused();
         let exemplars = self.sink.exemplars.figures();
         stats.exemplars = exemplars.exemplars;

@@ -71,7 +71,7 @@ impl Engine {
         let (tombstones, pending) = files.tombstones()?;
         let sink = Arc::new(Sink {
             catalog: Catalog::default(),
-            metadata: MetadataStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
+            metadata: files.metadata(&options)?,
             exemplars: files.exemplars(&options)?,
             tombstones,
             state: StateStore::open(fs.as_ref(), &files.quarantine, dir, files.salt)?,
@@ -140,6 +140,12 @@ impl Opening<'_> {
 
     fn tombstones(&self) -> Result<(TombstoneFile, Vec<Arc<Tombstone>>)> {
         TombstoneFile::open(self.fs.as_ref(), &self.quarantine, self.dir, self.salt)
+    }
+
+    fn metadata(&self, options: &Options) -> Result<MetadataStore> {
+        let bytes_max = options.metadata_bytes_max;
+        let fs = self.fs.as_ref();
+        MetadataStore::open(fs, &self.quarantine, self.dir, self.salt, bytes_max)
     }
 
     fn exemplars(&self, options: &Options) -> Result<ExemplarStore> {
