@@ -98,7 +98,7 @@ pub struct Rejection {
     pub reason: RejectReason,
     /// What was wrong in particular and what to do about it: the offending name, limit or time.
     pub detail: String,
-    /// How many samples this concerns.
+    /// How many samples this concerns; 0 for a series that brings none, or an exemplar.
     pub samples: u64,
 }
 
@@ -117,6 +117,8 @@ pub struct WriteOutcome {
     pub samples_rejected: u64,
     /// The same by reason.
     pub samples_rejected_by_reason: BTreeMap<RejectReason, u64>,
+    /// How often something without samples was refused, by reason: a series that brings none, or an exemplar.
+    pub sampleless_rejected_by_reason: BTreeMap<RejectReason, u64>,
     /// Which series of the batch, by their places in it and in no order, had samples that were not stored.
     pub series_rejected: Vec<usize>,
     /// The first [`WriteOutcome::REJECTIONS_MAX`] rejections; `samples_rejected` counts all.
@@ -142,8 +144,15 @@ impl WriteOutcome {
         samples: u64,
         describe: impl FnOnce() -> (String, String),
     ) {
-        self.samples_rejected += samples;
-        *self.samples_rejected_by_reason.entry(reason).or_default() += samples;
+        if samples == 0 {
+            *self
+                .sampleless_rejected_by_reason
+                .entry(reason)
+                .or_default() += 1;
+        } else {
+            self.samples_rejected += samples;
+            *self.samples_rejected_by_reason.entry(reason).or_default() += samples;
+        }
         if self.rejections.len() < Self::REJECTIONS_MAX {
             let (series, detail) = describe();
             self.rejections.push(Rejection {
@@ -164,6 +173,12 @@ impl WriteOutcome {
         self.samples_rejected += other.samples_rejected;
         for (reason, samples) in other.samples_rejected_by_reason {
             *self.samples_rejected_by_reason.entry(reason).or_default() += samples;
+        }
+        for (reason, count) in other.sampleless_rejected_by_reason {
+            *self
+                .sampleless_rejected_by_reason
+                .entry(reason)
+                .or_default() += count;
         }
         let room = Self::REJECTIONS_MAX.saturating_sub(self.rejections.len());
         self.rejections
@@ -201,6 +216,9 @@ mod tests {
         });
         let mut other = WriteOutcome::default();
         other.reject(rejection(RejectReason::TooOld, 5));
+        for outcome in [&mut outcome, &mut other] {
+            outcome.reject(rejection(RejectReason::NoSamples, 0));
+        }
         outcome.merge(other);
         assert_eq!(outcome.rejections.len(), WriteOutcome::REJECTIONS_MAX);
         assert_eq!(outcome.samples_rejected, 206);
@@ -209,5 +227,7 @@ mod tests {
             by_reason,
             [(RejectReason::InvalidUtf8, 1), (RejectReason::TooOld, 205)]
         );
+        let sampleless: Vec<_> = outcome.sampleless_rejected_by_reason.into_iter().collect();
+        assert_eq!(sampleless, [(RejectReason::NoSamples, 2)]);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chronoxide_model::WriteOutcome;
+use chronoxide_model::{RejectReason, WriteOutcome};
 use chronoxide_remote_write::{Decoded, v1, v2};
 
 use super::commit;
@@ -222,9 +222,10 @@ fn answer(version: Version, outcome: &WriteOutcome) -> Response {
 /// What was refused: how much, and the first few by name.
 fn describe(outcome: &WriteOutcome) -> String {
     let accepted = outcome.samples_accepted + outcome.histograms_accepted;
+    let refused = refused_kinds(outcome).join(" and ");
     let mut reasons = match outcome.samples_rejected {
-        0 => format!("exemplars or metadata refused, {accepted} samples stored"),
-        refused => format!("{refused} samples refused, {accepted} stored"),
+        0 => format!("{refused} refused, {accepted} samples stored"),
+        _ => format!("{refused} refused, {accepted} stored"),
     };
     for rejection in outcome.rejections.iter().take(LISTED_MAX) {
         reasons.push_str(&format!(
@@ -236,6 +237,22 @@ fn describe(outcome: &WriteOutcome) -> String {
         reasons.push_str("\nand more");
     }
     reasons
+}
+
+/// How many of what was refused.
+fn refused_kinds(outcome: &WriteOutcome) -> Vec<String> {
+    let of_empty = outcome
+        .sampleless_rejected_by_reason
+        .get(&RejectReason::NoSamples);
+    let empty = of_empty.copied().unwrap_or(0);
+    let sampleless: u64 = outcome.sampleless_rejected_by_reason.values().sum();
+    let kinds = [
+        (outcome.samples_rejected, "samples"),
+        (empty, "series without samples or exemplars"),
+        (sampleless - empty, "exemplars or series without samples"),
+    ];
+    let met = kinds.into_iter().filter(|(count, _)| *count > 0);
+    met.map(|(count, kind)| format!("{count} {kind}")).collect()
 }
 
 const SAMPLES_WRITTEN: &str = "x-prometheus-remote-write-samples-written";

@@ -54,7 +54,9 @@ pub(crate) struct Metrics {
     pub(crate) ingest_metadata: Labelled<1, Counter>,
     /// Samples refused, by protocol and reason.
     pub(crate) ingest_rejected: Labelled<2, Counter>,
-    /// The newest of them, for people.
+    /// Series without samples, and exemplars, that were refused, by protocol and reason.
+    pub(crate) ingest_rejected_sampleless: Labelled<2, Counter>,
+    /// The newest of all of these, for people.
     pub(crate) recent_rejections: RecentRejections,
     /// Attributes left out of points that were taken in, by protocol and reason.
     pub(crate) ingest_dropped_attributes: Labelled<2, Counter>,
@@ -83,6 +85,7 @@ impl Default for Metrics {
             ingest_exemplars: Labelled::new(["protocol"]),
             ingest_metadata: Labelled::new(["protocol"]),
             ingest_rejected: Labelled::new(["protocol", "reason"]),
+            ingest_rejected_sampleless: Labelled::new(["protocol", "reason"]),
             recent_rejections: RecentRejections::default(),
             ingest_dropped_attributes: Labelled::new(["protocol", "reason"]),
             ingest_rejected_exemplars: Labelled::new(["protocol", "reason"]),
@@ -127,10 +130,16 @@ impl Metrics {
                 counter.with([protocol]).add(count);
             }
         }
-        for (reason, samples) in &outcome.samples_rejected_by_reason {
-            self.ingest_rejected
-                .with([protocol, reason.as_str()])
-                .add(*samples);
+        for (counter, by_reason) in [
+            (&self.ingest_rejected, &outcome.samples_rejected_by_reason),
+            (
+                &self.ingest_rejected_sampleless,
+                &outcome.sampleless_rejected_by_reason,
+            ),
+        ] {
+            for (reason, count) in by_reason {
+                counter.with([protocol, reason.as_str()]).add(*count);
+            }
         }
     }
 
@@ -204,6 +213,11 @@ impl Metrics {
                 "chronoxide_ingest_rejected_metadata_total",
                 "Pieces of metadata that were not kept, by reason.",
                 &self.ingest_rejected_metadata,
+            ),
+            (
+                "chronoxide_ingest_rejected_sampleless_total",
+                "Series that brought no sample, and exemplars, that were refused for good, by reason.",
+                &self.ingest_rejected_sampleless,
             ),
             (
                 "chronoxide_ingest_rejected_start_times_total",

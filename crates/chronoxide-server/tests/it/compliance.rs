@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
+use crate::bounds::assert_metric;
 use crate::running::{Answer, Running, now_ms};
-use crate::wire::V2_HEADERS;
+use crate::wire::{V1_HEADERS, V2_HEADERS, series, v1_body};
 use crate::wire_v2::{Entry, IntegerHistogram, float_histogram, v2_body};
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
@@ -181,9 +182,9 @@ fn several_metrics_are_stored_but_for_those_without_a_name() {
 #[test]
 fn version_1_is_answered_without_counts() {
     let (server, now) = (Running::start(), now_ms());
-    let body = crate::wire::v1_body(&[
-        crate::wire::series(&[("__name__", "a")], now, 1.0),
-        crate::wire::series(&[("__name__", "b")], now, 1.0),
+    let body = v1_body(&[
+        series(&[("__name__", "a")], now, 1.0),
+        series(&[("__name__", "b")], now, 1.0),
     ]);
     let headers = [
         ("content-type", "application/x-protobuf"),
@@ -419,13 +420,60 @@ fn entries_without_samples_are_refused() {
     let (server, now) = (Running::start(), now_ms());
     let metadata_alone = Entry::named("m").metadata(1, "M.", "");
     refused(&server, &[metadata_alone], [0; 3], "no_samples");
-    let metadata_alone = Entry::named("m").metadata(1, "M.", "");
+    let mixed = || {
+        [
+            Entry::named("m").metadata(1, "M.", ""),
+            up(now, 1.0),
+            up(now + 2 * HOUR_MS, 1.0),
+        ]
+    };
     refused(
         &server,
-        &[metadata_alone, up(now, 1.0)],
+        &mixed()[..2],
         [1, 0, 0],
-        "no_samples",
+        "1 series without samples or exemplars refused, 1 samples stored\nm{}: no_samples",
     );
+    refused(
+        &server,
+        &mixed(),
+        [1, 0, 0],
+        "1 samples and 1 series without samples or exemplars refused, 1 stored",
+    );
+    let nameless = Entry::new(&[("job", "a")]).exemplar(&[("t", "1")], now, 1.0);
+    refused(
+        &server,
+        &[nameless],
+        [0; 3],
+        "1 exemplars or series without samples refused, 0 samples stored",
+    );
+    for (name, reason, count) in [
+        ("sampleless", "no_samples", 3),
+        ("sampleless", "missing_metric_name", 1),
+        ("samples", "too_far_in_future", 1),
+    ] {
+        assert_metric(
+            &server,
+            &format!(
+                "chronoxide_ingest_rejected_{name}_total{{protocol=\"remote_write\",reason=\"{reason}\"}} {count}"
+            ),
+        );
+    }
+    let metrics = server.get("/metrics").body;
+    assert!(
+        !metrics
+            .contains("rejected_samples_total{protocol=\"remote_write\",reason=\"no_samples\"}")
+    );
+}
+
+/// The standard of version 1 leaves open what becomes of them.
+#[test]
+fn series_of_version_1_may_come_without_anything() {
+    let server = Running::start();
+    let mut empty = series(&[("__name__", "empty")], 0, 1.0);
+    empty.samples.clear();
+    let answer = server.post("/api/v1/write", &V1_HEADERS, &v1_body(&[empty]));
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    assert_metric(&server, "chronoxide_series 0");
 }
 
 /// As Prometheus sends them: the sample in one entry, each exemplar in another.

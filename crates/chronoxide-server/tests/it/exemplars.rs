@@ -105,6 +105,29 @@ fn exemplars_do_not_save_series_without_a_name() {
     accepted(&server, &[exemplified(Entry::named("valid"))], [1, 0, 1]);
 }
 
+/// As with Prometheus, which tells its log of them and not the sender.
+#[test]
+fn exemplars_beyond_the_future_limit_are_dropped_without_an_error_and_counted() {
+    let (server, now) = (Running::start(), now_ms());
+    let ahead = |entry: Entry| entry.exemplar(&[("t", "1")], now + HOUR_MS, 1.0);
+    accepted(
+        &server,
+        &[ahead(Entry::named("x").sample(now, 1.0))],
+        [1, 0, 0],
+    );
+    accepted(&server, &[ahead(Entry::named("x"))], [0; 3]);
+    accepted(&server, &[ahead(Entry::named("y"))], [0; 3]);
+    let query = escaped("{__name__!=\"\"}");
+    let path = format!("/api/v1/query_exemplars?query={query}&start=0&end=99999999999");
+    let stored = server.get(&path);
+    assert_eq!(stored.data(), json!([]));
+    assert_metric(
+        &server,
+        "chronoxide_ingest_rejected_exemplars_total{protocol=\"remote_write\",reason=\"not_kept\"} 6",
+    );
+    assert_metric(&server, "chronoxide_series 1");
+}
+
 #[test]
 fn special_values_are_taken_in_samples_and_exemplars() {
     let now = now_ms();
