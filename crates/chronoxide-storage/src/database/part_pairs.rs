@@ -61,3 +61,70 @@ impl PartPairs {
         row.extend(pairs.map(|pair| self.numbers[*pair as usize]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeSet;
+
+    use chronoxide_model::Labels;
+
+    use super::*;
+
+    fn labels(number: usize) -> Labels {
+        let (name, instance) = (format!("metric_{}", number % 90), format!("host {number}"));
+        let pairs = [("__name__", &*name), ("instance", &*instance), ("job", "a")];
+        Labels::from_pairs(pairs).unwrap()
+    }
+
+    fn insert(registry: &mut Registry, labels: &Labels) -> u32 {
+        let hash = registry.canonical_hash(labels, &mut Vec::new());
+        let sid = registry.free_ids().next().unwrap();
+        registry.insert(sid, labels, hash);
+        sid
+    }
+
+    #[test]
+    fn pairs_of_many_series_are_numbered_in_label_order_while_new_series_arrive() {
+        const SERIES: usize = 3 * STEP + 100;
+        let registry = RwLock::new(Registry::new(5));
+        // Numbers descend, so that pairs do not come in label order.
+        let numbers = (0..SERIES).rev();
+        let sids: Vec<u32> = numbers
+            .map(|number| insert(&mut registry.write(), &labels(number)))
+            .collect();
+        // Between two steps the registry is free for the makers of series; theirs bring new pairs and known ones.
+        let (arrived, given) = (Cell::new(0), Cell::new(0));
+        let asked = sids.iter().copied().inspect(|_| {
+            if given.replace(given.get() + 1) % STEP == 0 {
+                let mut registry = registry.try_write().expect("a step has ended");
+                for _ in 0..10 {
+                    insert(&mut registry, &labels(SERIES + arrived.get()));
+                    arrived.set(arrived.get() + 1);
+                }
+            }
+        });
+        let (pairs, table) = PartPairs::of(&registry, asked).unwrap();
+        assert_eq!(arrived.get(), 40);
+
+        let of_part: Vec<_> = (0..table.len()).map(|id| table.get(id)).collect();
+        let all: Vec<Labels> = (0..SERIES).map(labels).collect();
+        let expected: BTreeSet<_> = all.iter().flat_map(Labels::iter).collect();
+        assert!(of_part.iter().eq(&expected), "each once, and no other");
+        let registry = registry.read();
+        let mut row = Vec::new();
+        for (sid, number) in sids.iter().zip((0..SERIES).rev()) {
+            pairs.row(&registry, *sid, &mut row);
+            let read = row.iter().map(|id| of_part[*id as usize]);
+            assert!(read.eq(labels(number).iter()), "series {number}");
+        }
+    }
+
+    #[test]
+    fn no_series_have_no_pairs() {
+        let registry = RwLock::new(Registry::new(5));
+        insert(&mut registry.write(), &labels(0));
+        let (_, table) = PartPairs::of(&registry, std::iter::empty()).unwrap();
+        assert_eq!(table.len(), 0);
+    }
+}

@@ -6,6 +6,7 @@
 )]
 
 mod aborts;
+mod admission;
 mod basics;
 mod checks;
 mod churn;

@@ -104,6 +104,15 @@ impl Engine {
         if let Some(admitted) = self.admit_known(batch, window) {
             return Ok(admitted);
         }
+        self.admit_each(batch, window)
+    }
+
+    /// As [`Engine::admit`], for any batch.
+    pub(super) fn admit_each(
+        &self,
+        batch: &WriteBatch<'_>,
+        window: TimeRange,
+    ) -> Result<(Admitted, WriteOutcome)> {
         let mut outcome = WriteOutcome::default();
         let mut sids = Vec::with_capacity(batch.series_count());
         let all_known = self.find_series(batch, &mut sids);
@@ -142,7 +151,7 @@ impl Engine {
 
     /// Takes from a batch what may be stored, if that is everything and all its series are known: what nearly all batches
     /// are like. `None` says nothing.
-    fn admit_known(
+    pub(super) fn admit_known(
         &self,
         batch: &WriteBatch<'_>,
         window: TimeRange,

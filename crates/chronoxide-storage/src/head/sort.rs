@@ -168,7 +168,11 @@ fn counting_sort(
 mod tests {
     use std::convert::Infallible;
 
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
+    use crate::partition::{Layout, Partition, PartitionWidth};
 
     #[test]
     fn samples_are_sorted_by_partition_and_series_order() {
@@ -202,6 +206,46 @@ mod tests {
             (1, 0, vec![105], vec![2.0]),
         ];
         assert_eq!(seen, expected);
+    }
+
+    /// Among days and parts of days that were there before, weeks fill the room that is left.
+    #[test]
+    fn samples_go_to_the_partitions_of_their_times_whatever_their_widths() {
+        const HOUR_MS: i64 = 3_600_000;
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let of = |day: i64, hour: i64, width| Partition::of(day * DAY_MS + hour * HOUR_MS, width);
+        let existing = [
+            of(40, 6, PartitionWidth::QuarterDay),
+            of(40, 18, PartitionWidth::QuarterDay),
+            of(42, 0, PartitionWidth::Day),
+            of(60, 0, PartitionWidth::Week),
+        ];
+        let layout = Layout::new(PartitionWidth::Week, existing.into_iter());
+        let mut widths = std::collections::BTreeSet::new();
+        for seed in 0..200_u64 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            // Stretches of all lengths, so that first and last meet in partitions of all widths.
+            let length_ms = [HOUR_MS, 8 * HOUR_MS, 3 * DAY_MS, 40 * DAY_MS][seed as usize % 4];
+            let start_ms = rng.random_range(38 * DAY_MS..50 * DAY_MS);
+            let times: Vec<i64> = (0..rng.random_range(1..60))
+                .map(|_| start_ms + rng.random_range(0..length_ms))
+                .collect();
+            let mut expected = std::collections::BTreeMap::<Partition, Vec<u32>>::new();
+            for (index, time) in (0..).zip(&times) {
+                let partition = layout.partition_of(*time);
+                expected.entry(partition).or_default().push(index);
+                let range = partition.range();
+                widths.insert(range.max_ms() - range.min_ms() + 1);
+            }
+            let mut parts = split(times.iter().copied(), |time| layout.partition_of(time));
+            parts.sort_unstable();
+            assert_eq!(
+                parts,
+                expected.into_iter().collect::<Vec<_>>(),
+                "seed {seed}"
+            );
+        }
+        assert!(widths.into_iter().eq([6 * HOUR_MS, DAY_MS, 7 * DAY_MS]));
     }
 
     #[test]

@@ -83,13 +83,13 @@ impl PairTable {
     }
 
     /// Name and value of pair `id`.
-    pub(super) fn get(&self, id: u32) -> (&str, &str) {
+    pub(crate) fn get(&self, id: u32) -> (&str, &str) {
         let (name, value) = self.pairs[id as usize].ranges();
         (&self.text[name], &self.text[value])
     }
 
     /// How many pairs there are.
-    pub(super) fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.pairs.len()).expect("push refuses more pairs")
     }
 }
