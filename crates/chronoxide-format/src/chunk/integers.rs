@@ -50,11 +50,14 @@ pub(super) fn encode_with(smallest: Option<&mut Smallest>, values: &[i64], out: 
         values,
         divisor: Divisor::of(values),
     };
-    let order = stream.best_order();
+    let (order, plan) = stream.best_order();
     let start = out.len();
     stream.write_head(order, Coder::Blocks, out);
     let head_end = out.len();
-    stream.for_each_block(order, |residuals| Plan::of(residuals).write(residuals, out));
+    stream.for_each_block(order, |residuals| {
+        let plan = plan.unwrap_or_else(|| Plan::of(residuals));
+        plan.write(residuals, out);
+    });
     let Some(Smallest { packer, residuals }) = smallest else {
         return;
     };
@@ -180,15 +183,23 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn best_order(&self) -> Order {
-        let mut costs = [(Order::One, 0_usize), (Order::Two, 0), (Order::Zero, 0)];
-        for (order, bytes) in &mut costs {
-            self.for_each_block(*order, |residuals| *bytes += Plan::of(residuals).bytes);
-        }
+    /// The order that takes the fewest bytes; also how its block is written, if it has only one.
+    fn best_order(&self) -> (Order, Option<Plan>) {
+        let orders = [Order::One, Order::Two, Order::Zero];
+        let costs = orders.map(|order| {
+            let (mut bytes, mut blocks, mut plan) = (0_usize, 0, None);
+            self.for_each_block(order, |residuals| {
+                let block = Plan::of(residuals);
+                bytes += block.bytes;
+                blocks += 1;
+                plan = Some(block);
+            });
+            (bytes, order, plan.filter(|_| blocks == 1))
+        });
         costs
             .into_iter()
-            .min_by_key(|(_, bytes)| *bytes)
-            .map_or(Order::One, |(order, _)| order)
+            .min_by_key(|(bytes, ..)| *bytes)
+            .map_or((Order::One, None), |(_, order, plan)| (order, plan))
     }
 
     /// Appends what precedes the residuals.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
     BatchSeries, BucketCounts, CanonicalKey, Exemplar, Histogram, HistogramCounts, Labels,
-    METRIC_NAME, RejectReason, Rejection, TimeRange, WriteBatch, WriteOutcome,
+    METRIC_NAME, RejectReason, Rejection, Sample, TimeRange, WriteBatch, WriteOutcome,
 };
 
 use super::engine::Engine;
@@ -52,6 +52,17 @@ fn push_samples(admitted: &mut Batch, sid: u32, series: &BatchSeries<'_>, window
             admitted.histogram_timestamps_ms.push(timestamp_ms);
             admitted.histograms.push(tidied(histogram));
         }
+    }
+}
+
+/// The sample of a series that brings one, without a start time, and nothing else: what nearly all are like.
+#[inline]
+fn only_sample(series: &BatchSeries<'_>) -> Option<Sample> {
+    match series.samples {
+        [sample] if series.start_timestamps_ms.is_empty() && series.sample_count() == 1 => {
+            Some(*sample)
+        }
+        _ => None,
     }
 }
 
@@ -165,6 +176,17 @@ impl Engine {
         let mut cursor = Cursor::START;
         for series in batch.series() {
             let sid = registry.find(hasher.key(series.key), &mut cursor)?;
+            if let Some(sample) = only_sample(&series)
+                && admitted.start_timestamps_ms.is_empty()
+            {
+                if !window.contains(sample.timestamp_ms) {
+                    return None;
+                }
+                admitted.sids.push(sid);
+                admitted.timestamps_ms.push(sample.timestamp_ms);
+                admitted.values.push(sample.value);
+                continue;
+            }
             let before = admitted.sids.len() + admitted.histograms.len();
             push_samples(&mut admitted, sid, &series, window);
             if admitted.sids.len() + admitted.histograms.len() < before + series.sample_count() {
