@@ -1,6 +1,8 @@
 //! A batch of samples on its way into storage.
 
-use crate::{CanonicalKey, Histogram, KeyEncoding, Labels, Metadata, Sample, SeriesKey};
+use std::sync::Arc;
+
+use crate::{CanonicalKey, HashKeys, Histogram, KeyEncoding, Labels, Metadata, Sample, SeriesKey};
 
 /// Series with their samples, plus metadata of metrics: the one thing that crosses into storage.
 ///
@@ -27,11 +29,14 @@ pub struct WriteBatch<'a> {
     metadata: Vec<(String, Metadata)>,
     state_changes: Vec<Vec<u8>>,
     refuses_repeats: bool,
+    hasher: Option<Arc<dyn HashKeys>>,
 }
 
 #[derive(Debug)]
 struct SeriesEntry<'a> {
     key: KeyBytes<'a>,
+    /// By the batch's hasher, if it has one.
+    hash: u128,
     encoding: &'static dyn KeyEncoding,
     samples_start: usize,
     histograms_start: usize,
@@ -43,6 +48,16 @@ enum KeyBytes<'a> {
     Borrowed(&'a [u8]),
     /// A stretch of `owned_keys`.
     Owned(usize, usize),
+}
+
+impl KeyBytes<'_> {
+    #[inline]
+    fn bytes<'b>(&'b self, owned: &'b [u8]) -> &'b [u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(start, end) => &owned[*start..*end],
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +83,8 @@ pub struct Exemplar {
 pub struct BatchSeries<'b> {
     /// Stands for the labels.
     pub key: SeriesKey<'b>,
+    /// The key's hash by [`WriteBatch::hasher`], if there is one.
+    pub key_hash: Option<u128>,
     /// Float samples, in the sender's order.
     pub samples: &'b [Sample],
     /// Start times of the samples: empty when none is known, otherwise one for each sample with 0 for unknown.
@@ -101,6 +118,21 @@ impl<'a> WriteBatch<'a> {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty batch that hashes its keys on the way, for the storage whose hasher this is.
+    #[must_use]
+    pub fn hashed_by(hasher: Arc<dyn HashKeys>) -> Self {
+        Self {
+            hasher: Some(hasher),
+            ..Self::default()
+        }
+    }
+
+    /// What the keys are hashed by.
+    #[must_use]
+    pub fn hasher(&self) -> Option<&Arc<dyn HashKeys>> {
+        self.hasher.as_ref()
     }
 
     /// Makes room for so many more series with a float sample each.
@@ -164,8 +196,13 @@ impl<'a> WriteBatch<'a> {
     }
 
     fn start_entry(&mut self, key: KeyBytes<'a>, encoding: &'static dyn KeyEncoding) {
+        let hash = self.hasher.as_ref().map_or(0, |hasher| {
+            let bytes = key.bytes(&self.owned_keys);
+            hasher.hash(SeriesKey { bytes, encoding })
+        });
         self.series.push(SeriesEntry {
             key,
+            hash,
             encoding,
             samples_start: self.samples.len(),
             histograms_start: self.histograms.len(),
@@ -286,16 +323,13 @@ impl<'a> WriteBatch<'a> {
             ..next.map_or(self.histograms.len(), |next| next.histograms_start);
         let exemplars =
             entry.exemplars_start..next.map_or(self.exemplars.len(), |next| next.exemplars_start);
-        let bytes = match entry.key {
-            KeyBytes::Borrowed(bytes) => bytes,
-            KeyBytes::Owned(start, end) => &self.owned_keys[start..end],
-        };
         let started = !self.start_timestamps_ms.is_empty();
         BatchSeries {
             key: SeriesKey {
-                bytes,
+                bytes: entry.key.bytes(&self.owned_keys),
                 encoding: entry.encoding,
             },
+            key_hash: self.hasher.is_some().then_some(entry.hash),
             start_timestamps_ms: if started {
                 &self.start_timestamps_ms[samples.clone()]
             } else {

@@ -33,6 +33,6 @@ pub use matcher::{Matcher, MatcherError, MatcherOp, ValueWalk, anchored_regex};
 pub use metadata::{Metadata, MetricType};
 pub use outcome::{RejectReason, Rejection, WriteOutcome};
 pub use sample::{STALE_MARKER, STALE_MARKER_BITS, Sample, is_stale_marker};
-pub use series_key::{CanonicalKey, KeyEncoding, SeriesKey, describe_pairs};
+pub use series_key::{CanonicalKey, HashKeys, KeyEncoding, SeriesKey, describe_pairs};
 pub use source::{Reduction, SampleColumns, SeriesSet, SeriesSource, SourceError};
 pub use time::{TimeRange, TimeRangeError};

@@ -62,6 +62,15 @@ pub fn describe_pairs<'a>(pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8])>)
     format!("{name}{{{}}}", labels.join(", "))
 }
 
+/// How storage hashes keys.
+///
+/// A batch that knows it hashes each key when it is begun, while the key's bytes are at hand: a request is larger than
+/// the caches near a core.
+pub trait HashKeys: fmt::Debug + Send + Sync {
+    /// The hash of a key's bytes and encoding. Keys with equal hashes are taken for the same key.
+    fn hash(&self, key: SeriesKey<'_>) -> u128;
+}
+
 /// A key and its encoding.
 #[derive(Clone, Copy, Debug)]
 pub struct SeriesKey<'a> {

@@ -5,7 +5,7 @@
 
 use chronoxide_model::{
     Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, RejectReason, Sample,
-    describe_pairs,
+    WriteBatch, describe_pairs,
 };
 use chronoxide_protobuf::{Reader, Tag, WireType};
 
@@ -97,9 +97,24 @@ pub fn decode(body: &[u8]) -> Result<Decoded<'_>> {
 ///
 /// # Errors
 /// As [`decode`], and [`Error::NoMemory`](crate::Error::NoMemory) when it may not.
-pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<Decoded<'_>> {
+pub fn decode_within(body: &[u8], hold: impl FnMut(u64) -> bool) -> Result<Decoded<'_>> {
+    decode_into(WriteBatch::new(), body, hold)
+}
+
+/// As [`decode_within`], into a batch that is empty so far.
+///
+/// # Errors
+/// As [`decode_within`].
+pub fn decode_into<'a>(
+    batch: WriteBatch<'a>,
+    body: &'a [u8],
+    mut hold: impl FnMut(u64) -> bool,
+) -> Result<Decoded<'a>> {
     let mut walk = Walk {
-        decoded: Decoded::default(),
+        decoded: Decoded {
+            batch,
+            ..Decoded::default()
+        },
         memory: Memory::new(&mut hold),
     };
     let mut reader = Reader::new(body, "WriteRequest");

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use chronoxide_model::{
     CanonicalKey, Exemplar, KeyEncoding, Labels, LabelsError, METRIC_NAME, Metadata, MetricType,
-    RejectReason, describe_pairs,
+    RejectReason, WriteBatch, describe_pairs,
 };
 use chronoxide_protobuf::{Reader, WireType};
 
@@ -55,12 +55,28 @@ pub fn decode(body: &[u8]) -> Result<Decoded<'static>> {
 ///
 /// # Errors
 /// As [`decode`], and [`Error::NoMemory`](crate::Error::NoMemory) when it may not.
-pub fn decode_within(body: &[u8], mut hold: impl FnMut(u64) -> bool) -> Result<Decoded<'static>> {
+pub fn decode_within(body: &[u8], hold: impl FnMut(u64) -> bool) -> Result<Decoded<'static>> {
+    decode_into(WriteBatch::new(), body, hold)
+}
+
+/// As [`decode_within`], into a batch that is empty so far.
+///
+/// # Errors
+/// As [`decode_within`].
+pub fn decode_into(
+    batch: WriteBatch<'static>,
+    body: &[u8],
+    mut hold: impl FnMut(u64) -> bool,
+) -> Result<Decoded<'static>> {
     let mut memory = Memory::new(&mut hold);
     let (symbols, series) = read_symbols(body, &mut memory)?;
     let mut walk = Walk {
         symbols,
         series,
+        decoded: Decoded {
+            batch,
+            ..Decoded::default()
+        },
         ..Walk::default()
     };
     walk.decoded.batch.reserve(series.min(SERIES_AHEAD_MAX));

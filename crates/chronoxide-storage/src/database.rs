@@ -91,6 +91,13 @@ impl Database {
         Ok(Self { engine, workers })
     }
 
+    /// An empty batch for this database: it hashes the keys of series as they are pushed, which is faster than to do it
+    /// when all have been. Any other batch will do.
+    #[must_use]
+    pub fn batch<'a>(&self) -> WriteBatch<'a> {
+        WriteBatch::hashed_by(self.engine.key_hasher())
+    }
+
     /// Stores a batch. When this returns, what was accepted is as durable as [`Options::durability`] says, and seen by
     /// every selection made from then on.
     ///

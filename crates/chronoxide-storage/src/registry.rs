@@ -17,6 +17,7 @@ mod refusals;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use chronoxide_model::{CanonicalKey, Labels, Matcher};
 use roaring::RoaringBitmap;
@@ -34,7 +35,7 @@ use pairs::Pairs;
 #[derive(Debug)]
 pub(crate) struct Registry {
     seed: u64,
-    hasher: KeyHasher,
+    hasher: Arc<KeyHasher>,
     keys: KeyTable,
     pairs: Pairs,
     /// Where each id's labels stand in `pair_ids`; by id, empty for an id not in use.
@@ -58,7 +59,7 @@ impl Registry {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
-            hasher: KeyHasher::new(seed),
+            hasher: Arc::new(KeyHasher::new(seed)),
             keys: KeyTable::default(),
             pairs: Pairs::new(seed),
             rows: Vec::new(),
@@ -70,7 +71,7 @@ impl Registry {
     }
 
     /// What hashes the keys.
-    pub(crate) const fn hasher(&self) -> &KeyHasher {
+    pub(crate) const fn hasher(&self) -> &Arc<KeyHasher> {
         &self.hasher
     }
 
@@ -298,6 +299,7 @@ impl Registry {
         Self {
             rows: vec![Row::default(); self.rows.len()],
             free: self.free.clone(),
+            hasher: Arc::clone(&self.hasher),
             ..Self::new(self.seed)
         }
     }

@@ -164,8 +164,8 @@ fn decode<'w>(work: &mut Work<'w>, version: Version) -> Result<Decoded<'w>, Inge
     // A bug that one message meets ends with that message: nothing is stored yet, and its sender would bring it again
     // after a restart.
     let decoded = catch_unwind(AssertUnwindSafe(|| match version {
-        Version::V1 => v1::decode_within(work.message, hold),
-        Version::V2 => v2::decode_within(work.message, hold),
+        Version::V1 => v1::decode_into(work.database.batch(), work.message, hold),
+        Version::V2 => v2::decode_into(work.database.batch(), work.message, hold),
     }));
     match decoded {
         Ok(decoded) => decoded

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chronoxide_format::wal_record::Batch;
-use chronoxide_model::{TimeRange, WriteBatch, WriteOutcome};
+use chronoxide_model::{HashKeys, TimeRange, WriteBatch, WriteOutcome};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::flush::Files;
@@ -110,6 +110,11 @@ impl Backlog {
 const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 
 impl Engine {
+    /// What the keys of series are hashed by, as long as the database is open.
+    pub(super) fn key_hasher(&self) -> Arc<dyn HashKeys> {
+        Arc::clone(self.registry.read().hasher()) as Arc<dyn HashKeys>
+    }
+
     /// Stores a batch: admits it, logs it, and has it applied with its group; `state` is asked and `placed` called in between.
     pub(super) fn write(
         &self,

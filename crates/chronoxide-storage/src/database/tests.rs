@@ -17,6 +17,7 @@ mod deletes;
 mod eviction;
 mod exemplars;
 mod fixture;
+mod hashed_batches;
 mod layout;
 mod limits;
 mod model;

@@ -173,9 +173,14 @@ impl Engine {
         let mut admitted = with_capacity(batch.sample_count(), batch.histogram_count());
         let registry = self.registry.read();
         let hasher = registry.hasher();
+        let is_hashed = hasher.is_of(batch);
         let mut cursor = Cursor::START;
         for series in batch.series() {
-            let sid = registry.find(hasher.key(series.key), &mut cursor)?;
+            let hash = match series.key_hash {
+                Some(hash) if is_hashed => hash.into(),
+                _ => hasher.key(series.key),
+            };
+            let sid = registry.find(hash, &mut cursor)?;
             if let Some(sample) = only_sample(&series)
                 && admitted.start_timestamps_ms.is_empty()
             {

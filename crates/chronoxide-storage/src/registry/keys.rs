@@ -1,9 +1,10 @@
 //! Hashes of series keys, and which series each stands for.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use chronoxide_model::SeriesKey;
+use chronoxide_model::{HashKeys, SeriesKey, WriteBatch};
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::{xxh3_128_with_secret, xxh3_128_with_seed};
 
@@ -42,6 +43,12 @@ impl KeyHasher {
         self.bytes(key.bytes, key.encoding.id())
     }
 
+    /// Whether this is the hasher of `batch`, so that its hashes can be used.
+    pub(crate) fn is_of(&self, batch: &WriteBatch<'_>) -> bool {
+        let hasher = batch.hasher();
+        hasher.is_some_and(|hasher| std::ptr::addr_eq(Arc::as_ptr(hasher), self))
+    }
+
     #[inline]
     pub(crate) fn bytes(&self, bytes: &[u8], encoding: u8) -> KeyHash {
         let hash = xxh3_128_with_secret(bytes, &self.secret);
@@ -49,6 +56,22 @@ impl KeyHasher {
         KeyHash {
             high: (hash >> 64) as u64 ^ apart,
             low: hash as u64 ^ apart,
+        }
+    }
+}
+
+impl HashKeys for KeyHasher {
+    fn hash(&self, key: SeriesKey<'_>) -> u128 {
+        let KeyHash { high, low } = self.key(key);
+        u128::from(high) << 64 | u128::from(low)
+    }
+}
+
+impl From<u128> for KeyHash {
+    fn from(hash: u128) -> Self {
+        Self {
+            high: (hash >> 64) as u64,
+            low: hash as u64,
         }
     }
 }
