@@ -103,8 +103,8 @@ fn take_in(
         return Ok(());
     }
     let decoded: Decoded<'_> = match arguments.version {
-        Version::V1 => v1::decode(message)?,
-        Version::V2 => v2::decode(message)?,
+        Version::V1 => v1::decode_into(database.batch(), message, |_| true)?,
+        Version::V2 => v2::decode_into(database.batch(), message, |_| true)?,
     };
     if arguments.step == Step::Walk {
         black_box(decoded.batch.sample_count());

@@ -370,7 +370,12 @@ fn count(state: &ServerState, translation: &Translation, outcome: &WriteOutcome)
         .add(translation.exemplars_dropped);
     exemplars.with([protocol, "not_kept"]).add(unkept);
     let metadata = translation.batch.metadata().len() as u64;
-    metrics.ingest_metadata.with([protocol]).add(metadata);
+    let kept = metadata.saturating_sub(outcome.metadata_rejected);
+    metrics.ingest_metadata.with([protocol]).add(kept);
+    metrics
+        .ingest_rejected_metadata
+        .with([protocol, "no_room"])
+        .add(outcome.metadata_rejected);
     metrics
         .ingest_dropped_attributes
         .with([protocol, "unusable_name"])
