@@ -96,12 +96,13 @@ impl Intake {
             .ingest_bytes
             .with([self.protocol])
             .add(received);
+        // The turn comes first: those who have one wait for memory that others with a turn hold, and for nobody else.
+        let turn = state.writes.take().await?;
         if let Some(declared) = encoding.declared_bytes(&bytes)
             && declared <= limit as u64
         {
             state.request_memory.hold(&mut held, declared).await?;
         }
-        let turn = state.writes.take().await?;
         let shared = Arc::clone(state);
         let runtime = Handle::current();
         let stored = commit::run(move || {
@@ -143,14 +144,21 @@ pub(super) fn refuse_browsers(headers: &HeaderMap) -> Result<(), IngestError> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
     use crate::config::{Config, Settings};
+    use crate::ingest::{RequestMemory, WriteTurns};
 
     const INTAKE: Intake = Intake {
         protocol: "test",
         encodings: &[Encoding::Identity, Encoding::Gzip],
         bytes_max: |_| 1 << 20,
+    };
+
+    const SNAPPY: Intake = Intake {
+        encodings: &[Encoding::Snappy],
+        ..INTAKE
     };
 
     fn state(directory: &std::path::Path) -> Arc<ServerState> {
@@ -160,6 +168,35 @@ mod tests {
         let database = Database::open(directory, options).unwrap();
         state.set_database(Arc::new(database));
         state
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_turn_does_not_keep_memory_from_those_who_have_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut state = state(directory.path());
+        let sole = Arc::get_mut(&mut state).unwrap();
+        sole.request_memory = RequestMemory::new(1 << 20, Duration::from_secs(60));
+        sole.writes = WriteTurns::new(1, Duration::from_secs(60));
+        let turn = state.writes.take().await.unwrap();
+        // All but a little, so that the next one goes beyond the limit.
+        let mut all = HeldMemory::default();
+        let memory = state.request_memory.clone();
+        memory.hold_at_once(&mut all, (1 << 20) - 4096).unwrap();
+        let shared = Arc::clone(&state);
+        let mut plain = vec![0; 1 << 16];
+        plain.fill(7);
+        let body = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
+        let mut waiting = Box::pin(async move {
+            let body = Body::from(body);
+            let stored = SNAPPY.take_in(&shared, Encoding::Snappy, body, |_| Ok(()));
+            stored.await
+        });
+        let soon = tokio::time::timeout(Duration::from_millis(200), &mut waiting);
+        assert!(soon.await.is_err(), "it waits for its turn");
+        let mut at_work = HeldMemory::default();
+        memory.hold_at_once(&mut at_work, 1 << 19).unwrap();
+        drop((at_work, turn));
+        waiting.await.unwrap();
     }
 
     #[tokio::test]
