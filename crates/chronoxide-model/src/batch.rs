@@ -1,5 +1,6 @@
 //! A batch of samples on its way into storage.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::{CanonicalKey, HashKeys, Histogram, KeyEncoding, Labels, Metadata, Sample, SeriesKey};
@@ -149,9 +150,7 @@ impl<'a> WriteBatch<'a> {
 
     /// Begins a series known by its labels; what is pushed next belongs to it.
     pub fn start_series(&mut self, labels: &Labels) {
-        let start = self.owned_keys.len();
-        CanonicalKey::encode(labels, &mut self.owned_keys);
-        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), &CanonicalKey);
+        self.start_series_written(&CanonicalKey, |key| CanonicalKey::encode(labels, key));
     }
 
     /// Begins a series known by a key whose bytes outlive the batch; what is pushed next belongs to it.
@@ -161,9 +160,7 @@ impl<'a> WriteBatch<'a> {
 
     /// Begins a series known by a key that the batch copies; what is pushed next belongs to it.
     pub fn start_series_copied(&mut self, key: &[u8], encoding: &'static dyn KeyEncoding) {
-        let start = self.owned_keys.len();
-        self.owned_keys.extend_from_slice(key);
-        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
+        self.start_series_written(encoding, |own| own.extend_from_slice(key));
     }
 
     /// Begins a series known by a key that `write` appends to the batch's own bytes; what is pushed next belongs to it.
@@ -172,9 +169,13 @@ impl<'a> WriteBatch<'a> {
         encoding: &'static dyn KeyEncoding,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let start = self.owned_keys.len();
-        write(&mut self.owned_keys);
-        self.start_entry(KeyBytes::Owned(start, self.owned_keys.len()), encoding);
+        let written: Result<(), Infallible> = self.try_start_series_written(encoding, |key| {
+            write(key);
+            Ok(())
+        });
+        match written {
+            Ok(()) => {}
+        }
     }
 
     /// The same, unless `write` fails: then nothing has begun.

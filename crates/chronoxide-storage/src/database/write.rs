@@ -172,15 +172,10 @@ impl Engine {
         }
         let mut admitted = with_capacity(batch.sample_count(), batch.histogram_count());
         let registry = self.registry.read();
-        let hasher = registry.hasher();
-        let is_hashed = hasher.is_of(batch);
+        let hash_of = registry.hasher().of_batch(batch);
         let mut cursor = Cursor::START;
         for series in batch.series() {
-            let hash = match series.key_hash {
-                Some(hash) if is_hashed => hash.into(),
-                _ => hasher.key(series.key),
-            };
-            let sid = registry.find(hash, &mut cursor)?;
+            let sid = registry.find(hash_of(&series), &mut cursor)?;
             if let Some(sample) = only_sample(&series)
                 && admitted.start_timestamps_ms.is_empty()
             {
@@ -243,11 +238,11 @@ impl Engine {
     /// Looks up every series; whether all were found.
     fn find_series(&self, batch: &WriteBatch<'_>, sids: &mut Vec<u32>) -> bool {
         let registry = self.registry.read();
-        let hasher = registry.hasher();
+        let hash_of = registry.hasher().of_batch(batch);
         let mut cursor = Cursor::START;
         let mut all_known = true;
         for series in batch.series() {
-            let found = registry.find(hasher.key(series.key), &mut cursor);
+            let found = registry.find(hash_of(&series), &mut cursor);
             all_known &= found.is_some();
             sids.push(found.unwrap_or(NO_SERIES));
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use chronoxide_model::{HashKeys, SeriesKey, WriteBatch};
+use chronoxide_model::{BatchSeries, HashKeys, SeriesKey, WriteBatch};
 use hashbrown::{HashTable, hash_table};
 use xxhash_rust::xxh3::{xxh3_128_with_secret, xxh3_128_with_seed};
 
@@ -43,10 +43,17 @@ impl KeyHasher {
         self.bytes(key.bytes, key.encoding.id())
     }
 
-    /// Whether this is the hasher of `batch`, so that its hashes can be used.
-    pub(crate) fn is_of(&self, batch: &WriteBatch<'_>) -> bool {
+    /// The hash of the key of each series of `batch`, as the batch has it if this is its hasher.
+    pub(crate) fn of_batch(
+        &self,
+        batch: &WriteBatch<'_>,
+    ) -> impl Fn(&BatchSeries<'_>) -> KeyHash + '_ {
         let hasher = batch.hasher();
-        hasher.is_some_and(|hasher| std::ptr::addr_eq(Arc::as_ptr(hasher), self))
+        let is_own = hasher.is_some_and(|hasher| std::ptr::addr_eq(Arc::as_ptr(hasher), self));
+        move |series| match series.key_hash {
+            Some(hash) if is_own => hash.into(),
+            _ => self.key(series.key),
+        }
     }
 
     #[inline]
