@@ -183,3 +183,15 @@ fn every_crate_inherits_the_lints() {
         );
     }
 }
+
+#[test]
+fn cargo_run_starts_the_server() {
+    let metadata = metadata();
+    let packages = metadata.workspace_default_packages();
+    let targets = packages.iter().flat_map(|package| &package.targets);
+    let binaries: Vec<&str> = targets
+        .filter(|target| target.is_bin())
+        .map(|target| target.name.as_str())
+        .collect();
+    assert_eq!(binaries, ["chronoxide"]);
+}
