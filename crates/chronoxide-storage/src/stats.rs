@@ -25,7 +25,7 @@ pub struct Stats {
     pub series_rejected_total: Vec<RejectedSeries>,
     /// Samples in memory that are in no part yet.
     pub head_samples: u64,
-    /// Bytes these samples take in memory.
+    /// Bytes these samples take in memory, and pages kept for those to come.
     pub head_bytes: u64,
     /// Bytes the table of active series takes in memory, roughly.
     pub registry_bytes: u64,

@@ -332,6 +332,7 @@ impl Engine {
                 stats.head_bytes += rows.memory_bytes() as u64;
             });
         }
+        stats.head_bytes += snapshot.open.read(BatchRows::spare_bytes) as u64;
         let ranges = snapshot.time_ranges();
         let range = ranges.reduce(|all, range| all.union(&range));
         stats.oldest_sample_ms = range.map(|range| range.min_ms().max(self.retention_cut_ms()));

@@ -1,11 +1,13 @@
 //! One batch of the head: columns of samples, chained by series.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{Histogram, HistogramCounts, SampleColumns, TimeRange};
 use parking_lot::RwLock;
 
+use super::page::{FLOAT_BYTES, Page, ROWS, SparePages};
 use crate::part::ChunkSpan;
 
 /// A batch that is written by one thread at a time and read by any.
@@ -22,20 +24,12 @@ pub(crate) struct Mark {
 }
 
 impl HeadBatch {
-    /// An empty batch with room for as many samples as `before` has: batches are frozen at about the same size, and
-    /// columns that grow are copied again and again. Room that is not used is not resident.
+    /// An empty batch that takes the pages of `before` when that is dropped.
     pub(crate) fn after(before: &Self) -> Self {
-        let rows = before.read(|before| {
-            let samples = before.sids.len();
-            BatchRows {
-                sids: Vec::with_capacity(samples),
-                timestamps_ms: Vec::with_capacity(samples),
-                values: Vec::with_capacity(samples),
-                previous: Vec::with_capacity(samples),
-                start_timestamps_ms: Vec::with_capacity(before.start_timestamps_ms.len()),
-                tails: Vec::with_capacity(before.tails.len()),
-                ..BatchRows::default()
-            }
+        let mut rows = BatchRows::default();
+        before.read(|before| {
+            rows.spare = Arc::clone(&before.spare);
+            rows.tails.reserve_exact(before.tails.len());
         });
         Self {
             rows: RwLock::new(rows),
@@ -56,13 +50,14 @@ impl HeadBatch {
 /// The columns of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct BatchRows {
-    sids: Vec<u32>,
-    timestamps_ms: Vec<i64>,
-    values: Vec<f64>,
-    /// For each float sample, the one before it of the same series, or [`NONE`].
-    previous: Vec<u32>,
-    /// Empty, or one for each float sample.
-    start_timestamps_ms: Vec<i64>,
+    /// All full but the last.
+    pages: Vec<Page>,
+    /// Float samples.
+    floats: u32,
+    /// Where pages come from and go back to.
+    spare: Arc<SparePages>,
+    /// Whether a float sample has a start timestamp.
+    has_starts: bool,
     /// By series id: its newest float sample, or [`NONE`].
     tails: Vec<u32>,
     histograms: Vec<HistogramRow>,
@@ -74,9 +69,8 @@ pub(crate) struct BatchRows {
 
 /// A histogram sample.
 #[derive(Debug)]
-pub(super) struct HistogramRow {
-    pub(super) sid: u32,
-    pub(super) timestamp_ms: i64,
+struct HistogramRow {
+    timestamp_ms: i64,
     /// 0 when unknown.
     start_timestamp_ms: i64,
     histogram: Histogram,
@@ -119,34 +113,90 @@ impl BatchRows {
         values: &[f64],
         start_timestamps_ms: &[i64],
     ) {
-        grow(&mut self.previous, sids.len());
-        grow(&mut self.sids, sids.len());
-        grow(&mut self.timestamps_ms, sids.len());
-        grow(&mut self.values, sids.len());
-        for (index, sid) in (self.sids.len() as u32..).zip(sids) {
-            let tail = self.tail_mut(*sid);
-            let previous = std::mem::replace(tail, index);
-            self.previous.push(previous);
+        let mut taken = 0;
+        while taken < sids.len() {
+            let at = self.floats as usize % ROWS;
+            if at == 0 {
+                self.pages.push(self.spare.take());
+            }
+            let rows = (ROWS - at).min(sids.len() - taken);
+            let these = taken..taken + rows;
+            let starts = start_timestamps_ms.get(these.clone()).unwrap_or(&[]);
+            self.push_rows(
+                &sids[these.clone()],
+                &timestamps_ms[these.clone()],
+                &values[these],
+                starts,
+            );
+            taken += rows;
         }
-        if !start_timestamps_ms.is_empty() || !self.start_timestamps_ms.is_empty() {
-            self.start_timestamps_ms.resize(self.sids.len(), 0);
-            self.start_timestamps_ms
-                .extend_from_slice(start_timestamps_ms);
-            self.start_timestamps_ms
-                .resize(self.sids.len() + sids.len(), 0);
-        }
-        self.sids.extend_from_slice(sids);
-        self.timestamps_ms.extend_from_slice(timestamps_ms);
-        self.values.extend_from_slice(values);
         self.note_times(timestamps_ms);
     }
 
-    fn tail_mut(&mut self, sid: u32) -> &mut u32 {
-        let index = sid as usize;
-        if index >= self.tails.len() {
-            self.tails.resize(index + 1, NONE);
+    /// Appends float samples that fit into the last page.
+    fn push_rows(
+        &mut self,
+        sids: &[u32],
+        timestamps_ms: &[i64],
+        values: &[f64],
+        starts_ms: &[i64],
+    ) {
+        let Some(page) = self.pages.last_mut() else {
+            return;
+        };
+        let at = self.floats as usize % ROWS;
+        page.write_times(at, timestamps_ms);
+        page.write_values(at, values);
+        page.write_starts(at, sids.len(), starts_ms);
+        self.has_starts |= !starts_ms.is_empty();
+        let previous = page.previous_mut(at).iter_mut();
+        for ((previous, sid), index) in previous.zip(sids).zip(self.floats..) {
+            *previous = std::mem::replace(tail_mut(&mut self.tails, *sid), index);
         }
-        &mut self.tails[index]
+        self.floats += sids.len() as u32;
+    }
+
+    fn page(&self, index: u32) -> &Page {
+        &self.pages[index as usize / ROWS]
+    }
+
+    pub(super) fn time_of(&self, index: u32) -> i64 {
+        self.page(index).time(index as usize % ROWS)
+    }
+
+    /// The sample before it of the same series, or [`NONE`].
+    fn before(&self, index: u32) -> u32 {
+        self.page(index).previous(index as usize % ROWS)
+    }
+
+    /// Appends the float samples of a series to `indexes`, in order of arrival.
+    pub(super) fn floats_of(&self, sid: u32, indexes: &mut Vec<u32>) {
+        let start = indexes.len();
+        let mut index = self.tail(sid);
+        while index != NONE {
+            indexes.push(index);
+            index = self.before(index);
+        }
+        indexes[start..].reverse();
+    }
+
+    /// Appends the histogram samples of a series to `indexes`, in order of arrival.
+    pub(super) fn histograms_of(&self, sid: u32, indexes: &mut Vec<u32>) {
+        if self.histograms.is_empty() {
+            return;
+        }
+        let start = indexes.len();
+        let mut index = self.histogram_tails.get(&sid).copied().unwrap_or(NONE);
+        while index != NONE {
+            indexes.push(index);
+            index = self.histograms[index as usize].previous;
+        }
+        indexes[start..].reverse();
+    }
+
+    /// When a histogram sample was taken.
+    pub(super) fn histogram_time_of(&self, index: u32) -> i64 {
+        self.histograms[index as usize].timestamp_ms
     }
 
     fn note_times(&mut self, timestamps_ms: &[i64]) {
@@ -170,35 +220,39 @@ impl BatchRows {
         self.histogram_bytes += size_of::<HistogramRow>() + heap_bytes(&histogram);
         self.note_times(&[timestamp_ms]);
         self.histograms.push(HistogramRow {
-            sid,
             timestamp_ms,
             start_timestamp_ms,
             histogram,
             previous: self.histogram_tails.insert(sid, index).unwrap_or(NONE),
-            floats_before: self.sids.len() as u32,
+            floats_before: self.floats,
         });
     }
 
     /// Everything appended so far.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
-            floats: self.sids.len() as u32,
+            floats: self.floats,
             histograms: self.histograms.len() as u32,
         }
     }
 
     /// Samples of either kind.
     pub(crate) fn sample_count(&self) -> usize {
-        self.sids.len() + self.histograms.len()
+        self.floats as usize + self.histograms.len()
     }
 
     /// Bytes of memory the samples take; the batch may hold more that is not in use yet.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let float_bytes = size_of::<u32>() * 2 + size_of::<i64>() + size_of::<f64>();
-        self.sids.len() * float_bytes
-            + self.start_timestamps_ms.len() * size_of::<i64>()
+        let extra = self.pages.iter().map(Page::extra_bytes);
+        self.floats as usize * FLOAT_BYTES
+            + extra.sum::<usize>()
             + self.tails.len() * size_of::<u32>()
             + self.histogram_bytes
+    }
+
+    /// Bytes of memory kept for the batches to come.
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.spare.memory_bytes()
     }
 
     /// From the earliest to the latest sample.
@@ -218,18 +272,6 @@ impl BatchRows {
 
     fn tail(&self, sid: u32) -> u32 {
         self.tails.get(sid as usize).copied().unwrap_or(NONE)
-    }
-
-    pub(super) fn sids(&self) -> &[u32] {
-        &self.sids
-    }
-
-    pub(super) fn timestamps_ms(&self) -> &[i64] {
-        &self.timestamps_ms
-    }
-
-    pub(super) fn histogram_rows(&self) -> &[HistogramRow] {
-        &self.histograms
     }
 
     /// When series `sid` has samples in `range`, and how many; a histogram counts as `histogram_samples`.
@@ -253,11 +295,11 @@ impl BatchRows {
         };
         let mut index = self.tail(sid);
         while index != NONE {
-            let time_ms = self.timestamps_ms[index as usize];
+            let time_ms = self.time_of(index);
             if index < mark.floats && range.contains(time_ms) {
                 note(time_ms, 1);
             }
-            index = self.previous[index as usize];
+            index = self.before(index);
         }
         let mut index = self.histogram_tails.get(&sid).copied().unwrap_or(NONE);
         while index != NONE {
@@ -282,10 +324,10 @@ impl BatchRows {
         scratch.clear();
         let mut index = self.tail(sid);
         while index != NONE {
-            if index < mark.floats && range.contains(self.timestamps_ms[index as usize]) {
+            if index < mark.floats && range.contains(self.time_of(index)) {
                 scratch.push(index);
             }
-            index = self.previous[index as usize];
+            index = self.before(index);
         }
         scratch.reverse();
         let floats = scratch.len();
@@ -310,14 +352,17 @@ impl BatchRows {
         histograms: &mut [u32],
         columns: &mut SampleColumns,
     ) {
-        let time = |index: &u32| self.timestamps_ms[*index as usize];
-        let floats = ascending(floats, time);
-        let histogram_time = |index: &u32| self.histograms[*index as usize].timestamp_ms;
-        let histograms = ascending(histograms, histogram_time);
         if histograms.is_empty() {
             self.copy_floats(floats.iter().copied(), columns);
-            return;
+            if is_ascending(&columns.timestamps_ms) {
+                return;
+            }
+            columns.clear();
         }
+        let time = |index: &u32| self.time_of(*index);
+        let floats = ascending(floats, time);
+        let histogram_time = |index: &u32| self.histogram_time_of(*index);
+        let histograms = ascending(histograms, histogram_time);
         // A timestamp may stand in one kind only: the later arrival.
         let beats = |float: u32, row: u32| float >= self.histograms[row as usize].floats_before;
         let rival_row = |float: &u32| {
@@ -341,14 +386,13 @@ impl BatchRows {
     }
 
     fn copy_floats(&self, indexes: impl Iterator<Item = u32> + Clone, columns: &mut SampleColumns) {
-        let copy = indexes
-            .clone()
-            .map(|index| self.timestamps_ms[index as usize]);
-        columns.timestamps_ms.extend(copy);
-        let copy = indexes.clone().map(|index| self.values[index as usize]);
-        columns.values.extend(copy);
-        if !self.start_timestamps_ms.is_empty() {
-            let copy = indexes.map(|index| self.start_timestamps_ms[index as usize]);
+        for index in indexes.clone() {
+            let (page, row) = (self.page(index), index as usize % ROWS);
+            columns.timestamps_ms.push(page.time(row));
+            columns.values.push(page.value(row));
+        }
+        if self.has_starts {
+            let copy = indexes.map(|index| self.page(index).start(index as usize % ROWS));
             columns.start_timestamps_ms.extend(copy);
             if columns.start_timestamps_ms.iter().all(|start| *start == 0) {
                 columns.start_timestamps_ms.clear();
@@ -372,12 +416,23 @@ impl BatchRows {
     }
 }
 
-/// Makes room for so many more elements, and an eighth of what is there: growing twofold, as vectors do by themselves,
-/// would leave up to half of a large batch empty.
-fn grow<T>(column: &mut Vec<T>, more: usize) {
-    if column.capacity() - column.len() < more {
-        column.reserve_exact(more.max(column.len() / 8));
+impl Drop for BatchRows {
+    fn drop(&mut self) {
+        self.spare.give_back(std::mem::take(&mut self.pages));
     }
+}
+
+fn tail_mut(tails: &mut Vec<u32>, sid: u32) -> &mut u32 {
+    let index = sid as usize;
+    if index >= tails.len() {
+        tails.resize(index + 1, NONE);
+    }
+    &mut tails[index]
+}
+
+/// Whether every timestamp is later than the one before it.
+fn is_ascending(timestamps_ms: &[i64]) -> bool {
+    timestamps_ms.windows(2).all(|pair| pair[0] < pair[1])
 }
 
 /// Sorts indexes by time and keeps the last of each time; nothing moves when they ascend already.
@@ -412,8 +467,6 @@ fn heap_bytes(histogram: &Histogram) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use chronoxide_model::{BucketCounts, CounterResetHint};
 
     use super::*;
@@ -474,7 +527,7 @@ mod tests {
         assert_eq!(columns.timestamps_ms, [20, 30]);
         assert_eq!(columns.histogram_timestamps_ms, [10, 40]);
         assert_eq!(columns.histogram_start_timestamps_ms, [0, 7]);
-        assert!(rows.memory_bytes() > 4 * 24);
+        assert!(rows.memory_bytes() > 4 * 16);
         assert_eq!(rows.sample_count(), 6);
     }
 

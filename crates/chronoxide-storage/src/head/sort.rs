@@ -29,52 +29,94 @@ impl<K: Copy + Ord> SortedBatch<K> {
         order: &[u32],
         partition_of: impl Fn(i64) -> K,
     ) -> Vec<Self> {
-        let floats = split(rows.timestamps_ms().iter().copied(), &partition_of);
-        let times = rows.histogram_rows().iter().map(|row| row.timestamp_ms);
-        let mut histograms = split(times, &partition_of);
-        let mut batches: Vec<Self> = Vec::new();
-        for (partition, floats) in floats {
-            let rows_there = histograms.iter().position(|(other, _)| *other == partition);
-            let histogram_rows =
-                rows_there.map_or_else(Vec::new, |at| histograms.swap_remove(at).1);
-            batches.push(Self::sort(rows, order, partition, &floats, &histogram_rows));
-        }
-        for (partition, histogram_rows) in histograms {
-            batches.push(Self::sort(rows, order, partition, &[], &histogram_rows));
-        }
+        let Some(range) = rows.time_range() else {
+            return Vec::new();
+        };
+        // Partitions are stretches of time, so that what lies between two times of one is in it.
+        let first = partition_of(range.min_ms());
+        let mut batches = if first == partition_of(range.max_ms()) {
+            vec![Self::of_series(rows, order, first)]
+        } else {
+            Self::split(rows, order, partition_of)
+        };
+        batches.retain(|batch| !batch.series.is_empty());
         batches.sort_by_key(|batch| batch.partition);
         batches
     }
 
-    fn sort(
-        rows: &BatchRows,
-        order: &[u32],
-        partition: K,
-        floats: &[u32],
-        histograms: &[u32],
-    ) -> Self {
-        let (floats, float_ends) =
-            counting_sort(floats, order, |index| rows.sids()[index as usize]);
-        let sid_of_row = |index: u32| rows.histogram_rows()[index as usize].sid;
-        let (histograms, histogram_ends) = counting_sort(histograms, order, sid_of_row);
-        let mut series = Vec::new();
-        let mut before = (0, 0);
-        for ((sid, floats_end), histograms_end) in order.iter().zip(float_ends).zip(histogram_ends)
-        {
-            if (floats_end, histograms_end) != before {
-                series.push(SortedSeries {
-                    sid: *sid,
-                    floats_end,
-                    histograms_end,
-                });
-                before = (floats_end, histograms_end);
-            }
-        }
+    fn new(partition: K) -> Self {
         Self {
             partition,
-            series,
-            floats,
-            histograms,
+            series: Vec::new(),
+            floats: Vec::new(),
+            histograms: Vec::new(),
+        }
+    }
+
+    /// All samples, which belong to `partition`.
+    fn of_series(rows: &BatchRows, order: &[u32], partition: K) -> Self {
+        let mut batch = Self::new(partition);
+        batch.floats.reserve_exact(rows.sample_count());
+        for sid in order {
+            rows.floats_of(*sid, &mut batch.floats);
+            rows.histograms_of(*sid, &mut batch.histograms);
+            batch.end_series(*sid);
+        }
+        batch
+    }
+
+    /// A batch for each partition that has samples.
+    fn split(rows: &BatchRows, order: &[u32], partition_of: impl Fn(i64) -> K) -> Vec<Self> {
+        let mut batches = Vec::new();
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for sid in order {
+            rows.floats_of(*sid, &mut floats);
+            rows.histograms_of(*sid, &mut histograms);
+            let mut last = 0;
+            for index in floats.drain(..) {
+                last = Self::find(&mut batches, last, partition_of(rows.time_of(index)));
+                batches[last].floats.push(index);
+            }
+            for index in histograms.drain(..) {
+                let partition = partition_of(rows.histogram_time_of(index));
+                last = Self::find(&mut batches, last, partition);
+                batches[last].histograms.push(index);
+            }
+            for batch in &mut batches {
+                batch.end_series(*sid);
+            }
+        }
+        batches
+    }
+
+    /// The place of the batch of `partition`, which is most often `last`.
+    fn find(batches: &mut Vec<Self>, last: usize, partition: K) -> usize {
+        if batches
+            .get(last)
+            .is_some_and(|batch| batch.partition == partition)
+        {
+            return last;
+        }
+        let found = batches
+            .iter()
+            .position(|batch| batch.partition == partition);
+        found.unwrap_or_else(|| {
+            batches.push(Self::new(partition));
+            batches.len() - 1
+        })
+    }
+
+    /// What was added since the last series ended belongs to `sid`.
+    fn end_series(&mut self, sid: u32) {
+        let ends = (self.floats.len() as u32, self.histograms.len() as u32);
+        let last = self.series.last();
+        let before = last.map_or((0, 0), |last| (last.floats_end, last.histograms_end));
+        if ends != before {
+            self.series.push(SortedSeries {
+                sid,
+                floats_end: ends.0,
+                histograms_end: ends.1,
+            });
         }
     }
 
@@ -104,68 +146,9 @@ impl<K: Copy + Ord> SortedBatch<K> {
     }
 }
 
-/// The indexes of `times` by partition, in their order.
-fn split<K: Copy + Ord>(
-    times: impl ExactSizeIterator<Item = i64> + Clone,
-    partition_of: impl Fn(i64) -> K,
-) -> Vec<(K, Vec<u32>)> {
-    let (Some(first), Some(last)) = (times.clone().min(), times.clone().max()) else {
-        return Vec::new();
-    };
-    // Partitions are stretches of time, so that what lies between two times of one is in it.
-    let partition = partition_of(first);
-    if partition == partition_of(last) {
-        return vec![(partition, (0..times.len() as u32).collect())];
-    }
-    let mut parts: Vec<(K, Vec<u32>)> = Vec::new();
-    let mut last = 0;
-    for (index, time) in times.enumerate() {
-        let partition = partition_of(time);
-        if parts.get(last).is_none_or(|(other, _)| *other != partition) {
-            last = parts
-                .iter()
-                .position(|(other, _)| *other == partition)
-                .unwrap_or_else(|| {
-                    parts.push((partition, Vec::new()));
-                    parts.len() - 1
-                });
-        }
-        parts[last].1.push(index as u32);
-    }
-    parts
-}
-
-/// Sorts `indexes` by the place of their series in `order`, keeping their order within a series; also where each
-/// series of `order` ends.
-fn counting_sort(
-    indexes: &[u32],
-    order: &[u32],
-    sid_of: impl Fn(u32) -> u32,
-) -> (Vec<u32>, Vec<u32>) {
-    let bound = order.iter().max().map_or(0, |max| *max as usize + 1);
-    let mut counts = vec![0_u32; bound];
-    for index in indexes {
-        counts[sid_of(*index) as usize] += 1;
-    }
-    // From here on `counts` says where the next sample of a series goes.
-    let mut start = 0;
-    for sid in order {
-        let count = counts[*sid as usize];
-        counts[*sid as usize] = start;
-        start += count;
-    }
-    let mut sorted = vec![0_u32; indexes.len()];
-    for index in indexes {
-        let place = &mut counts[sid_of(*index) as usize];
-        sorted[*place as usize] = *index;
-        *place += 1;
-    }
-    let ends = order.iter().map(|sid| counts[*sid as usize]).collect();
-    (sorted, ends)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::convert::Infallible;
 
     use rand::rngs::StdRng;
@@ -230,20 +213,37 @@ mod tests {
             let times: Vec<i64> = (0..rng.random_range(1..60))
                 .map(|_| start_ms + rng.random_range(0..length_ms))
                 .collect();
-            let mut expected = std::collections::BTreeMap::<Partition, Vec<u32>>::new();
-            for (index, time) in (0..).zip(&times) {
+            let order = [3, 1, 4, 0, 2];
+            let sids: Vec<u32> = times.iter().map(|_| rng.random_range(0..5)).collect();
+            let values: Vec<f64> = (0..times.len()).map(|index| index as f64).collect();
+            let mut rows = BatchRows::default();
+            rows.push_floats(&sids, &times, &values, &[]);
+            // By partition and place of the series: its samples, the last of each time.
+            let mut expected = BTreeMap::<(Partition, usize), BTreeMap<i64, f64>>::new();
+            for ((sid, time), value) in sids.iter().zip(&times).zip(&values) {
                 let partition = layout.partition_of(*time);
-                expected.entry(partition).or_default().push(index);
+                let place = order.iter().position(|other| other == sid).unwrap();
+                let samples = expected.entry((partition, place)).or_default();
+                samples.insert(*time, *value);
                 let range = partition.range();
                 widths.insert(range.max_ms() - range.min_ms() + 1);
             }
-            let mut parts = split(times.iter().copied(), |time| layout.partition_of(time));
-            parts.sort_unstable();
-            assert_eq!(
-                parts,
-                expected.into_iter().collect::<Vec<_>>(),
-                "seed {seed}"
-            );
+            let mut sorted = Vec::new();
+            for batch in SortedBatch::of_rows(&rows, &order, |time| layout.partition_of(time)) {
+                let partition = batch.partition;
+                assert!(batch.sids().count() > 0, "seed {seed}");
+                let collected: Result<(), Infallible> =
+                    batch.for_each_series(&rows, |sid, columns| {
+                        let place = order.iter().position(|other| *other == sid).unwrap();
+                        let samples = columns.timestamps_ms.iter().copied();
+                        let samples = samples.zip(columns.values.iter().copied());
+                        sorted.push(((partition, place), samples.collect()));
+                        Ok(())
+                    });
+                assert!(collected.is_ok());
+            }
+            let expected: Vec<_> = expected.into_iter().collect();
+            assert_eq!(sorted, expected, "seed {seed}");
         }
         assert!(widths.into_iter().eq([6 * HOUR_MS, DAY_MS, 7 * DAY_MS]));
     }

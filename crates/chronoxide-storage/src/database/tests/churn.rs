@@ -56,7 +56,7 @@ fn series_replaced_every_hour_for_thirty_days_leave_memory_as_it_was() {
                 "hour {hour}: {stats:?}"
             );
             assert!(
-                stats.head_bytes <= before.head_bytes.max(1 << 16),
+                stats.head_bytes <= before.head_bytes.max(1 << 18),
                 "hour {hour}: {stats:?}"
             );
             assert!(stats.cache_bytes < 8 << 20, "hour {hour}: {stats:?}");
