@@ -61,6 +61,199 @@ impl KahanSum {
     }
 }
 
+/// Running sums beside one another, each with its compensation.
+#[derive(Clone, Debug)]
+pub(crate) struct KahanSums {
+    sums: Vec<f64>,
+    compensations: Vec<f64>,
+}
+
+/// So many sums are worked on together.
+const LANES: usize = 8;
+
+/// Below it no addition overflows, and the error of one is the same number whichever way it is computed.
+const LARGEST: f64 = 1e300;
+
+impl KahanSums {
+    /// `count` sums of nothing.
+    pub(crate) fn new(count: usize) -> Self {
+        Self {
+            sums: vec![0.0; count],
+            compensations: vec![0.0; count],
+        }
+    }
+
+    /// The sum at `index`.
+    pub(crate) fn get(&self, index: usize) -> KahanSum {
+        KahanSum {
+            sum: self.sums[index],
+            compensation: self.compensations[index],
+        }
+    }
+
+    /// Replaces the sum at `index`.
+    pub(crate) fn set(&mut self, index: usize, sum: KahanSum) {
+        self.sums[index] = sum.sum;
+        self.compensations[index] = sum.compensation;
+    }
+
+    /// Adds `value` to the sum at `index`.
+    pub(crate) fn add(&mut self, index: usize, value: f64) {
+        let mut sum = self.get(index);
+        sum.add(value);
+        self.set(index, sum);
+    }
+
+    /// Adds each of `values` to the sum at its place.
+    pub(crate) fn add_all(&mut self, values: &[f64]) {
+        self.add_all_or(values, |sum, _, value| sum.add(value));
+    }
+
+    /// As [`Self::add_all`], where `add` has a say about sums that are not plain: large ones at least, and where there are
+    /// no more values than sums. It gets the sum, its index and the value.
+    fn add_all_or(&mut self, values: &[f64], mut add: impl FnMut(&mut KahanSum, usize, f64)) {
+        let mut add_one = |sums: &mut f64, compensation: &mut f64, index, value| {
+            let mut sum = KahanSum {
+                sum: *sums,
+                compensation: *compensation,
+            };
+            add(&mut sum, index, value);
+            (*sums, *compensation) = (sum.sum, sum.compensation);
+        };
+        let (sums, last_sums) = self.sums.as_chunks_mut::<LANES>();
+        let (compensations, last_compensations) = self.compensations.as_chunks_mut::<LANES>();
+        let (blocks, last_values) = values.as_chunks::<LANES>();
+        let blocks = sums.iter_mut().zip(compensations).zip(blocks);
+        for (number, ((sums, compensations), values)) in blocks.enumerate() {
+            if add_plain(sums, compensations, values) {
+                continue;
+            }
+            let lanes = sums.iter_mut().zip(compensations).zip(values);
+            for (lane, ((sum, compensation), value)) in lanes.enumerate() {
+                add_one(sum, compensation, number * LANES + lane, *value);
+            }
+        }
+        let first = values.len() - last_values.len();
+        let lanes = last_sums
+            .iter_mut()
+            .zip(last_compensations)
+            .zip(last_values);
+        for (lane, ((sum, compensation), value)) in lanes.enumerate() {
+            add_one(sum, compensation, first + lane, *value);
+        }
+    }
+}
+
+/// Adds values that do not come near to an overflow; whether it was done.
+#[inline(always)]
+fn add_plain(
+    sums: &mut [f64; LANES],
+    compensations: &mut [f64; LANES],
+    values: &[f64; LANES],
+) -> bool {
+    let (mut totals, mut lost) = ([0.0; LANES], [0.0; LANES]);
+    let mut is_plain = true;
+    for lane in 0..LANES {
+        let (sum, value) = (sums[lane], values[lane]);
+        let total = sum + value;
+        // What rounding takes away, computed without looking which term is larger.
+        let taken = total - sum;
+        lost[lane] = (sum - (total - taken)) + (value - taken);
+        totals[lane] = total;
+        is_plain &= (total.abs() < LARGEST) & (value.abs() < LARGEST);
+    }
+    if is_plain {
+        *sums = totals;
+        for (compensation, lost) in compensations.iter_mut().zip(lost) {
+            *compensation += lost;
+        }
+    }
+    is_plain
+}
+
+/// Means beside one another, each a compensated sum divided by its count, or, where that sum would overflow, a running
+/// mean.
+#[derive(Clone, Debug)]
+pub(crate) struct KahanMeans {
+    counts: Vec<f64>,
+    /// The sums, or the means once they are running.
+    sums: KahanSums,
+    /// Which are running; empty as long as none is.
+    running: Vec<bool>,
+}
+
+impl KahanMeans {
+    /// `count` means of nothing.
+    pub(crate) fn new(count: usize) -> Self {
+        Self {
+            counts: vec![0.0; count],
+            sums: KahanSums::new(count),
+            running: Vec::new(),
+        }
+    }
+
+    /// Takes `value` into the mean at `index`.
+    pub(crate) fn add(&mut self, index: usize, value: f64) {
+        let mut mean = self.get(index);
+        mean.add(value);
+        self.set(index, mean);
+    }
+
+    /// Takes each of `values` into the mean at its place.
+    pub(crate) fn add_all(&mut self, values: &[f64]) {
+        // A first value is the sum, and not added to zero.
+        let all_have = self
+            .counts
+            .iter()
+            .fold(true, |all, count| all & (*count > 0.0));
+        if !all_have || !self.running.is_empty() {
+            for (index, value) in values.iter().enumerate() {
+                self.add(index, *value);
+            }
+            return;
+        }
+        let mut large = Vec::new();
+        self.sums.add_all_or(values, |sum, index, value| {
+            let mut next = *sum;
+            next.add(value);
+            if next.sum.is_infinite() {
+                large.push((index, value));
+            } else {
+                *sum = next;
+            }
+        });
+        for count in &mut self.counts {
+            *count += 1.0;
+        }
+        for (index, value) in large {
+            self.counts[index] -= 1.0;
+            self.add(index, value);
+        }
+    }
+
+    /// The mean at `index`; NaN of nothing.
+    pub(crate) fn value(&self, index: usize) -> f64 {
+        self.get(index).value()
+    }
+
+    fn get(&self, index: usize) -> KahanMean {
+        KahanMean {
+            count: self.counts[index],
+            sum: self.sums.get(index),
+            running: self.running.get(index).copied().unwrap_or(false),
+        }
+    }
+
+    fn set(&mut self, index: usize, mean: KahanMean) {
+        self.counts[index] = mean.count;
+        self.sums.set(index, mean.sum);
+        if mean.running {
+            self.running.resize(self.counts.len(), false);
+            self.running[index] = true;
+        }
+    }
+}
+
 /// A mean that is a compensated sum divided by the count, or, where that sum would overflow, a running mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct KahanMean {
@@ -137,6 +330,56 @@ mod tests {
             mean.add(value);
         }
         mean.value()
+    }
+
+    #[test]
+    fn columns_come_to_the_same_bits_as_one_by_one() {
+        use rand::rngs::StdRng;
+        use rand::{Rng, SeedableRng};
+
+        for seed in 0..400 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let count = random.random_range(1..40);
+            let (mut sums, mut means) = (KahanSums::new(count), KahanMeans::new(count));
+            let mut one_by_one = vec![(KahanSum::default(), KahanMean::default()); count];
+            let odd = random.random_bool(0.5);
+            for _ in 0..random.random_range(1..30) {
+                let values: Vec<f64> = (0..count)
+                    .map(|_| match random.random_range(0..30) {
+                        0 => -0.0,
+                        1 if odd => f64::INFINITY,
+                        2 if odd => f64::NAN,
+                        3 if odd => f64::MAX * random.random_range(-1.0..1.0),
+                        4 => 10_f64.powi(random.random_range(-320..290)),
+                        _ => {
+                            random.random_range(-1.0..1.0)
+                                * 10_f64.powi(random.random_range(-9..19))
+                        }
+                    })
+                    .collect();
+                if random.random_bool(0.1) {
+                    let index = random.random_range(0..count);
+                    sums.add(index, values[index]);
+                    means.add(index, values[index]);
+                    one_by_one[index].0.add(values[index]);
+                    one_by_one[index].1.add(values[index]);
+                    continue;
+                }
+                sums.add_all(&values);
+                means.add_all(&values);
+                for ((sum, mean), value) in one_by_one.iter_mut().zip(values) {
+                    sum.add(value);
+                    mean.add(value);
+                }
+            }
+            let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+            for (index, (sum, mean)) in one_by_one.iter().enumerate() {
+                assert!(same(sums.get(index).sum, sum.sum), "seed {seed}");
+                let got = sums.get(index).compensation;
+                assert!(same(got, sum.compensation), "seed {seed}");
+                assert!(same(means.value(index), mean.value()), "seed {seed}");
+            }
+        }
     }
 
     #[test]

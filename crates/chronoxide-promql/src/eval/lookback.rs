@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chronoxide_model::{SampleColumns, TimeRange, is_stale_marker};
 
 use crate::eval::selector::Selection;
-use crate::eval::{Column, Evaluation, Sink, StepSeries};
+use crate::eval::window::Passed;
+use crate::eval::{Bits, Column, Evaluation, Sink, StepSeries};
 use crate::plan::Selector;
 use crate::{Error, FloatHistogram};
 
@@ -78,11 +79,10 @@ impl Reach {
         samples: &SampleColumns,
         shown: Shown,
     ) -> Result<Column, Error> {
-        let mut column = Column::absent(evaluation.steps.count);
         if samples.histograms.is_empty() && shown == Shown::Value {
-            self.fill_with_floats(evaluation, samples, &mut column)?;
-            return Ok(column);
+            return self.column_of_floats(evaluation, samples);
         }
+        let mut column = Column::absent(evaluation.steps.count);
         let mut newest = Newest::new(samples);
         for (index, step_ms) in evaluation.steps.iter().enumerate() {
             evaluation.check_step(index)?;
@@ -101,30 +101,28 @@ impl Reach {
 
 impl Reach {
     /// The common case: a series of floats alone.
-    fn fill_with_floats(
+    fn column_of_floats(
         &self,
         evaluation: &Evaluation<'_>,
         samples: &SampleColumns,
-        column: &mut Column,
-    ) -> Result<(), Error> {
+    ) -> Result<Column, Error> {
         let (times, values) = (&samples.timestamps_ms, &samples.values);
-        let mut passed = 0;
+        let mut floats = Vec::with_capacity(evaluation.steps.count);
+        let mut present = Bits::default();
+        let mut passed = Passed::default();
         for (index, step_ms) in evaluation.steps.iter().enumerate() {
             evaluation.check_step(index)?;
             let asked_ms = self.asked_ms(step_ms);
-            while passed < times.len() && times[passed] <= asked_ms {
-                passed += 1;
-            }
-            let Some(newest) = passed.checked_sub(1) else {
-                continue;
-            };
-            if times[newest] > asked_ms.saturating_sub(self.lookback_ms)
-                && !is_stale_marker(values[newest])
-            {
-                column.set_float(index, values[newest]);
-            }
+            passed.pass(times, asked_ms);
+            let newest = passed.count().wrapping_sub(1);
+            let newest = times.get(newest).zip(values.get(newest));
+            let (at_ms, value) = newest.map_or((i64::MIN, 0.0), |(at, value)| (*at, *value));
+            let is_shown =
+                at_ms > asked_ms.saturating_sub(self.lookback_ms) && !is_stale_marker(value);
+            floats.push(value);
+            present.push(index, is_shown);
         }
-        Ok(())
+        Ok(Column::of_present(floats, present))
     }
 }
 

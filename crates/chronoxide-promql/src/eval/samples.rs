@@ -27,12 +27,12 @@ pub(crate) struct Samples {
     pub(crate) left_out: usize,
 }
 
-/// Whether any of `values` is a stale marker; most series have none, which is found out without a branch for each value.
+/// Whether any of `values` is a stale marker; most series have none, nor any other NaN, which is found out without a branch
+/// for each value.
 fn has_stale(values: &[f64]) -> bool {
     let any = |block: &[f64]| {
-        block
-            .iter()
-            .fold(false, |any, value| any | is_stale_marker(*value))
+        let is_nan = block.iter().fold(false, |any, value| any | value.is_nan());
+        is_nan && block.iter().any(|value| is_stale_marker(*value))
     };
     values.chunks(128).any(any)
 }

@@ -133,6 +133,37 @@ impl Slide {
     }
 }
 
+/// How many samples have been passed on the way along the times of a series.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    passed: usize,
+    /// How many were passed the last time, less one.
+    stride: usize,
+}
+
+impl Passed {
+    /// Passes all `times` up to `until_ms`, which never falls.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, times: &[i64], until_ms: i64) {
+        let mut passed = self.passed;
+        // Samples are about evenly spaced, and steps are: most often it is as far as the last time.
+        let ahead = passed + self.stride;
+        if self.stride > 0 && times.get(ahead - 1).is_some_and(|at| *at <= until_ms) {
+            passed = ahead;
+        }
+        while times.get(passed).is_some_and(|at| *at <= until_ms) {
+            passed += 1;
+        }
+        self.stride = (passed - self.passed).saturating_sub(1);
+        self.passed = passed;
+    }
+
+    /// How many there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.passed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

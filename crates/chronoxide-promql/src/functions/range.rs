@@ -213,9 +213,9 @@ impl<'r> Run<'r> {
                 Ok(self.shape.bounds(step_ms))
             });
             let known = workspace.windows.of(input.samples, steps.count);
-            known.find(windows, input.samples)?;
+            known.find(change, windows, input.samples)?;
             let resets = &workspace.resets;
-            let (column, shown) = known.changes(change, steps.count, input.samples, resets);
+            let (column, shown) = known.changes(steps.count, input.samples, resets);
             self.evaluation.see(shown);
             return Ok(column);
         }

@@ -26,6 +26,12 @@ impl Group {
 
 impl Accumulator for Count {
     fn add(&mut self, series: &StepSeries, _notes: &mut Notes<'_>) {
+        if let Some((_, present)) = series.column.only_floats() {
+            for (step, count) in self.0.iter_mut().enumerate() {
+                *count += if present.get(step) { 1.0 } else { 0.0 };
+            }
+            return;
+        }
         for (step, _) in series.column.floats() {
             self.0[step] += 1.0;
         }

@@ -8,26 +8,59 @@ use super::notes::Notes;
 use crate::FloatHistogram;
 use crate::eval::{Bits, Column, StepSeries};
 use crate::histogram::{HistogramMean, HistogramSum, IncompatibleBuckets, MergeNotes};
-use crate::kahan::{KahanMean, KahanSum};
+use crate::kahan::{KahanMeans, KahanSums};
 
 /// The compensated sums of a group.
-pub(super) type Sum = Totals<KahanSum, HistogramSum>;
+pub(super) type Sum = Totals<KahanSums, HistogramSum>;
 
 /// The means of a group: sums that are divided at the end, or running means where a sum would overflow.
-pub(super) type Average = Totals<KahanMean, HistogramMean>;
+pub(super) type Average = Totals<KahanMeans, HistogramMean>;
 
-/// What floats add up to.
-pub(super) trait FloatTotal: Copy + Default {
-    /// Takes in `value`.
-    fn add(&mut self, value: f64);
-    /// What it is so far.
-    fn value(self) -> f64;
+/// What floats add up to at each step.
+pub(super) trait FloatTotals {
+    /// Nothing at `steps` steps.
+    fn new(steps: usize) -> Self;
+    /// Takes in `value` at one step.
+    fn add(&mut self, step: usize, value: f64);
+    /// Takes in a value at each step.
+    fn add_all(&mut self, values: &[f64]);
+    /// What it is so far at one step.
+    fn value(&self, step: usize) -> f64;
+}
 
-    /// Takes each of `values` into the total at its place.
-    fn add_all(totals: &mut [Self], values: &[f64]) {
-        for (total, value) in totals.iter_mut().zip(values) {
-            total.add(*value);
-        }
+impl FloatTotals for KahanSums {
+    fn new(steps: usize) -> Self {
+        Self::new(steps)
+    }
+
+    fn add(&mut self, step: usize, value: f64) {
+        Self::add(self, step, value);
+    }
+
+    fn add_all(&mut self, values: &[f64]) {
+        Self::add_all(self, values);
+    }
+
+    fn value(&self, step: usize) -> f64 {
+        self.get(step).value()
+    }
+}
+
+impl FloatTotals for KahanMeans {
+    fn new(steps: usize) -> Self {
+        Self::new(steps)
+    }
+
+    fn add(&mut self, step: usize, value: f64) {
+        Self::add(self, step, value);
+    }
+
+    fn add_all(&mut self, values: &[f64]) {
+        Self::add_all(self, values);
+    }
+
+    fn value(&self, step: usize) -> f64 {
+        Self::value(self, step)
     }
 }
 
@@ -42,17 +75,7 @@ pub(super) trait HistogramTotal {
 }
 
 macro_rules! totals {
-    ($($float:ident, $histogram:ident;)*) => {$(
-        impl FloatTotal for $float {
-            fn add(&mut self, value: f64) {
-                Self::add(self, value);
-            }
-
-            fn value(self) -> f64 {
-                Self::value(self)
-            }
-        }
-
+    ($($histogram:ident)*) => {$(
         impl HistogramTotal for $histogram {
             fn new(first: &FloatHistogram) -> Self {
                 Self::new(first)
@@ -70,8 +93,7 @@ macro_rules! totals {
 }
 
 totals! {
-    KahanSum, HistogramSum;
-    KahanMean, HistogramMean;
+    HistogramSum HistogramMean
 }
 
 /// What the floats or the histograms of a group add up to at each step.
@@ -81,17 +103,19 @@ pub(super) struct Totals<F, H> {
     kinds: Vec<Kinds>,
     /// Where floats came.
     present: Bits,
-    floats: Vec<F>,
+    floats: F,
+    steps: usize,
     /// Empty as long as no histogram came.
     histograms: Vec<Option<Box<H>>>,
 }
 
-impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
+impl<F: FloatTotals, H: HistogramTotal> Totals<F, H> {
     pub(super) fn new(steps: usize) -> Self {
         Self {
             kinds: Vec::new(),
             present: Bits::none(steps),
-            floats: vec![F::default(); steps],
+            floats: F::new(steps),
+            steps,
             histograms: Vec::new(),
         }
     }
@@ -114,7 +138,7 @@ impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
         }
         kinds.see_hint(histogram);
         if self.histograms.is_empty() {
-            self.histograms.resize_with(self.floats.len(), || None);
+            self.histograms.resize_with(self.steps, || None);
         }
         match &mut self.histograms[step] {
             None => self.histograms[step] = Some(Box::new(H::new(histogram))),
@@ -129,29 +153,29 @@ impl<F: FloatTotal, H: HistogramTotal> Totals<F, H> {
     }
 }
 
-impl<F: FloatTotal, H: HistogramTotal> Accumulator for Totals<F, H> {
+impl<F: FloatTotals, H: HistogramTotal> Accumulator for Totals<F, H> {
     fn add(&mut self, series: &StepSeries, notes: &mut Notes<'_>) {
         if let Some((values, present)) = series.column.only_floats()
             && self.kinds.is_empty()
         {
             self.present.join(present);
             if present.are_all(values.len()) {
-                F::add_all(&mut self.floats, values);
+                self.floats.add_all(values);
             } else {
                 for (step, value) in series.column.floats() {
-                    self.floats[step].add(value);
+                    self.floats.add(step, value);
                 }
             }
             return;
         }
         if self.kinds.is_empty() {
-            self.kinds = vec![Kinds::default(); self.floats.len()];
+            self.kinds = vec![Kinds::default(); self.steps];
         }
         for (step, value) in series.column.floats() {
             let kinds = &mut self.kinds[step];
             if !kinds.incompatible {
                 kinds.float = true;
-                self.floats[step].add(value);
+                self.floats.add(step, value);
             }
         }
         let metric = series.labels.metric_name().unwrap_or_default();
@@ -161,10 +185,10 @@ impl<F: FloatTotal, H: HistogramTotal> Accumulator for Totals<F, H> {
     }
 
     fn finish(self, notes: &mut Notes<'_>) -> Column {
-        let mut column = Column::absent(self.floats.len());
+        let mut column = Column::absent(self.steps);
         let mut histograms = self.histograms.into_iter();
         let mut all_kinds = self.kinds.into_iter();
-        for (step, total) in self.floats.into_iter().enumerate() {
+        for step in 0..self.steps {
             let histogram = histograms.next().flatten();
             let mut kinds = all_kinds.next().unwrap_or_default();
             kinds.float |= self.present.get(step);
@@ -173,7 +197,7 @@ impl<F: FloatTotal, H: HistogramTotal> Accumulator for Totals<F, H> {
             }
             match histogram {
                 Some(histogram) => column.set_histogram(step, Arc::new(histogram.finish())),
-                None => column.set_float(step, total.value()),
+                None => column.set_float(step, self.floats.value(step)),
             }
         }
         column

@@ -4,8 +4,8 @@ use super::cells::{Operand, Operator, Outcome};
 use super::notes::Notes;
 use super::scalar;
 use crate::Error;
-use crate::eval::{CellValue, Column, Evaluation, Sink};
-use crate::plan::{Binary, Position, ValueType};
+use crate::eval::{Bits, CellValue, Column, Evaluation, Sink};
+use crate::plan::{Binary, BinaryOp, Position, ValueType};
 
 /// Hands on the series of `binary`, one operand of which is a scalar.
 pub(super) fn for_each(
@@ -28,6 +28,8 @@ pub(super) fn for_each(
         if operator.changes_quantity() && !series.column.has_histograms() {
             let column = &mut series.column;
             calculate(evaluation, operator, column, &numbers, scalar_left)?;
+        } else if let Some(column) = compare(operator, &series.column, &numbers, scalar_left) {
+            series.column = column;
         } else {
             series.column = apply(operator, &series.column, &numbers, scalar_left, &mut notes);
         }
@@ -56,6 +58,52 @@ fn calculate(
             scalar(operator.op, value, number)
         }
     })
+}
+
+/// Compares a column of floats alone, if the operator compares.
+fn compare(
+    operator: Operator,
+    column: &Column,
+    numbers: &[f64],
+    scalar_left: bool,
+) -> Option<Column> {
+    // The number stands on the right of each of these.
+    let op = match (operator.op, scalar_left) {
+        (BinaryOp::Less, true) => BinaryOp::Greater,
+        (BinaryOp::LessOrEqual, true) => BinaryOp::GreaterOrEqual,
+        (BinaryOp::Greater, true) => BinaryOp::Less,
+        (BinaryOp::GreaterOrEqual, true) => BinaryOp::LessOrEqual,
+        (op, _) => op,
+    };
+    let returns_bool = operator.returns_bool;
+    match op {
+        BinaryOp::Equal => compare_by(column, numbers, returns_bool, |a, b| a == b),
+        BinaryOp::NotEqual => compare_by(column, numbers, returns_bool, |a, b| a != b),
+        BinaryOp::Less => compare_by(column, numbers, returns_bool, |a, b| a < b),
+        BinaryOp::LessOrEqual => compare_by(column, numbers, returns_bool, |a, b| a <= b),
+        BinaryOp::Greater => compare_by(column, numbers, returns_bool, |a, b| a > b),
+        BinaryOp::GreaterOrEqual => compare_by(column, numbers, returns_bool, |a, b| a >= b),
+        _ => None,
+    }
+}
+
+fn compare_by(
+    column: &Column,
+    numbers: &[f64],
+    returns_bool: bool,
+    holds: impl Fn(f64, f64) -> bool,
+) -> Option<Column> {
+    let (values, present) = column.only_floats()?;
+    let held = values.iter().zip(numbers).map(|(a, b)| holds(*a, *b));
+    if returns_bool {
+        let floats = held.map(|holds| f64::from(u8::from(holds))).collect();
+        return Some(Column::of_present(floats, present.clone()));
+    }
+    let mut passed = Bits::default();
+    for (step, holds) in held.enumerate() {
+        passed.push(step, holds & present.get(step));
+    }
+    Some(Column::of_present(values.to_vec(), passed))
 }
 
 fn apply(

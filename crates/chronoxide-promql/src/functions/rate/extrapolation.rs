@@ -44,20 +44,39 @@ impl<const N: usize> Extents<N> {
                 *to_start = to_start.min(to_zero);
             }
         }
-        let mut factors = self.covered;
-        for (lane, factor) in factors.iter_mut().enumerate() {
-            let covered = *factor;
-            // Computed without looking, so that lanes go together.
-            let stretched = (covered + to_start[lane] + self.to_end[lane]) / covered;
-            *factor = if covered == 0.0 { 1.0 } else { stretched };
-        }
-        if change.is_rate {
-            for (factor, window) in factors.iter_mut().zip(self.window) {
-                *factor /= window;
-            }
-        }
-        factors
+        stretches(
+            &to_start,
+            &self.to_end,
+            &self.covered,
+            &self.window,
+            change.is_rate,
+        )
     }
+}
+
+/// How far changes are stretched that take place in `covered` and reach so far to the start and to the end of their
+/// windows; by second for rates.
+#[inline(always)]
+pub(super) fn stretches<const N: usize>(
+    to_start: &[f64; N],
+    to_end: &[f64; N],
+    covered: &[f64; N],
+    window: &[f64; N],
+    is_rate: bool,
+) -> [f64; N] {
+    let mut factors = *covered;
+    for (lane, factor) in factors.iter_mut().enumerate() {
+        let covered = *factor;
+        // Computed without looking, so that lanes go together.
+        let stretched = (covered + to_start[lane] + to_end[lane]) / covered;
+        *factor = if covered == 0.0 { 1.0 } else { stretched };
+    }
+    if is_rate {
+        for (factor, window) in factors.iter_mut().zip(window) {
+            *factor /= window;
+        }
+    }
+    factors
 }
 
 /// How long before its first value a counter was zero, going by its slope; infinite without one.

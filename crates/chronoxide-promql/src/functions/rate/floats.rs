@@ -1,10 +1,12 @@
 //! The change in all windows of a series of floats, several windows beside one another.
 
 use super::Change;
-use super::extrapolation::{Extents, reach};
+use std::collections::HashMap;
+
+use super::extrapolation::{Extents, reach, stretches};
 use crate::Error;
 use crate::eval::samples::Samples;
-use crate::eval::window::Bounds;
+use crate::eval::window::{Bounds, Passed};
 use crate::eval::{Bits, Column};
 
 /// So many windows go together: their divisions do not wait for one another.
@@ -21,6 +23,8 @@ pub(in crate::functions) fn are_plain(samples: &Samples) -> bool {
 pub(in crate::functions) struct Windows {
     /// The times that the rest was found for, and how many samples were left out there, if that is known.
     of: Option<(Vec<i64>, usize)>,
+    /// What the factors are for.
+    change: Option<Change>,
     /// One lane for each step.
     lanes: Vec<Lanes>,
     /// The steps whose window has two samples or more.
@@ -42,6 +46,8 @@ struct Lanes {
     to_end: [f64; LANES],
     covered: [f64; LANES],
     length: [f64; LANES],
+    /// What the change is multiplied with, unless a counter was zero just before.
+    plain: [f64; LANES],
 }
 
 impl Lanes {
@@ -53,7 +59,28 @@ impl Lanes {
         to_end: [0.0; LANES],
         covered: [1.0; LANES],
         length: [1.0; LANES],
+        plain: [1.0; LANES],
     };
+
+    /// Whether no counter was zero within the reach of its window, going by its slope; at times no although it is so.
+    ///
+    /// What is compared is what the division by the change would give, as far as the rounding of products allows.
+    #[inline(always)]
+    fn are_above_zero(&self, first: &[f64; LANES], total: &[f64; LANES]) -> bool {
+        /// Many times what two products and two quotients are off by.
+        const MARGIN: f64 = 1.0 + 1e-6;
+        /// Products outside are not as exact as that.
+        const LEAST: f64 = 1e-290;
+        const MOST: f64 = 1e290;
+        let mut all = true;
+        for lane in 0..LANES {
+            let reached = first[lane] * self.covered[lane];
+            let needed = total[lane] * (self.to_start[lane] * MARGIN);
+            let is_above = (reached > needed) & (reached > LEAST) & (reached < MOST);
+            all &= is_above | (total[lane] <= 0.0);
+        }
+        all
+    }
 
     /// Adds what falls took away to `total`. `resets` are those not before these lanes.
     fn add_resets<'r>(
@@ -76,18 +103,27 @@ impl Lanes {
 
 /// The windows of the targets whose series come in turns.
 #[derive(Debug, Default)]
-pub(in crate::functions) struct Turns(Vec<Windows>);
+pub(in crate::functions) struct Turns {
+    /// The first place is for series that take more than their share.
+    windows: Vec<Windows>,
+    /// By first and last time, and number of samples.
+    places: HashMap<Times, usize>,
+    /// The place that is given to another target next.
+    next: usize,
+}
 
-/// So many targets are kept apart, if the windows of one take no more than this.
-const TARGETS: usize = 64;
+type Times = (Option<i64>, Option<i64>, usize);
+
+/// What the windows of one target may take to be kept apart, and those of all targets.
 const TARGET_BYTES_MAX: usize = 32 << 10;
+const TARGETS_BYTES_MAX: usize = 2 << 20;
 
 /// What the windows of `steps` steps take, of all targets.
 pub(in crate::functions) const fn bytes_of_windows(steps: usize) -> u64 {
     let lanes = steps.div_ceil(LANES) * size_of::<Lanes>();
     let one = lanes + TIMES_KEPT_MAX * size_of::<i64>();
     let many = if lanes < TARGET_BYTES_MAX {
-        TARGETS * TARGET_BYTES_MAX
+        TARGETS_BYTES_MAX
     } else {
         0
     };
@@ -97,46 +133,35 @@ pub(in crate::functions) const fn bytes_of_windows(steps: usize) -> u64 {
 impl Turns {
     /// The windows that are most likely those of `samples` at `steps` steps.
     pub(in crate::functions) fn of(&mut self, samples: &Samples, steps: usize) -> &mut Windows {
-        let bytes =
-            steps.div_ceil(LANES) * size_of::<Lanes>() + samples.times.len() * size_of::<i64>();
-        let place = match (samples.times.first(), samples.times.last()) {
-            (Some(first), Some(last)) if bytes <= TARGET_BYTES_MAX => {
-                let mixed = (first ^ last.rotate_left(32)).wrapping_mul(0x5851_f42d_4c95_7f2d);
-                // The first place is for those that take more.
-                1 + (mixed.cast_unsigned() >> 48) as usize % TARGETS
-            }
-            _ => 0,
+        let times = &samples.times;
+        let bytes = steps.div_ceil(LANES) * size_of::<Lanes>() + size_of_val(&times[..]);
+        let place = if bytes > TARGET_BYTES_MAX {
+            0
+        } else {
+            let key = (times.first().copied(), times.last().copied(), times.len());
+            self.place_of(
+                key,
+                TARGETS_BYTES_MAX / TARGET_BYTES_MAX.min(bytes.max(1 << 10)),
+            )
         };
-        if self.0.len() <= place {
-            self.0.resize_with(place + 1, Windows::default);
+        if self.windows.len() <= place {
+            self.windows.resize_with(place + 1, Windows::default);
         }
-        &mut self.0[place]
+        &mut self.windows[place]
     }
-}
 
-/// How many samples have been passed.
-#[derive(Default)]
-struct Place {
-    passed: usize,
-    /// How many were passed the last time, less one.
-    stride: usize,
-}
-
-impl Place {
-    /// Passes all `times` up to `until_ms`, which never falls.
-    #[inline(always)]
-    fn pass(&mut self, times: &[i64], until_ms: i64) {
-        let mut passed = self.passed;
-        // Samples are about evenly spaced, and windows are: most often it is as far as the last time.
-        let ahead = passed + self.stride;
-        if self.stride > 0 && times.get(ahead - 1).is_some_and(|at| *at <= until_ms) {
-            passed = ahead;
+    /// The place of the target with these times, one of `targets` besides the first.
+    fn place_of(&mut self, times: Times, targets: usize) -> usize {
+        if let Some(place) = self.places.get(&times) {
+            return *place;
         }
-        while times.get(passed).is_some_and(|at| *at <= until_ms) {
-            passed += 1;
+        // Who has the place already finds other times there, and looks for its windows anew.
+        self.next = self.next % targets + 1;
+        if self.places.len() >= 2 * targets {
+            self.places.clear();
         }
-        self.stride = (passed - self.passed).saturating_sub(1);
-        self.passed = passed;
+        self.places.insert(times, self.next);
+        self.next
     }
 }
 
@@ -148,11 +173,13 @@ impl Windows {
     /// What a window is replaced by.
     pub(in crate::functions) fn find(
         &mut self,
+        change: Change,
         bounds: impl Iterator<Item = Result<Bounds, Error>>,
         samples: &Samples,
     ) -> Result<(), Error> {
         let is_known = self.of.as_ref().is_some_and(|(times, left_out)| {
-            *left_out == samples.left_out
+            self.change == Some(change)
+                && *left_out == samples.left_out
                 && times.last() == samples.times.last()
                 && *times == samples.times
         });
@@ -161,6 +188,16 @@ impl Windows {
         }
         let (mut times, _) = self.of.take().unwrap_or_default();
         self.walk(bounds, samples)?;
+        for lanes in &mut self.lanes {
+            lanes.plain = stretches(
+                &lanes.to_start,
+                &lanes.to_end,
+                &lanes.covered,
+                &lanes.length,
+                change.is_rate,
+            );
+        }
+        self.change = Some(change);
         if samples.times.len() <= TIMES_KEPT_MAX {
             times.clone_from(&samples.times);
             self.of = Some((times, samples.left_out));
@@ -177,12 +214,12 @@ impl Windows {
         self.lanes.clear();
         self.present.clear_all();
         self.shown = 0;
-        let (mut low, mut high) = (Place::default(), Place::default());
+        let (mut low, mut high) = (Passed::default(), Passed::default());
         for (step, bounds) in bounds.enumerate() {
             let bounds = bounds?;
             low.pass(times, bounds.start_ms);
             high.pass(times, bounds.end_ms);
-            let (first, end) = (low.passed, high.passed);
+            let (first, end) = (low.count(), high.count());
             if end > first {
                 self.shown += (end - first + samples.left_out) as u64;
             }
@@ -216,7 +253,6 @@ impl Windows {
     /// look at them.
     pub(in crate::functions) fn changes(
         &self,
-        change: Change,
         steps: usize,
         samples: &Samples,
         resets: &[usize],
@@ -224,6 +260,9 @@ impl Windows {
         if self.present.are_none() {
             return (Column::absent(steps), self.shown);
         }
+        let Some(change) = self.change else {
+            return (Column::absent(steps), self.shown);
+        };
         let mut resets = if change.is_counter { resets } else { &[] };
         let values = &samples.values[..];
         let mut floats = Vec::with_capacity(self.lanes.len() * LANES);
@@ -235,6 +274,13 @@ impl Windows {
             }
             if !resets.is_empty() {
                 resets = lanes.add_resets(values, resets, &mut total);
+            }
+            if !change.is_counter || lanes.are_above_zero(&first, &total) {
+                for (total, factor) in total.iter_mut().zip(lanes.plain) {
+                    *total *= factor;
+                }
+                floats.extend_from_slice(&total);
+                continue;
             }
             let extents = Extents {
                 to_start: lanes.to_start,
@@ -319,10 +365,10 @@ mod tests {
                 let mut known = Windows::default();
                 for _ in 0..2 {
                     let bounds = windows.iter().map(|window| Ok(*window));
-                    known.find(bounds, &samples).unwrap();
+                    known.find(change, bounds, &samples).unwrap();
                 }
                 let resets = &workspace.resets;
-                let (column, _) = known.changes(change, windows.len(), &samples, resets);
+                let (column, _) = known.changes(windows.len(), &samples, resets);
                 let mut slide = Slide::default();
                 for (step, bounds) in windows.iter().enumerate() {
                     let window = slide.to(bounds, &samples);
