@@ -71,12 +71,34 @@ impl Factor {
     /// Appends the doubles of all `mantissas`.
     #[inline]
     pub(super) fn extend(self, mantissas: &[i64], out: &mut Vec<f64>) {
-        match self {
-            Self::One => out.extend(mantissas.iter().map(|&m| m as f64)),
-            Self::Divide(power) => out.extend(mantissas.iter().map(|&m| m as f64 / power)),
-            Self::Multiply(fraction) => out.extend(mantissas.iter().map(|&m| m as f64 * fraction)),
+        // Beyond this many bits the sum with the rounder is not exact.
+        let beyond = mantissas.iter().fold(0, |beyond, &mantissa| {
+            beyond | mantissa.wrapping_add(1 << 51).cast_unsigned() >> 52
+        });
+        if beyond == 0 {
+            self.extend_with(mantissas, small, out);
+        } else {
+            self.extend_with(mantissas, |mantissa| mantissa as f64, out);
         }
     }
+
+    #[inline(always)]
+    fn extend_with(self, mantissas: &[i64], double: impl Fn(i64) -> f64, out: &mut Vec<f64>) {
+        let doubles = mantissas.iter().map(|&mantissa| double(mantissa));
+        match self {
+            Self::One => out.extend(doubles),
+            Self::Divide(power) => out.extend(doubles.map(|double| double / power)),
+            Self::Multiply(fraction) => out.extend(doubles.map(|double| double * fraction)),
+        }
+    }
+}
+
+/// The double of a mantissa from -2^51 up to below 2^51: an addition and a subtraction, which go side by side for several
+/// mantissas where a conversion does not.
+#[inline(always)]
+fn small(mantissa: i64) -> f64 {
+    let bits = mantissa.wrapping_add(ROUNDER.to_bits().cast_signed());
+    f64::from_bits(bits.cast_unsigned()) - ROUNDER
 }
 
 /// The decimal form that gives back every one of `values` bit for bit, their mantissas left in `mantissas`.
@@ -208,4 +230,29 @@ pub(super) const fn ordered(value: f64) -> i64 {
 #[inline]
 pub(super) const fn from_ordered(bits: i64) -> f64 {
     f64::from_bits((bits ^ ((bits >> 63) & i64::MAX)).cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mantissas_of_any_size_become_their_doubles() {
+        let edge = 1_i64 << 51;
+        let small = [0, 1, -1, 7, edge - 1, -edge, 1 - edge];
+        let large = [edge, -edge - 1, i64::MAX, i64::MIN, 1 << 53, (1 << 53) + 1];
+        for factor in [Factor::One, Factor::Divide(1000.0), Factor::Multiply(0.001)] {
+            for mantissas in [
+                &small[..],
+                &large[..],
+                &[&small[..], &large[..]].concat()[..],
+            ] {
+                let mut out = Vec::new();
+                factor.extend(mantissas, &mut out);
+                let expected = mantissas.iter().map(|&mantissa| factor.apply(mantissa));
+                let bits = |value: f64| value.to_bits();
+                assert!(out.iter().copied().map(bits).eq(expected.map(bits)));
+            }
+        }
+    }
 }

@@ -346,8 +346,9 @@ pub(super) fn decode(
             f(&[first]);
             let mut last = first;
             return residuals::decode(coder, reader, count - 1, |residuals| {
+                multiply(residuals, divisor);
                 for value in residuals.iter_mut() {
-                    last = last.wrapping_add(value.wrapping_mul(divisor));
+                    last = last.wrapping_add(*value);
                     *value = last;
                 }
                 f(residuals);
@@ -361,8 +362,9 @@ pub(super) fn decode(
             let mut last = first.wrapping_add(slope);
             f(&[first, last]);
             return residuals::decode(coder, reader, count - 2, |residuals| {
+                multiply(residuals, divisor);
                 for value in residuals.iter_mut() {
-                    slope = slope.wrapping_add(value.wrapping_mul(divisor));
+                    slope = slope.wrapping_add(*value);
                     last = last.wrapping_add(slope);
                     *value = last;
                 }
@@ -372,6 +374,16 @@ pub(super) fn decode(
         _ => return Err(reader.corrupt("unknown shape of an integer stream")),
     }
     Ok(())
+}
+
+/// Multiplies by a divisor that residuals were divided by, which most were not.
+#[inline]
+fn multiply(residuals: &mut [i64], divisor: i64) {
+    if divisor != 1 {
+        for value in residuals {
+            *value = value.wrapping_mul(divisor);
+        }
+    }
 }
 
 fn line(first: i64, slope: i64, count: usize, mut f: impl FnMut(&[i64])) {
