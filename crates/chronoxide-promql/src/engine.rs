@@ -7,6 +7,7 @@ mod progress;
 mod stop_tests;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 pub use options::{Cancellation, EngineOptions, QueryOptions, RangeTimes};
 pub(crate) use progress::{Phase, Stopwatch};
@@ -18,16 +19,18 @@ use std::time::{Duration, Instant};
 use chronoxide_model::SeriesSource;
 
 use crate::eval::{Evaluation, Helpers, HistogramDetail, Meter, Query, Shared, Steps, Stop};
-use crate::lower::{LowerOptions, lower};
+use crate::lower::{LowerOptions, lower_tree};
 use crate::plan::{Node, ValueType};
 use crate::{Answer, Error};
+use trees::Trees;
 
 /// Evaluates queries; cheap to make, shared by any number of threads. Clones share a bound on how many threads all
-/// their queries start.
+/// their queries start, and know the same texts.
 #[derive(Clone, Debug)]
 pub struct Engine {
     options: EngineOptions,
     helpers: Arc<Helpers>,
+    trees: Arc<Trees>,
 }
 
 impl Default for Engine {
@@ -52,6 +55,7 @@ impl Engine {
         Self {
             options,
             helpers: Arc::new(helpers),
+            trees: Arc::default(),
         }
     }
 
@@ -74,9 +78,9 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let _whole = options.progress.time(Phase::Whole);
         let preparing = options.progress.time(Phase::Preparation);
-        let node = lower(
+        let node = self.lower(
             text,
-            &LowerOptions {
+            LowerOptions {
                 start_ms: time_ms,
                 end_ms: time_ms,
                 step_ms: 0,
@@ -114,9 +118,9 @@ impl Engine {
         }
         let _whole = options.progress.time(Phase::Whole);
         let preparing = options.progress.time(Phase::Preparation);
-        let node = lower(
+        let node = self.lower(
             text,
-            &LowerOptions {
+            LowerOptions {
                 start_ms,
                 end_ms,
                 step_ms,
@@ -129,6 +133,11 @@ impl Engine {
             return Err(Error::RangeType { got });
         }
         self.evaluate(source, text, &node, When::Range(times), options)
+    }
+
+    fn lower(&self, text: &str, options: LowerOptions) -> Result<Node, Error> {
+        let tree = self.trees.of(text, self.options.features)?;
+        lower_tree(text, tree, &options)
     }
 
     fn lower_options(&self) -> LowerOptions {

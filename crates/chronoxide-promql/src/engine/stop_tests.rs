@@ -97,7 +97,7 @@ fn cancelled(text: &str, count: i64, at_once: bool) -> (Result<(), Error>, bool)
         step_ms: 10,
         ..LowerOptions::instant(0)
     };
-    let node = lower(text, &options).unwrap();
+    let node = crate::lower(text, &options).unwrap();
     let cancellation = Cancellation::new();
     let source = CancelsOnRead(cancellation.clone());
     let steps = Steps::new(0, options.end_ms, 10);

@@ -55,13 +55,40 @@ pub(crate) fn fill(
     if !small || !samples.values.iter().all(|value| value.abs() < LARGEST) {
         return false;
     }
+    if kind == Kind::LineFromStep {
+        work::<Lines<true>>(samples, places, totals);
+        return true;
+    }
+    // Steps closer to one another than samples have windows with the same floats.
+    let distinct: Vec<Place> = places
+        .chunk_by(|before, after| before.floats == after.floats)
+        .filter_map(|same| same.first().cloned())
+        .collect();
     match kind {
-        Kind::Sum => work::<Sums>(samples, places, totals),
-        Kind::Variance => work::<Variances>(samples, places, totals),
-        Kind::LineFromFirst => work::<Lines<false>>(samples, places, totals),
-        Kind::LineFromStep => work::<Lines<true>>(samples, places, totals),
+        Kind::Sum => work::<Sums>(samples, &distinct, totals),
+        Kind::Variance => work::<Variances>(samples, &distinct, totals),
+        Kind::LineFromFirst | Kind::LineFromStep => {
+            work::<Lines<false>>(samples, &distinct, totals);
+        }
+    }
+    if distinct.len() < places.len() {
+        repeat(places, totals);
     }
     true
+}
+
+/// Makes `totals`, one for each run of places with the same floats, one for each place.
+fn repeat(places: &[Place], totals: &mut Vec<Totals>) {
+    let mut run = totals.len();
+    totals.resize(places.len(), [0.0; 2]);
+    // From the end, so that none is overwritten before it was repeated.
+    for at in (0..places.len()).rev() {
+        let is_last = places
+            .get(at + 1)
+            .is_none_or(|next| next.floats != places[at].floats);
+        run -= usize::from(is_last);
+        totals[at] = totals[run];
+    }
 }
 
 /// Windows on their way, each in a lane of its own.
