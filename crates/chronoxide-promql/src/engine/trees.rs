@@ -64,7 +64,7 @@ mod tests {
             }
         }
         assert!(trees.of("sum(", Features::ALL).is_err());
-        let long = format!("1{}", " + 1".repeat(TEXT_BYTES_MAX));
+        let long = format!("a{{b=\"{}\"}}", "c".repeat(TEXT_BYTES_MAX));
         assert!(trees.of(&long, Features::ALL).is_ok());
         assert!(trees.known(&long).is_none());
         assert_eq!(trees.recent.lock().unwrap().len(), TREES_MAX);

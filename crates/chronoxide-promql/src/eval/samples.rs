@@ -31,8 +31,10 @@ pub(crate) struct Samples {
 /// for each value.
 fn has_stale(values: &[f64]) -> bool {
     let any = |block: &[f64]| {
-        let is_nan = block.iter().fold(false, |any, value| any | value.is_nan());
-        is_nan && block.iter().any(|value| is_stale_marker(*value))
+        // As wide as the floats, so that several go side by side.
+        let nans = block.iter();
+        let nans = nans.fold(0, |any, value| any | u64::from(value.is_nan()));
+        nans > 0 && block.iter().any(|value| is_stale_marker(*value))
     };
     values.chunks(128).any(any)
 }

@@ -75,7 +75,9 @@ pub(super) fn find_pairs(
     for (number, (before, after)) in blocks.enumerate() {
         let pairs = || before.iter().zip(after);
         // Most blocks have none, which is found out without a branch for each.
-        if !pairs().fold(false, |any, (before, after)| any | counts(*before, *after)) {
+        // As wide as the floats, so that several go side by side.
+        let any = |any, (before, after): (&f64, &f64)| any | u64::from(counts(*before, *after));
+        if pairs().fold(0, any) == 0 {
             continue;
         }
         let indexes = number * PAIRS + 1..;
