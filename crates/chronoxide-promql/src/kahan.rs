@@ -1,5 +1,7 @@
 //! Compensated summation.
 
+use crate::eval::Bits;
+
 /// A running sum that carries the rounding error of each addition along (Kahan's sum with Neumaier's improvement).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct KahanSum {
@@ -104,42 +106,36 @@ impl KahanSums {
         self.set(index, sum);
     }
 
-    /// Adds each of `values` to the sum at its place.
-    pub(crate) fn add_all(&mut self, values: &[f64]) {
-        self.add_all_or(values, |sum, _, value| sum.add(value));
-    }
-
-    /// As [`Self::add_all`], where `add` has a say about sums that are not plain: large ones at least, and where there are
-    /// no more values than sums. It gets the sum, its index and the value.
-    fn add_all_or(&mut self, values: &[f64], mut add: impl FnMut(&mut KahanSum, usize, f64)) {
-        let mut add_one = |sums: &mut f64, compensation: &mut f64, index, value| {
-            let mut sum = KahanSum {
-                sum: *sums,
-                compensation: *compensation,
-            };
-            add(&mut sum, index, value);
-            (*sums, *compensation) = (sum.sum, sum.compensation);
-        };
-        let (sums, last_sums) = self.sums.as_chunks_mut::<LANES>();
-        let (compensations, last_compensations) = self.compensations.as_chunks_mut::<LANES>();
-        let (blocks, last_values) = values.as_chunks::<LANES>();
-        let blocks = sums.iter_mut().zip(compensations).zip(blocks);
-        for (number, ((sums, compensations), values)) in blocks.enumerate() {
-            if add_plain(sums, compensations, values) {
+    /// Adds those of `values` that are present to the sums at their places.
+    pub(crate) fn add_all(&mut self, values: &[f64], present: &Bits) {
+        for (block, values) in values.chunks(LANES).enumerate() {
+            let there = present.eight(block);
+            if there == u8::MAX && self.add_block(block, values) {
                 continue;
             }
-            let lanes = sums.iter_mut().zip(compensations).zip(values);
-            for (lane, ((sum, compensation), value)) in lanes.enumerate() {
-                add_one(sum, compensation, number * LANES + lane, *value);
+            for (lane, value) in values.iter().enumerate() {
+                if there >> lane & 1 == 1 {
+                    self.add(block * LANES + lane, *value);
+                }
             }
         }
-        let first = values.len() - last_values.len();
-        let lanes = last_sums
-            .iter_mut()
-            .zip(last_compensations)
-            .zip(last_values);
-        for (lane, ((sum, compensation), value)) in lanes.enumerate() {
-            add_one(sum, compensation, first + lane, *value);
+    }
+
+    /// Adds a block of values, unless some come near to an overflow; whether it was done.
+    #[inline(always)]
+    fn add_block(&mut self, block: usize, values: &[f64]) -> bool {
+        let start = block * LANES;
+        let sums = self.sums.get_mut(start..start + LANES);
+        let compensations = self.compensations.get_mut(start..start + LANES);
+        match (
+            sums.and_then(|sums| sums.first_chunk_mut()),
+            compensations.and_then(|compensations| compensations.first_chunk_mut()),
+            values.first_chunk(),
+        ) {
+            (Some(sums), Some(compensations), Some(values)) => {
+                add_plain(sums, compensations, values)
+            }
+            _ => false,
         }
     }
 }
@@ -199,36 +195,38 @@ impl KahanMeans {
         self.set(index, mean);
     }
 
-    /// Takes each of `values` into the mean at its place.
-    pub(crate) fn add_all(&mut self, values: &[f64]) {
-        // A first value is the sum, and not added to zero.
-        let all_have = self
-            .counts
-            .iter()
-            .fold(true, |all, count| all & (*count > 0.0));
-        if !all_have || !self.running.is_empty() {
-            for (index, value) in values.iter().enumerate() {
-                self.add(index, *value);
+    /// Takes those of `values` that are present into the means at their places.
+    pub(crate) fn add_all(&mut self, values: &[f64], present: &Bits) {
+        for (block, values) in values.chunks(LANES).enumerate() {
+            let there = present.eight(block);
+            if there == u8::MAX && self.add_block(block, values) {
+                continue;
             }
-            return;
+            for (lane, value) in values.iter().enumerate() {
+                if there >> lane & 1 == 1 {
+                    self.add(block * LANES + lane, *value);
+                }
+            }
         }
-        let mut large = Vec::new();
-        self.sums.add_all_or(values, |sum, index, value| {
-            let mut next = *sum;
-            next.add(value);
-            if next.sum.is_infinite() {
-                large.push((index, value));
-            } else {
-                *sum = next;
-            }
-        });
-        for count in &mut self.counts {
+    }
+
+    /// Takes in a block of values, unless some come near to an overflow or to a mean that is not a plain sum; whether it was
+    /// done.
+    #[inline(always)]
+    fn add_block(&mut self, block: usize, values: &[f64]) -> bool {
+        let start = block * LANES;
+        let Some(counts) = self.counts.get_mut(start..start + LANES) else {
+            return false;
+        };
+        // A first value is the sum, and not added to zero.
+        let all_have = counts.iter().fold(true, |all, count| all & (*count > 0.0));
+        if !all_have || !self.running.is_empty() || !self.sums.add_block(block, values) {
+            return false;
+        }
+        for count in counts {
             *count += 1.0;
         }
-        for (index, value) in large {
-            self.counts[index] -= 1.0;
-            self.add(index, value);
-        }
+        true
     }
 
     /// The mean at `index`; NaN of nothing.
@@ -365,12 +363,18 @@ mod tests {
                     one_by_one[index].1.add(values[index]);
                     continue;
                 }
-                sums.add_all(&values);
-                means.add_all(&values);
-                for ((sum, mean), value) in one_by_one.iter_mut().zip(values) {
-                    sum.add(value);
-                    mean.add(value);
+                let share = [0.5, 0.98, 1.0][random.random_range(0..3)];
+                let mut present = Bits::default();
+                for (index, (sum, mean)) in one_by_one.iter_mut().enumerate() {
+                    let is_there = random.random_bool(share);
+                    present.push(index, is_there);
+                    if is_there {
+                        sum.add(values[index]);
+                        mean.add(values[index]);
+                    }
                 }
+                sums.add_all(&values, &present);
+                means.add_all(&values, &present);
             }
             let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
             for (index, (sum, mean)) in one_by_one.iter().enumerate() {

@@ -67,11 +67,6 @@ impl Bits {
         }
     }
 
-    /// Whether all of `count` cells are set.
-    pub(crate) fn are_all(&self, count: usize) -> bool {
-        self.count() == count
-    }
-
     /// Whether no cell is set.
     pub(crate) fn are_none(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
@@ -80,6 +75,12 @@ impl Bits {
     /// Whether cell `index` is set.
     pub(crate) fn get(&self, index: usize) -> bool {
         self.0[index / 64] >> (index % 64) & 1 == 1
+    }
+
+    /// Which of the eight cells from `8 * block` on are set, the first one in the lowest bit.
+    pub(crate) fn eight(&self, block: usize) -> u8 {
+        let word = self.0.get(block / 8).copied().unwrap_or(0);
+        word.to_le_bytes()[block % 8]
     }
 
     fn set(&mut self, index: usize) {

@@ -22,8 +22,8 @@ pub(super) trait FloatTotals {
     fn new(steps: usize) -> Self;
     /// Takes in `value` at one step.
     fn add(&mut self, step: usize, value: f64);
-    /// Takes in a value at each step.
-    fn add_all(&mut self, values: &[f64]);
+    /// Takes in those of the values at each step that are present.
+    fn add_all(&mut self, values: &[f64], present: &Bits);
     /// What it is so far at one step.
     fn value(&self, step: usize) -> f64;
 }
@@ -37,8 +37,8 @@ impl FloatTotals for KahanSums {
         Self::add(self, step, value);
     }
 
-    fn add_all(&mut self, values: &[f64]) {
-        Self::add_all(self, values);
+    fn add_all(&mut self, values: &[f64], present: &Bits) {
+        Self::add_all(self, values, present);
     }
 
     fn value(&self, step: usize) -> f64 {
@@ -55,8 +55,8 @@ impl FloatTotals for KahanMeans {
         Self::add(self, step, value);
     }
 
-    fn add_all(&mut self, values: &[f64]) {
-        Self::add_all(self, values);
+    fn add_all(&mut self, values: &[f64], present: &Bits) {
+        Self::add_all(self, values, present);
     }
 
     fn value(&self, step: usize) -> f64 {
@@ -159,13 +159,7 @@ impl<F: FloatTotals, H: HistogramTotal> Accumulator for Totals<F, H> {
             && self.kinds.is_empty()
         {
             self.present.join(present);
-            if present.are_all(values.len()) {
-                self.floats.add_all(values);
-            } else {
-                for (step, value) in series.column.floats() {
-                    self.floats.add(step, value);
-                }
-            }
+            self.floats.add_all(values, present);
             return;
         }
         if self.kinds.is_empty() {

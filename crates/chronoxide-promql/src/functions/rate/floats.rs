@@ -267,10 +267,10 @@ impl Windows {
         let values = &samples.values[..];
         let mut floats = Vec::with_capacity(self.lanes.len() * LANES);
         for lanes in &self.lanes {
-            let first = lanes.first.map(|index| values[index as usize]);
-            let mut total = lanes.last.map(|index| values[index as usize]);
-            for (total, first) in total.iter_mut().zip(first) {
-                *total -= first;
+            let (mut first, mut total) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                first[lane] = values[lanes.first[lane] as usize];
+                total[lane] = values[lanes.last[lane] as usize] - first[lane];
             }
             if !resets.is_empty() {
                 resets = lanes.add_resets(values, resets, &mut total);
