@@ -21,10 +21,17 @@ pub(crate) enum Habit {
     Exponential,
     /// The older conventions for RPC, whose durations are milliseconds; and no request fails.
     OlderRpc,
+    /// As Beyla sees it from outside: the older name for RPC with durations in seconds, and exponential histograms.
+    Observed,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 3] = [Self::Explicit, Self::Exponential, Self::OlderRpc];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Explicit,
+        Self::Exponential,
+        Self::OlderRpc,
+        Self::Observed,
+    ];
 
     /// The name of the service that does so, which is its job too.
     pub(crate) const fn service(self) -> &'static str {
@@ -32,6 +39,7 @@ impl Habit {
             Self::Explicit => "cart",
             Self::Exponential => "checkout",
             Self::OlderRpc => "legacy",
+            Self::Observed => "observed",
         }
     }
 }
@@ -56,7 +64,7 @@ pub(crate) fn run(habit: Habit, endpoint: &str) {
                 .with_attributes(resource.map(|(key, value)| KeyValue::new(key, value)))
                 .build(),
         );
-    if habit == Habit::Exponential {
+    if matches!(habit, Habit::Exponential | Habit::Observed) {
         builder = builder.with_view(histograms_are_exponential);
     }
     let provider = builder.build();
@@ -109,6 +117,7 @@ impl Instruments {
         self.record("http.client.request.duration", "s", 0.2, &client());
         match self.habit {
             Habit::OlderRpc => self.record("rpc.server.duration", "ms", 12.0, &older_call()),
+            Habit::Observed => self.record("rpc.server.duration", "s", 0.012, &older_call()),
             Habit::Explicit | Habit::Exponential => {
                 self.record("rpc.server.call.duration", "s", 0.012, &call());
             }
