@@ -21,6 +21,7 @@ mod verify;
 mod writer;
 
 pub use column_cache::ColumnCache;
+pub(crate) use column_cache::PartId;
 pub(crate) use cut::Grid;
 pub use labels::LabelReader;
 pub use packing::Packing;

@@ -35,6 +35,8 @@ use pairs::Pairs;
 #[derive(Debug)]
 pub(crate) struct Registry {
     seed: u64,
+    /// How often the registry was made anew: as long as it is not, an id in use stands for the same series.
+    epoch: u64,
     hasher: Arc<KeyHasher>,
     keys: KeyTable,
     pairs: Pairs,
@@ -59,6 +61,7 @@ impl Registry {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
+            epoch: 0,
             hasher: Arc::new(KeyHasher::new(seed)),
             keys: KeyTable::default(),
             pairs: Pairs::new(seed),
@@ -225,6 +228,11 @@ impl Registry {
         &self.live
     }
 
+    /// Rises whenever ids go out of use: within an epoch each stands for one series.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Whether an id is in use.
     pub(crate) fn has(&self, sid: u32) -> bool {
         let row = self.rows.get(sid as usize);
@@ -300,6 +308,7 @@ impl Registry {
             rows: vec![Row::default(); self.rows.len()],
             free: self.free.clone(),
             hasher: Arc::clone(&self.hasher),
+            epoch: self.epoch + 1,
             ..Self::new(self.seed)
         }
     }

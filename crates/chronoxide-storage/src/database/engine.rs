@@ -21,13 +21,13 @@ use crate::head::BatchRows;
 use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Refusals, Registry};
-use crate::select::{Held, View};
+use crate::select::{FoundCache, Held, View};
 use crate::wal::Wal;
 use crate::{Cardinality, Clock, Error, Fs, Options, Result, Stats};
 
 /// The engine behind a [`Database`](crate::Database).
 ///
-/// Lock order: `maintenance`, `files`, `writers`, `creation`, `registry`, `order`, the locks of the logs, the catalog's
+/// Lock order: `maintenance`, `files`, `writers`, `creation`, `registry`, `order`, `found`, the locks of the logs, the catalog's
 /// edit lock, a batch's lock.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -43,6 +43,7 @@ pub(super) struct Engine {
     /// Shared by whoever holds series ids on the way to the log; held alone while ids are taken back.
     pub(super) writers: RwLock<()>,
     pub(super) order: OrderCache,
+    pub(super) found: FoundCache,
     pub(super) refusals: Refusals,
     pub(super) churn: Churn,
     pub(super) sink: Arc<Sink>,
@@ -276,6 +277,7 @@ impl Engine {
         View {
             range,
             order: &self.order,
+            found: &self.found,
             catalog: &self.sink.catalog,
             registry: &self.registry,
             held: None,
@@ -343,7 +345,7 @@ impl Engine {
             .parts()
             .next()
             .map(|part| part.column_cache_bytes());
-        stats.cache_bytes = columns.unwrap_or(0) as u64;
+        stats.cache_bytes = (columns.unwrap_or(0) + self.found.memory_bytes()) as u64;
         for part in snapshot.parts() {
             stats.parts += 1;
             stats.cache_bytes += part.matches().memory_bytes() as u64;

@@ -30,6 +30,7 @@ use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Refusals};
 use crate::registry_log::RegistryLog;
+use crate::select::FoundCache;
 use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
 use crate::wal::{FoundWal, Wal, WalOptions};
@@ -107,6 +108,7 @@ impl Engine {
             creation: Mutex::default(),
             writers: RwLock::default(),
             order: OrderCache::default(),
+            found: FoundCache::default(),
             refusals: Refusals::default(),
             churn: Churn::default(),
             sink,

@@ -67,7 +67,7 @@ impl Entry {
 
 /// Tells the parts of one process apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct PartId(u64);
+pub(crate) struct PartId(u64);
 
 impl PartId {
     pub(super) fn next() -> Self {

@@ -100,6 +100,11 @@ impl Part {
         Ok(part)
     }
 
+    /// What tells it apart from every other part of this process.
+    pub(crate) const fn id(&self) -> PartId {
+        self.id
+    }
+
     /// What the part has.
     #[must_use]
     pub const fn summary(&self) -> &PartSummary {

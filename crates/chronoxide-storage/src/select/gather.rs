@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use chronoxide_model::Labels;
 
+use super::found_series::{FoundSeries, INACTIVE};
 use super::selection::Place;
 use crate::Result;
 
@@ -46,41 +47,42 @@ impl Gathered {
         }
     }
 
-    /// Takes out the places of which `keep` says so, and series without any.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Labels, Place) -> bool) {
-        let labels = &self.labels;
-        self.places
-            .retain(|(index, place)| keep(&labels[*index as usize], *place));
-        let mut has_place = vec![false; labels.len()];
-        for (index, _) in &self.places {
-            has_place[*index as usize] = true;
-        }
-        self.order.retain(|index| has_place[*index as usize]);
-    }
-
-    /// Labels of each series with the end of its places, in label order; and the places of all of them.
-    pub(super) fn finish(self) -> (Vec<(Labels, usize)>, Vec<Place>) {
-        let mut ends = vec![0_usize; self.labels.len()];
-        for (index, _) in &self.places {
-            ends[*index as usize] += 1;
+    /// The series in label order with their places in parts, and their ids if they have one as a place of the head.
+    pub(super) fn finish(self) -> FoundSeries {
+        let mut counts = vec![0_u32; self.labels.len()];
+        let mut sids = vec![INACTIVE; self.labels.len()];
+        for (index, place) in &self.places {
+            match place {
+                Place::Part(..) => counts[*index as usize] += 1,
+                Place::Head(_, sid) => sids[*index as usize] = *sid,
+            }
         }
         let mut start = 0;
         for index in &self.order {
-            let count = std::mem::replace(&mut ends[*index as usize], start);
+            let count = std::mem::replace(&mut counts[*index as usize], start);
             start += count;
         }
-        let mut places = vec![Place::Part(0, 0); self.places.len()];
+        let mut ends = counts;
+        let mut places = vec![Place::Part(0, 0); start as usize];
         for (index, place) in self.places {
-            let end = &mut ends[index as usize];
-            places[*end] = place;
-            *end += 1;
+            if matches!(place, Place::Part(..)) {
+                let end = &mut ends[index as usize];
+                places[*end as usize] = place;
+                *end += 1;
+            }
         }
         let mut labels: Vec<Option<Labels>> = self.labels.into_iter().map(Some).collect();
-        let entries = self.order.into_iter().filter_map(|index| {
-            let labels = labels[index as usize].take()?;
-            Some((labels, ends[index as usize]))
+        let by_order = self.order.into_iter().filter_map(|index| {
+            let index = index as usize;
+            Some((labels[index].take()?, (sids[index], ends[index])))
         });
-        (entries.collect(), places)
+        let (labels, (sids, ends)) = by_order.unzip();
+        FoundSeries {
+            labels,
+            sids,
+            ends,
+            places,
+        }
     }
 }
 
@@ -145,6 +147,8 @@ impl Gathered {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
@@ -171,41 +175,38 @@ mod tests {
         for seed in 0..300 {
             let mut random = StdRng::seed_from_u64(seed);
             let mut gathered = Gathered::default();
-            let mut found: Vec<(Labels, Place)> = Vec::new();
-            for source in 0..random.random_range(0..6) {
+            let mut expected: BTreeMap<Labels, (u32, Vec<Place>)> = BTreeMap::new();
+            let sources = random.random_range(0..6);
+            for source in 0..sources {
                 let mut run = gathered.run();
                 let share = random.random_range(0.0..1.0);
+                let is_head = source + 1 == sources && random.random_bool(0.5);
                 for number in 0..random.random_range(1..200) {
                     if !random.random_bool(share) {
                         continue;
                     }
+                    let known = expected.entry(labels(number));
+                    let (sid, places) = known.or_insert((INACTIVE, Vec::new()));
+                    if is_head {
+                        run.add(&Known(labels(number)), Place::Head(0, number + 7))
+                            .unwrap();
+                        *sid = number + 7;
+                        continue;
+                    }
                     for again in 0..random.random_range(1..3) {
-                        let place = Place::Head(source, number * 2 + again);
+                        let place = Place::Part(source, number * 2 + again);
                         run.add(&Known(labels(number)), place).unwrap();
-                        found.push((labels(number), place));
+                        places.push(place);
                     }
                 }
                 run.finish();
             }
-            if random.random_bool(0.5) {
-                let keep = |_: &Labels, place| matches!(place, Place::Head(_, n) if n % 3 > 0);
-                gathered.retain(keep);
-                found.retain(|(labels, place)| keep(labels, *place));
-            }
-            found.sort_by(|a, b| a.0.cmp(&b.0));
-            let (entries, places) = gathered.finish();
-            let mut start = 0;
-            let mut got = Vec::new();
-            for (labels, end) in entries {
-                assert!(start < end, "seed {seed}: {labels} has no place");
-                got.extend(
-                    places[start..end]
-                        .iter()
-                        .map(|place| (labels.clone(), *place)),
-                );
-                start = end;
-            }
-            assert_eq!(got, found, "seed {seed}");
+            let found = gathered.finish();
+            let got = found.labels.iter().enumerate().map(|(index, labels)| {
+                let places = found.places(index).to_vec();
+                (labels.clone(), (found.sids[index], places))
+            });
+            assert!(got.eq(expected), "seed {seed}");
         }
     }
 }

@@ -4,11 +4,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chronoxide_format::tombstones::Tombstone;
 use chronoxide_model::{Labels, Matcher, TimeRange};
 use parking_lot::RwLock;
 
+use super::found_series::{FoundCache, FoundSeries, INACTIVE, Question};
 use super::gather::{Gathered, Standing};
-use super::selection::{Place, Selection, Sources};
+use super::selection::{Entry, Place, Selection, Sources};
 use crate::Result;
 use crate::catalog::{Catalog, Snapshot};
 use crate::head::{BatchRows, HeadBatch, Mark};
@@ -45,6 +47,7 @@ pub(crate) struct View<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) registry: &'a RwLock<Registry>,
     pub(crate) order: &'a OrderCache,
+    pub(crate) found: &'a FoundCache,
     /// Nothing outside it is read: what was asked for, cut to retention.
     pub(crate) range: TimeRange,
     /// What there is to read; what there is now if it is not said.
@@ -88,82 +91,66 @@ impl View<'_> {
         // any snapshot from then on, so none is missing from both.
         let registry = self.registry.read();
         let snapshot = self.snapshot();
-        let batches = self.batches(&snapshot);
-        let Some(in_head) = self.select_head(matchers, &batches, &registry, go_on) else {
-            return Ok(None);
-        };
-        drop(registry);
         let sources = Sources {
             parts: self.parts(&snapshot),
-            batches,
+            batches: self.batches(&snapshot),
         };
-        // In the order of writes, which the selection keeps for each series.
-        let mut gathered = Gathered::default();
-        for (index, part) in (0..).zip(&sources.parts) {
-            let Some(ranks) = part.series_matching_while(matchers, go_on)? else {
-                return Ok(None);
-            };
-            let mut reader = part.label_reader();
-            let mut run = gathered.run();
-            for (turn, rank) in (1..).zip(ranks) {
-                if turn % CHECK_SERIES == 0 && !go_on() {
+        let has_head = !sources.batches.is_empty();
+        let question = Question {
+            matchers,
+            parts: sources.parts.iter().map(|part| part.id()).collect(),
+            active: has_head.then(|| (registry.epoch(), registry.matching(matchers))),
+        };
+        let found = match self.found.get(&question) {
+            Some(found) => found,
+            None => {
+                let Some(active) = self.active(&question, &registry, go_on) else {
                     return Ok(None);
-                }
-                reader.go_to(rank)?;
-                run.add(&reader, Place::Part(index, rank))?;
+                };
+                drop(registry);
+                let Some(found) = find_series(matchers, &sources.parts, active, go_on)? else {
+                    return Ok(None);
+                };
+                let found = Arc::new(found);
+                self.found.put(question, &found);
+                found
             }
-            run.finish();
+        };
+        if !go_on() {
+            return Ok(None);
         }
-        let mut run = gathered.run();
-        for (turn, (labels, place)) in (1..).zip(in_head) {
-            if turn % CHECK_SERIES == 0 && !go_on() {
-                return Ok(None);
-            }
-            run.add(&labels, place)?;
-        }
-        run.finish();
-        let hidden = self.hide(&snapshot, &sources, &mut gathered);
-        Ok(Some(Selection::new(self.range, sources, hidden, gathered)))
+        let mut hidden = self.hidden(&snapshot, &sources);
+        let series = read_by(
+            &found,
+            &sources.batches,
+            |labels, place| match &mut hidden {
+                None => true,
+                Some(hidden) => hidden.leaves(labels, place),
+            },
+        );
+        let hidden = hidden.map(|hidden| hidden.times).unwrap_or_default();
+        Ok(Some(Selection::new(
+            self.range, sources, found, series, hidden,
+        )))
     }
 
-    /// Takes places out of which nothing is left to read, and finds the times deleted in the others.
-    fn hide(
-        &self,
-        snapshot: &Snapshot,
-        sources: &Sources,
-        gathered: &mut Gathered,
-    ) -> BTreeMap<Place, Vec<TimeRange>> {
-        let mut hidden = BTreeMap::new();
+    /// What is deleted in each of the sources, if anything is anywhere.
+    fn hidden(&self, snapshot: &Snapshot, sources: &Sources) -> Option<Hidden> {
         if snapshot.tombstones.is_empty() {
-            return hidden;
+            return None;
         }
         let concerned = |(seq_max, range): (u64, TimeRange)| {
             let range = range.intersection(&self.range).unwrap_or(self.range);
             (range, concerning(&snapshot.tombstones, seq_max, range))
         };
-        let parts: Vec<_> = sources
-            .parts
-            .iter()
-            .map(|part| concerned(reach_of_part(part)))
-            .collect();
-        let batches = sources
-            .batches
-            .iter()
-            .map(|(batch, _)| batch.read(reach_of_batch));
-        let batches: Vec<_> = batches.map(concerned).collect();
-        gathered.retain(|labels, place| {
-            let (range, tombstones) = match place {
-                Place::Part(index, _) => &parts[index as usize],
-                Place::Head(index, _) => &batches[index as usize],
-            };
-            let times = hidden_times(tombstones, labels);
-            let is_gone = covers(&times, *range);
-            if !is_gone && !times.is_empty() {
-                hidden.insert(place, times);
-            }
-            !is_gone
-        });
-        hidden
+        let parts = sources.parts.iter().map(reach_of_part);
+        let batches = sources.batches.iter();
+        let batches = batches.map(|(batch, _)| batch.read(reach_of_batch));
+        Some(Hidden {
+            parts: parts.map(concerned).collect(),
+            batches: batches.map(concerned).collect(),
+            times: BTreeMap::new(),
+        })
     }
 
     /// Whether anything in the range may be deleted.
@@ -216,48 +203,30 @@ impl View<'_> {
             .collect()
     }
 
-    /// The series of the head in label order, with the batches they are in.
-    fn select_head(
+    /// The active series of `question` in label order.
+    fn active(
         &self,
-        matchers: &[Matcher],
-        batches: &[(Arc<HeadBatch>, Mark)],
+        question: &Question<'_>,
         registry: &Registry,
         go_on: &dyn Fn() -> bool,
-    ) -> Option<Vec<(Labels, Place)>> {
-        if batches.is_empty() {
+    ) -> Option<Vec<(Labels, u32)>> {
+        let Some((_, matching)) = &question.active else {
             return Some(Vec::new());
-        }
-        let matching = registry.matching(matchers);
-        let mut places: Vec<Vec<u32>> = Vec::with_capacity(batches.len());
-        for (batch, _) in batches {
-            let there = |rows: &BatchRows| {
-                matching
-                    .iter()
-                    .filter(|sid| rows.has_series(*sid))
-                    .collect()
-            };
-            places.push(batch.read(there));
-        }
-        let mut sids: Vec<u32> = places.iter().flatten().copied().collect();
-        sids.sort_unstable();
-        sids.dedup();
+        };
+        let mut sids: Vec<u32> = matching.iter().collect();
+        self.found.make_room(sids.len());
         if !go_on() {
             return None;
         }
         self.order.sort(&mut sids, registry);
-        let mut found = Vec::with_capacity(places.iter().map(Vec::len).sum());
+        let mut active = Vec::with_capacity(sids.len());
         for (turn, sid) in (1..).zip(sids) {
             if turn % CHECK_SERIES == 0 && !go_on() {
                 return None;
             }
-            let labels = registry.labels(sid);
-            for (batch, there) in (0..).zip(&places) {
-                if there.binary_search(&sid).is_ok() {
-                    found.push((labels.clone(), Place::Head(batch, sid)));
-                }
-            }
+            active.push((registry.labels(sid), sid));
         }
-        Some(found)
+        Some(active)
     }
 
     /// Names of labels among the matching series, sorted.
@@ -327,6 +296,110 @@ impl View<'_> {
         }
         drop(registry);
         snapshot
+    }
+}
+
+/// The series of `parts` that satisfy the matchers, and those that are `active`.
+fn find_series(
+    matchers: &[Matcher],
+    parts: &[Arc<Part>],
+    active: Vec<(Labels, u32)>,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<FoundSeries>> {
+    // In the order of writes, which is kept for each series.
+    let mut gathered = Gathered::default();
+    for (index, part) in (0..).zip(parts) {
+        let Some(ranks) = part.series_matching_while(matchers, go_on)? else {
+            return Ok(None);
+        };
+        let mut reader = part.label_reader();
+        let mut run = gathered.run();
+        for (turn, rank) in (1..).zip(ranks) {
+            if turn % CHECK_SERIES == 0 && !go_on() {
+                return Ok(None);
+            }
+            reader.go_to(rank)?;
+            run.add(&reader, Place::Part(index, rank))?;
+        }
+        run.finish();
+    }
+    let mut run = gathered.run();
+    for (turn, (labels, sid)) in (1..).zip(active) {
+        if turn % CHECK_SERIES == 0 && !go_on() {
+            return Ok(None);
+        }
+        // Which batches have it is found out by each selection.
+        run.add(&labels, Place::Head(0, sid))?;
+    }
+    run.finish();
+    Ok(Some(gathered.finish()))
+}
+
+/// The series of `found` that have samples in parts or in `batches`, and where: in the order of writes. What `leaves`
+/// nothing of is left out.
+fn read_by(
+    found: &FoundSeries,
+    batches: &[(Arc<HeadBatch>, Mark)],
+    mut leaves: impl FnMut(&Labels, Place) -> bool,
+) -> (Vec<Entry>, Vec<Place>) {
+    // Which of the series each batch has; the batches are locked one at a time.
+    let there: Vec<Vec<bool>> = batches
+        .iter()
+        .map(|(batch, _)| {
+            let has = |rows: &BatchRows| {
+                let sids = found.sids.iter();
+                sids.map(|sid| *sid != INACTIVE && rows.has_series(*sid))
+                    .collect()
+            };
+            batch.read(has)
+        })
+        .collect();
+    let mut entries = Vec::with_capacity(found.labels.len());
+    let mut places = Vec::with_capacity(found.places.len() + found.labels.len());
+    for (index, labels) in found.labels.iter().enumerate() {
+        let before = places.len();
+        let in_parts = found.places(index).iter().copied();
+        places.extend(in_parts.filter(|place| leaves(labels, *place)));
+        for (batch, there) in (0..).zip(&there) {
+            let place = Place::Head(batch, found.sids[index]);
+            if there[index] && leaves(labels, place) {
+                places.push(place);
+            }
+        }
+        if places.len() > before {
+            entries.push(Entry {
+                series: index as u32,
+                places_end: places.len(),
+            });
+        }
+    }
+    (entries, places)
+}
+
+/// The deletions that concern each source, and the times they hide there.
+struct Hidden {
+    parts: Vec<Concerned>,
+    batches: Vec<Concerned>,
+    /// By place, of those of which something is left.
+    times: BTreeMap<Place, Vec<TimeRange>>,
+}
+
+/// The times that a source is read in, and the deletions among them.
+type Concerned = (TimeRange, Vec<Arc<Tombstone>>);
+
+impl Hidden {
+    /// Whether anything is left in `place` of the series with `labels`.
+    fn leaves(&mut self, labels: &Labels, place: Place) -> bool {
+        let (range, tombstones) = match place {
+            Place::Part(index, _) => &self.parts[index as usize],
+            Place::Head(index, _) => &self.batches[index as usize],
+        };
+        let times = hidden_times(tombstones, labels);
+        let is_gone = covers(&times, *range);
+        if !is_gone && !times.is_empty() {
+            self.times.insert(place, times);
+        }
+        !is_gone
     }
 }
 

@@ -9,7 +9,7 @@ use chronoxide_model::{
 };
 use parking_lot::Mutex;
 
-use super::gather::Gathered;
+use super::found_series::FoundSeries;
 use super::{ColumnsEnd, Overlay};
 use crate::Result;
 use crate::head::{BatchRows, HeadBatch, Mark};
@@ -23,6 +23,8 @@ use crate::tombstones::remove_hidden;
 #[derive(Debug)]
 pub struct Selection {
     range: TimeRange,
+    /// Series that are found, which other selections may share; entries tell which of them are meant.
+    found: Arc<FoundSeries>,
     entries: Vec<Entry>,
     /// Where the series' samples are; an entry owns a stretch, oldest write first.
     places: Vec<Place>,
@@ -40,11 +42,13 @@ pub(super) struct Sources {
     pub(super) batches: Vec<(Arc<HeadBatch>, Mark)>,
 }
 
+/// One series of a selection.
 #[derive(Debug)]
-struct Entry {
-    labels: Labels,
-    places_start: usize,
-    places_end: usize,
+pub(super) struct Entry {
+    /// Which of those found.
+    pub(super) series: u32,
+    /// The end of its places; the next entry's begin there.
+    pub(super) places_end: usize,
 }
 
 /// Where samples of a series are.
@@ -64,23 +68,18 @@ pub struct Series {
 }
 
 impl Selection {
-    /// The series of `gathered` in label order.
+    /// The series of `found` that `entries` tell, with samples in `places`.
     pub(super) fn new(
         range: TimeRange,
         sources: Sources,
+        found: Arc<FoundSeries>,
+        (entries, places): (Vec<Entry>, Vec<Place>),
         hidden: BTreeMap<Place, Vec<TimeRange>>,
-        gathered: Gathered,
     ) -> Self {
-        let (series, places) = gathered.finish();
-        let mut places_start = 0;
-        let entries = series.into_iter().map(|(labels, places_end)| Entry {
-            labels,
-            places_start: std::mem::replace(&mut places_start, places_end),
-            places_end,
-        });
         Self {
             range,
-            entries: entries.collect(),
+            found,
+            entries,
             places,
             sources,
             hidden,
@@ -90,17 +89,17 @@ impl Selection {
 
     /// A selection without series.
     pub(crate) fn empty(range: TimeRange) -> Self {
-        Self {
+        Self::new(
             range,
-            entries: Vec::new(),
-            places: Vec::new(),
-            sources: Sources {
-                parts: Vec::new(),
-                batches: Vec::new(),
-            },
-            hidden: BTreeMap::new(),
-            idle: Mutex::default(),
-        }
+            Sources::default(),
+            Arc::default(),
+            Default::default(),
+            BTreeMap::new(),
+        )
+    }
+
+    fn labels_at(&self, index: usize) -> &Labels {
+        &self.found.labels[self.entries[index].series as usize]
     }
 
     pub(super) const fn range(&self) -> TimeRange {
@@ -109,8 +108,9 @@ impl Selection {
 
     /// Where the samples of series `index` are, oldest write first.
     pub(super) fn places(&self, index: usize) -> &[Place] {
-        let entry = &self.entries[index];
-        &self.places[entry.places_start..entry.places_end]
+        let before = index.checked_sub(1).map(|before| &self.entries[before]);
+        let start = before.map_or(0, |before| before.places_end);
+        &self.places[start..self.entries[index].places_end]
     }
 
     pub(super) fn part(&self, index: u32) -> &Part {
@@ -264,7 +264,7 @@ impl SeriesSet for Selection {
     }
 
     fn labels(&self, index: usize) -> Labels {
-        self.entries[index].labels.clone()
+        self.labels_at(index).clone()
     }
 
     fn read(&self, index: usize, columns: &mut SampleColumns) -> Result<(), SourceError> {
@@ -309,7 +309,7 @@ impl Selection {
 
     /// The labels of the series, in order, without reading a sample.
     pub fn labels(&self) -> impl ExactSizeIterator<Item = &Labels> {
-        self.entries.iter().map(|entry| &entry.labels)
+        (0..self.entries.len()).map(|index| self.labels_at(index))
     }
 }
 
@@ -344,7 +344,7 @@ impl Iterator for SelectionIter {
                 return Some(Err(error));
             }
             if !columns.is_empty() {
-                let labels = self.selection.entries[index].labels.clone();
+                let labels = self.selection.labels_at(index).clone();
                 return Some(Ok(Series { labels, columns }));
             }
         }

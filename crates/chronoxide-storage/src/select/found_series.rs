@@ -1,0 +1,217 @@
+//! The series that a selection finds in parts and in the registry, kept for whoever asks the same again, as dashboards do.
+
+use std::sync::Arc;
+
+use chronoxide_model::{Labels, Matcher, MatcherOp};
+use parking_lot::Mutex;
+use roaring::RoaringBitmap;
+
+use super::selection::Place;
+use crate::part::PartId;
+
+/// What the series of all selections that are kept may take.
+const BYTES_MAX: usize = 12 << 20;
+
+/// More selections than this are not kept, however small they are.
+const SELECTIONS_MAX: usize = 64;
+
+/// Series in label order, and where the parts have samples of them.
+#[derive(Debug, Default)]
+pub(super) struct FoundSeries {
+    pub(super) labels: Vec<Labels>,
+    /// By series: its id among the active ones, or [`INACTIVE`].
+    pub(super) sids: Vec<u32>,
+    /// By series: the end of its places; the next one's begin there.
+    pub(super) ends: Vec<u32>,
+    /// In parts, oldest write first.
+    pub(super) places: Vec<Place>,
+}
+
+/// What stands for the id of a series that is none of the active ones.
+pub(super) const INACTIVE: u32 = u32::MAX;
+
+impl FoundSeries {
+    /// The places of series `index`.
+    pub(super) fn places(&self, index: usize) -> &[Place] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.places[start as usize..self.ends[index] as usize]
+    }
+
+    fn memory_bytes(&self) -> usize {
+        /// What labels take beside their texts, by label and in all.
+        const LABEL_BYTES: usize = 8;
+        const LABELS_BYTES: usize = 48;
+        let labels = self.labels.iter().map(|labels| {
+            let texts = labels.iter().map(|(name, value)| name.len() + value.len());
+            LABELS_BYTES + texts.map(|text| LABEL_BYTES + text).sum::<usize>()
+        });
+        labels.sum::<usize>()
+            + size_of_val(&self.sids[..])
+            + size_of_val(&self.ends[..])
+            + size_of_val(&self.places[..])
+    }
+}
+
+/// What a selection finds its series by.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) matchers: &'a [Matcher],
+    /// Those that the selection reads; they never change.
+    pub(super) parts: Vec<PartId>,
+    /// The active series that satisfy the matchers, with the epoch in which these ids stand for these series; nothing if
+    /// the selection does not read the head.
+    pub(super) active: Option<(u64, RoaringBitmap)>,
+}
+
+/// The series of the selections that were made last.
+#[derive(Debug, Default)]
+pub(crate) struct FoundCache {
+    /// The most recently used last.
+    recent: Mutex<Vec<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    matchers: Vec<(MatcherOp, String, String)>,
+    parts: Vec<PartId>,
+    active: Option<(u64, RoaringBitmap)>,
+    found: Arc<FoundSeries>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn is_about(&self, question: &Question<'_>) -> bool {
+        let same = |((op, name, value), matcher): (&(MatcherOp, String, String), &Matcher)| {
+            *op == matcher.op() && name == matcher.name() && value == matcher.value()
+        };
+        self.parts == question.parts
+            && self.matchers.len() == question.matchers.len()
+            && self.matchers.iter().zip(question.matchers).all(same)
+    }
+}
+
+impl FoundCache {
+    /// What was found for the same question.
+    pub(super) fn get(&self, question: &Question<'_>) -> Option<Arc<FoundSeries>> {
+        let mut recent = self.recent.lock();
+        let at = recent.iter().position(|kept| kept.is_about(question))?;
+        let kept = recent.remove(at);
+        if kept.active != question.active {
+            // Series came or went.
+            return None;
+        }
+        let found = Arc::clone(&kept.found);
+        recent.push(kept);
+        Some(found)
+    }
+
+    /// Gives up what is oldest until there is room for about `series` series more: before they take memory themselves.
+    pub(super) fn make_room(&self, series: usize) {
+        /// Many have more labels than this holds; that is seen once they are here.
+        const SERIES_BYTES: usize = 256;
+        Self::shrink(
+            &mut self.recent.lock(),
+            BYTES_MAX.saturating_sub(series * SERIES_BYTES),
+        );
+    }
+
+    /// Keeps what was found, if it is not too much.
+    pub(super) fn put(&self, question: Question<'_>, found: &Arc<FoundSeries>) {
+        let bytes = found.memory_bytes();
+        if bytes > BYTES_MAX {
+            return;
+        }
+        let mut recent = self.recent.lock();
+        // Another thread may have found the same.
+        recent.retain(|kept| !kept.is_about(&question));
+        Self::shrink(&mut recent, BYTES_MAX - bytes);
+        if recent.len() == SELECTIONS_MAX {
+            recent.remove(0);
+        }
+        let matchers = question.matchers.iter();
+        recent.push(Kept {
+            matchers: matchers
+                .map(|one| (one.op(), one.name().to_owned(), one.value().to_owned()))
+                .collect(),
+            parts: question.parts,
+            active: question.active,
+            found: Arc::clone(found),
+            bytes,
+        });
+    }
+
+    fn shrink(recent: &mut Vec<Kept>, bytes_max: usize) {
+        let mut bytes: usize = recent.iter().map(|kept| kept.bytes).sum();
+        let oldest = recent.iter().take_while(|kept| {
+            let is_much = bytes > bytes_max;
+            if is_much {
+                bytes -= kept.bytes;
+            }
+            is_much
+        });
+        let oldest = oldest.count();
+        recent.drain(..oldest);
+    }
+
+    /// Bytes of memory it takes, roughly.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.recent.lock().iter().map(|kept| kept.bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(series: usize) -> Arc<FoundSeries> {
+        let labels = |n: usize| Labels::from_pairs([("n", format!("{n:0>100}"))]).unwrap();
+        Arc::new(FoundSeries {
+            labels: (0..series).map(labels).collect(),
+            sids: vec![INACTIVE; series],
+            ends: vec![0; series],
+            places: Vec::new(),
+        })
+    }
+
+    fn question(matchers: &[Matcher], active: Option<(u64, RoaringBitmap)>) -> Question<'_> {
+        Question {
+            matchers,
+            parts: Vec::new(),
+            active,
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_kept_until_series_come_or_go() {
+        let cache = FoundCache::default();
+        let matchers = [Matcher::equal("a", "b")];
+        let active = |epoch, ids: &[u32]| Some((epoch, ids.iter().copied().collect()));
+        cache.put(question(&matchers, active(1, &[7])), &found(1));
+        assert!(cache.get(&question(&[], active(1, &[7]))).is_none());
+        assert!(cache.get(&question(&matchers, active(1, &[7]))).is_some());
+        for other in [active(2, &[7]), active(1, &[7, 8]), None] {
+            cache.put(question(&matchers, active(1, &[7])), &found(1));
+            assert!(cache.get(&question(&matchers, other)).is_none());
+            assert_eq!(cache.memory_bytes(), 0, "nobody can ask for it any more");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_goes_first() {
+        let cache = FoundCache::default();
+        let many: Vec<_> = (0..200)
+            .map(|n| [Matcher::equal("a", format!("{n}"))])
+            .collect();
+        let large = found(2000);
+        for matchers in &many {
+            cache.put(question(matchers, None), &large);
+            assert!(cache.memory_bytes() <= BYTES_MAX);
+        }
+        assert!(cache.get(&question(&many[0], None)).is_none());
+        assert!(cache.get(&question(&many[199], None)).is_some());
+        cache.make_room(BYTES_MAX);
+        assert_eq!(cache.memory_bytes(), 0);
+        cache.put(question(&many[0], None), &found(200_000));
+        assert_eq!(cache.memory_bytes(), 0, "more than all");
+    }
+}
