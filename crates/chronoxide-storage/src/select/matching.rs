@@ -306,8 +306,18 @@ fn find_series(
     active: Vec<(Labels, u32)>,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Option<FoundSeries>> {
-    // In the order of writes, which is kept for each series.
     let mut gathered = Gathered::default();
+    // Their labels are there already, and the parts need not make others for the same series.
+    let mut run = gathered.run();
+    for (turn, (labels, sid)) in (1..).zip(active) {
+        if turn % CHECK_SERIES == 0 && !go_on() {
+            return Ok(None);
+        }
+        // Which batches have it is found out by each selection.
+        run.add(&labels, Place::Head(0, sid))?;
+    }
+    run.finish();
+    // In the order of writes, which is kept for each series.
     for (index, part) in (0..).zip(parts) {
         let Some(ranks) = part.series_matching_while(matchers, go_on)? else {
             return Ok(None);
@@ -323,15 +333,6 @@ fn find_series(
         }
         run.finish();
     }
-    let mut run = gathered.run();
-    for (turn, (labels, sid)) in (1..).zip(active) {
-        if turn % CHECK_SERIES == 0 && !go_on() {
-            return Ok(None);
-        }
-        // Which batches have it is found out by each selection.
-        run.add(&labels, Place::Head(0, sid))?;
-    }
-    run.finish();
     Ok(Some(gathered.finish()))
 }
 
