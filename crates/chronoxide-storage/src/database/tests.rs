@@ -25,6 +25,7 @@ mod month;
 mod pauses;
 mod repeats;
 mod retention;
+mod selected_again;
 mod snapshot_dirs;
 mod snapshots;
 mod state;
