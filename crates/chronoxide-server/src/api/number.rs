@@ -114,8 +114,18 @@ fn write_integer(out: &mut Vec<u8>, value: f64) -> bool {
     true
 }
 
+/// Appends a finite value with as few digits as read back the same, never in exponent form.
 fn write_plain(out: &mut Vec<u8>, value: f64) {
-    write!(out, "{value}").expect("writing to memory does not fail");
+    // Several times as fast as formatting, and of two numbers as near it takes the even one, as Go does; but in exponent form
+    // beyond some sizes, and with a fraction always.
+    let mut digits = zmij::Buffer::new();
+    let text = digits.format_finite(value);
+    if text.contains('e') {
+        write!(out, "{value}").expect("writing to memory does not fail");
+    } else {
+        let text = text.strip_suffix(".0").unwrap_or(text);
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// Go writes an exponent's sign always, and at least two digits of it.
@@ -140,6 +150,9 @@ fn write_exponent(out: &mut Vec<u8>, value: f64) {
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -170,6 +183,49 @@ mod tests {
             (-f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(text(|out| write_value(out, value)), expected);
+        }
+    }
+
+    #[test]
+    fn plain_numbers_have_as_few_digits_as_read_back() {
+        let mut random = StdRng::seed_from_u64(7);
+        for _ in 0..200_000 {
+            let value = match random.random_range(0..5) {
+                0 => f64::from_bits(random.random()),
+                1 => random.random_range(-1.0..1.0) * 10_f64.powi(random.random_range(-9..22)),
+                2 => f64::from(random.random_range(-99_999..99_999)) / 1000.0,
+                3 => f64::from(random.random_range(-99_999..99_999)) / 60.0,
+                _ => (random.random::<i64>() >> random.random_range(0..63)) as f64,
+            };
+            if value.is_finite() {
+                let (written, formatted) = (text(|out| write_plain(out, value)), value.to_string());
+                assert_eq!(written.len(), formatted.len(), "{written} {formatted}");
+                assert_eq!(written.parse(), Ok(value));
+            }
+        }
+        for value in [
+            0.0,
+            -0.0,
+            1.0,
+            1e15,
+            1e16,
+            1e17,
+            5e-324,
+            f64::MAX,
+            1e-5,
+            1e-6,
+        ] {
+            assert_eq!(text(|out| write_plain(out, value)), value.to_string());
+        }
+    }
+
+    #[test]
+    fn of_two_numbers_as_short_and_as_near_the_even_one_is_written_as_go_does() {
+        for (value, expected) in [
+            (-8_796_815_847_567.0 - 0.3125, "-8796815847567.312"),
+            (8_796_815_847_567.0 + 0.4375, "8796815847567.438"),
         ] {
             assert_eq!(text(|out| write_value(out, value)), expected);
         }
