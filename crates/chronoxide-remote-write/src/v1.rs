@@ -126,8 +126,9 @@ pub fn decode_into<'a>(
                 let first = walk.decoded.batch.series_count() == 0;
                 walk.series(reader.message("TimeSeries")?)?;
                 if first {
-                    // Series of one sender are about as long.
+                    // Series of one sender are about as long, the first perhaps longer than the others.
                     let more = body.len() / reader.position().max(1);
+                    let more = more.saturating_add(more / 4);
                     walk.decoded.batch.reserve(more.min(SERIES_AHEAD_MAX));
                 }
             }

@@ -173,8 +173,8 @@ const HEAD_BYTES_LEAST: usize = 4096;
 /// With a shorter log nearly every request would be flushed on its own.
 const WAL_BYTES_LEAST: u64 = 64 << 10;
 
-/// Room for about ten samples of each series: each flush writes the labels of every series in it, and ten samples are
-/// enough to bear that cost.
+/// Room for about fifteen samples of each series: each flush writes the labels of every series in it, and fifteen
+/// samples are enough to bear that cost.
 const HEAD_BYTES_PER_SERIES: usize = 240;
 
 #[cfg(test)]

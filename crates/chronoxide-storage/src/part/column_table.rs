@@ -1,9 +1,9 @@
 //! The timestamp columns of a part being written, each kept once.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use xxhash_rust::xxh3::Xxh3;
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
 /// Timestamps of the columns that are kept to find slices in: 8 MiB, and 2 MiB for their marks.
 const RECENT_TIMESTAMPS_MAX: usize = 1 << 20;
@@ -129,16 +129,26 @@ impl ColumnTable {
     }
 
     fn key(&self, timestamps_ms: &[i64]) -> u128 {
+        let mut bytes = [0; 8 * TIMESTAMPS_AT_ONCE];
+        if timestamps_ms.len() <= TIMESTAMPS_AT_ONCE {
+            return xxh3_128_with_seed(to_bytes(timestamps_ms, &mut bytes), self.seed);
+        }
         let mut hasher = Xxh3::with_seed(self.seed);
-        let mut bytes = [0; 256];
-        for times in timestamps_ms.chunks(32) {
-            for (to, time) in bytes.chunks_exact_mut(8).zip(times) {
-                to.copy_from_slice(&time.to_le_bytes());
-            }
-            hasher.update(&bytes[..times.len() * 8]);
+        for times in timestamps_ms.chunks(TIMESTAMPS_AT_ONCE) {
+            hasher.update(to_bytes(times, &mut bytes));
         }
         hasher.digest128()
     }
+}
+
+/// Timestamps that are hashed at once: those of a chunk fresh from the head.
+const TIMESTAMPS_AT_ONCE: usize = 32;
+
+fn to_bytes<'a>(timestamps_ms: &[i64], bytes: &'a mut [u8; 8 * TIMESTAMPS_AT_ONCE]) -> &'a [u8] {
+    for (to, time) in bytes.chunks_exact_mut(8).zip(timestamps_ms) {
+        to.copy_from_slice(&time.to_le_bytes());
+    }
+    &bytes[..timestamps_ms.len() * 8]
 }
 
 #[cfg(test)]
