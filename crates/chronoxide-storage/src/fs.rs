@@ -1,8 +1,8 @@
 //! Files and directories: the one way storage touches the disk.
 //!
 //! Everything goes through [`Fs`], so that tests can put a simulated disk under the engine. The trait offers only
-//! what the engine's files need: they are created once, appended to, synced, renamed into place and removed; nothing
-//! is overwritten in place.
+//! what the engine's files need: they are created once, appended to, synced, renamed into place and removed. Nothing is
+//! overwritten in place but the zeroes that a log is followed by.
 //!
 //! A new, renamed or removed directory entry survives a power cut only after [`Fs::sync_dir`] on its directory.
 
@@ -25,6 +25,12 @@ pub trait Fs: Debug + Send + Sync {
     /// # Errors
     /// When it exists already or cannot be created.
     fn create_new(&self, path: &Path) -> Result<Box<dyn FsFile>>;
+
+    /// Creates a file, open for writing with [`FsFile::write_at`] alone and reading, by its owner only.
+    ///
+    /// # Errors
+    /// When it exists already or cannot be created.
+    fn create_log(&self, path: &Path) -> Result<Box<dyn FsFile>>;
 
     /// Opens an existing file for appending and reading.
     ///
@@ -148,8 +154,15 @@ pub trait FsFile: Debug + Send + Sync {
     /// Writes all of `bytes` at the end of the file. After an error any part of them may be there.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system refuses, or the file is one of [`Fs::create_log`].
     fn append(&self, bytes: &[u8]) -> Result<()>;
+
+    /// Writes all of `bytes` from `offset` on, over what is there and beyond it; only for files of [`Fs::create_log`].
+    /// After an error any part of them may be there.
+    ///
+    /// # Errors
+    /// When the system refuses, or the file is open for appending.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()>;
 
     /// Makes the content and the length durable.
     ///

@@ -360,6 +360,8 @@ fn log_spec(fs: Arc<dyn Fs>, quarantine: Arc<Quarantine>, dir: &Path, salt: u64)
         salt,
         extension: LOG_EXTENSION,
         segment_bytes_max: SEGMENT_BYTES_MAX,
+        // It is written to for new series only.
+        zeroes_ahead_max: 0,
     }
 }
 

@@ -204,6 +204,10 @@ impl Fs for SimFs {
         })
     }
 
+    fn create_log(&self, path: &Path) -> Result<Box<dyn FsFile>> {
+        self.create_new(path)
+    }
+
     fn open_append(&self, path: &Path) -> Result<Box<dyn FsFile>> {
         self.open(path)
     }
@@ -321,10 +325,22 @@ impl SimFile {
     }
 }
 
+impl SimFile {
+    fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Result<()> {
+        let write = Operation::Write(self.node, offset, bytes);
+        self.run("write to", write, |state| {
+            state.write(self.node, offset, bytes)
+        })
+    }
+}
+
 impl FsFile for SimFile {
     fn append(&self, bytes: &[u8]) -> Result<()> {
-        let write = Operation::Write(self.node, bytes);
-        self.run("write to", write, |state| state.append(self.node, bytes))
+        self.write(None, bytes)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.write(Some(offset), bytes)
     }
 
     fn sync_data(&self) -> Result<()> {

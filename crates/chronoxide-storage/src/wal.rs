@@ -59,6 +59,9 @@ impl Default for WalOptions {
 /// With [`Durability::Interval`], this much is acknowledged at most without a sync.
 const UNDURABLE_BYTES_MAX: usize = 16 << 20;
 
+/// A larger write of zeroes would hold up the group that it comes with.
+const ZEROES_AHEAD_MAX: u64 = 512 << 10;
+
 /// What the log's records are for: told before a group is written and synced, and given what to apply after.
 pub(crate) trait GroupSink<T>: Debug + Send + Sync {
     /// Called before a group's records are written; writes to the operating system what they depend on (new series).
@@ -175,6 +178,7 @@ fn log_spec(
         salt: options.salt,
         extension: "wal",
         segment_bytes_max: options.segment_bytes_max,
+        zeroes_ahead_max: ZEROES_AHEAD_MAX,
     }
 }
 

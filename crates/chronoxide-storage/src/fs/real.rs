@@ -22,6 +22,9 @@ pub struct RealFs;
 struct RealFile {
     path: PathBuf,
     file: File,
+    /// Systems append what is written to a file that is open for it, whatever the offset; and write to any other where
+    /// its cursor stands.
+    is_log: bool,
 }
 
 /// Holding the file open holds the lock.
@@ -45,7 +48,22 @@ impl RealFs {
         Ok(Box::new(RealFile {
             path: path.to_owned(),
             file,
+            is_log: false,
         }))
+    }
+}
+
+impl RealFile {
+    /// Refuses to write in the way that the file was not opened for.
+    fn expect_log(&self, is_log: bool) -> Result<()> {
+        if self.is_log == is_log {
+            return Ok(());
+        }
+        Err(Error::io(
+            "write to",
+            &self.path,
+            io::ErrorKind::Unsupported.into(),
+        ))
     }
 }
 
@@ -57,6 +75,22 @@ impl Fs for RealFs {
             path,
             options.create_new(true).read(true).append(true),
         )
+    }
+
+    fn create_log(&self, path: &Path) -> Result<Box<dyn FsFile>> {
+        let mut options = OpenOptions::new();
+        let file = options
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .mode(FILE_MODE)
+            .open(path)
+            .map_err(|source| Error::io("create", path, source))?;
+        Ok(Box::new(RealFile {
+            path: path.to_owned(),
+            file,
+            is_log: true,
+        }))
     }
 
     fn open_append(&self, path: &Path) -> Result<Box<dyn FsFile>> {
@@ -157,8 +191,16 @@ impl Fs for RealFs {
 
 impl FsFile for RealFile {
     fn append(&self, bytes: &[u8]) -> Result<()> {
+        self.expect_log(false)?;
         (&self.file)
             .write_all(bytes)
+            .map_err(|source| Error::io("write to", &self.path, source))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.expect_log(true)?;
+        self.file
+            .write_all_at(bytes, offset)
             .map_err(|source| Error::io("write to", &self.path, source))
     }
 

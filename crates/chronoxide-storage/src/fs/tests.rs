@@ -32,6 +32,26 @@ fn files_and_directories_are_for_their_owner_only() {
 }
 
 #[test]
+fn a_log_is_written_over_and_beyond_its_end_and_nothing_else_is() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("log");
+    let log = RealFs.create_log(&path).unwrap();
+    log.write_at(b"one00000", 0).unwrap();
+    log.write_at(b"two", 3).unwrap();
+    log.write_at(b"three", 6).unwrap();
+    log.sync_data().unwrap();
+    assert_eq!(RealFs.read(&path).unwrap(), b"onetwothree");
+    assert!(log.append(b"x").is_err(), "it would go to the beginning");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let error = RealFs.create_log(&path).unwrap_err();
+    assert!(error.to_string().contains("create"), "{error}");
+    let file = RealFs.create_new(&root.path().join("file")).unwrap();
+    file.append(b"one").unwrap();
+    assert!(file.write_at(b"x", 0).is_err(), "it would go to the end");
+}
+
+#[test]
 fn a_lock_is_held_until_it_is_dropped() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("LOCK");

@@ -189,9 +189,12 @@ impl Scanned {
         if let Some(header) = &file.header {
             self.proven_seq = self.proven_seq.max(header.durable_seq);
         }
+        // Zeroes at the end are no part of what a torn write left.
+        let zeroes = content.iter().rev().take_while(|byte| **byte == 0).count();
+        let used = content.len() - zeroes;
         let header_len = file.header.as_ref().map_or(0, FileHeader::encoded_len);
         for found in Scan::new(identity, &content, header_len) {
-            self.note(&mut file, found, content.len());
+            self.note(&mut file, found, used);
         }
         self.bytes += file.bytes;
         file.content = Some(content);
@@ -204,7 +207,7 @@ impl Scanned {
         Ok(())
     }
 
-    fn note(&mut self, file: &mut File, found: Found<'_>, len: usize) {
+    fn note(&mut self, file: &mut File, found: Found<'_>, used: usize) {
         match found {
             Found::Record(record) => {
                 self.proven_seq = self.proven_seq.max(record.durable_seq);
@@ -219,7 +222,7 @@ impl Scanned {
                 });
             }
             Found::Bad { offset, end } => file.note_bad(end - offset),
-            Found::BadTail { offset } => file.note_bad(len - offset),
+            Found::BadTail { offset } => file.note_bad(used.saturating_sub(offset)),
         }
     }
 

@@ -20,6 +20,9 @@ pub(crate) struct LogSpec {
     pub(crate) extension: &'static str,
     /// A segment that would grow past this is followed by a new one.
     pub(crate) segment_bytes_max: u64,
+    /// So many zeroes at most follow the records of a segment that is written to. Records that take their place leave
+    /// the file's length as it is, so that the system has less to write when it is synced.
+    pub(crate) zeroes_ahead_max: u64,
 }
 
 impl LogSpec {

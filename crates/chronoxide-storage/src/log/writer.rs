@@ -37,6 +37,8 @@ pub(crate) struct LogWriter {
     kept: VecDeque<Kept>,
     buffer: Vec<u8>,
     failures: u64,
+    /// Whether the disk was too full for zeroes ahead when they were last tried; until something is released.
+    lacks_room: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,10 @@ struct Current {
     number: u64,
     path: PathBuf,
     file: Arc<dyn FsFile>,
+    /// Of the header and the records.
     bytes: u64,
+    /// Of the file: zeroes follow the records.
+    len: u64,
     last_seq: u64,
 }
 
@@ -98,6 +103,7 @@ impl LogWriter {
                 .collect(),
             buffer: Vec::new(),
             failures: 0,
+            lacks_room: false,
         }
     }
 
@@ -201,14 +207,32 @@ impl LogWriter {
                     .frame(&identity, kept.seq, durable_seq, &mut self.buffer);
                 kept.end = current.bytes + self.buffer.len() as u64;
             }
-            match current.file.append(&self.buffer) {
+            let end = current.bytes + self.buffer.len() as u64;
+            if end > current.len {
+                let most = if self.lacks_room {
+                    0
+                } else {
+                    self.spec.zeroes_ahead_max
+                };
+                current.len = end + zeroes_after(end, most, self.spec.segment_bytes_max);
+                self.buffer
+                    .resize((current.len - current.bytes) as usize, 0);
+            }
+            match current.file.write_at(&self.buffer, current.bytes) {
                 Ok(()) => {
-                    current.bytes += self.buffer.len() as u64;
+                    current.bytes = end;
                     current.last_seq = self.next_seq - 1;
                     self.trim_buffer();
                     return Ok(());
                 }
-                Err(error) => self.abandon(&error),
+                Err(error) => {
+                    if error.is_out_of_space() {
+                        // The zeroes must not take the room that the records need elsewhere.
+                        self.lacks_room = true;
+                        let _ = current.file.set_len(current.bytes);
+                    }
+                    self.abandon(&error);
+                }
             }
         }
         self.restart(before_sync)
@@ -349,8 +373,8 @@ impl LogWriter {
                 .frame(&identity, kept.seq, self.durable_seq, &mut self.buffer);
             kept.end = self.buffer.len() as u64;
         }
-        let file: Arc<dyn FsFile> = self.spec.fs.create_new(&path)?.into();
-        file.append(&self.buffer)?;
+        let file: Arc<dyn FsFile> = self.spec.fs.create_log(&path)?.into();
+        file.write_at(&self.buffer, 0)?;
         file.sync_all()?;
         self.spec.fs.sync_dir(&self.spec.dir)?;
         self.recorded_released_seq = header.released_seq;
@@ -361,6 +385,7 @@ impl LogWriter {
             path,
             file,
             bytes,
+            len: bytes,
             last_seq: self.next_seq - 1,
         })
     }
@@ -394,6 +419,7 @@ impl LogWriter {
         self.seal(before_sync);
         self.kept.retain(|kept| kept.seq > seq);
         self.restart(before_sync)?;
+        self.lacks_room = false;
         Ok(self.remove_released())
     }
 
@@ -449,4 +475,12 @@ impl Current {
             damaged: false,
         }
     }
+}
+
+/// How many zeroes are to follow records that end at `end`, at most `most`: half as many as there are bytes before, so
+/// that a short segment has few, and none beyond `segment_bytes_max`, where the next segment begins.
+fn zeroes_after(end: u64, most: u64, segment_bytes_max: u64) -> u64 {
+    (end / 2)
+        .min(most)
+        .min(segment_bytes_max.saturating_sub(end))
 }

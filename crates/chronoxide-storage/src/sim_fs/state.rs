@@ -48,8 +48,6 @@ struct File {
     /// What a power cut leaves for certain.
     synced: Vec<u8>,
     unsynced: Vec<FileChange>,
-    /// Length at the last successful sync.
-    synced_len: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +78,8 @@ pub(super) enum Operation<'a> {
     Change,
     /// Sets room free.
     Free,
-    Write(NodeId, &'a [u8]),
+    /// From an offset on, or at the end.
+    Write(NodeId, Option<u64>, &'a [u8]),
     Sync(NodeId),
     SyncDir,
 }
@@ -160,13 +159,14 @@ impl State {
                 self.lose_unsynced(node);
                 no_space()
             }
-            (SimFault::ShortWrite, Operation::Write(node, bytes)) => {
-                self.put(node, &bytes[..bytes.len() / 2]);
+            (SimFault::ShortWrite, Operation::Write(node, offset, bytes)) => {
+                self.put(node, offset, &bytes[..bytes.len() / 2]);
                 device_error()
             }
             (SimFault::BadPage, Operation::Sync(node)) => {
+                let start = self.unsynced_start(node);
                 self.lose_unsynced(node);
-                self.spoil_page(node);
+                self.spoil_page(node, start);
                 device_error()
             }
             (SimFault::NoSpace | SimFault::ShortWrite | SimFault::BadPage, _) => return Ok(()),
@@ -178,21 +178,30 @@ impl State {
     /// What an operation that fails does all the same.
     fn leave_part_of(&mut self, operation: Operation<'_>) {
         match operation {
-            Operation::Write(node, bytes) => {
+            Operation::Write(node, offset, bytes) => {
                 let length = self.random.below(bytes.len() as u64 + 1);
-                self.put(node, &bytes[..usize::try_from(length).unwrap_or(0)]);
+                self.put(node, offset, &bytes[..usize::try_from(length).unwrap_or(0)]);
             }
             Operation::Sync(node) if !self.is_off => self.lose_unsynced(node),
             _ => {}
         }
     }
 
-    /// Makes garbage of a synced stretch in the page that the file's unsynced bytes began in.
-    fn spoil_page(&mut self, node: NodeId) {
-        let Some(Node::File(file)) = self.nodes.get_mut(node) else {
-            return;
+    /// Where the first of a file's unsynced writes begins.
+    fn unsynced_start(&self, node: NodeId) -> usize {
+        let Some(Node::File(file)) = self.nodes.get(node) else {
+            return 0;
         };
-        let Some(end) = file.synced_len.take() else {
+        let starts = file.unsynced.iter().filter_map(|change| match change {
+            FileChange::Write { offset, .. } => Some(*offset),
+            FileChange::SetLen(_) => None,
+        });
+        starts.min().unwrap_or(0)
+    }
+
+    /// Makes garbage of the synced stretch before `end`, where unsynced bytes began, in the same page.
+    fn spoil_page(&mut self, node: NodeId, end: usize) {
+        let Some(Node::File(file)) = self.nodes.get_mut(node) else {
             return;
         };
         let start = end / PAGE_BYTES * PAGE_BYTES;
@@ -383,25 +392,35 @@ impl State {
         Ok(entries.collect())
     }
 
-    fn put(&mut self, node: NodeId, bytes: &[u8]) {
+    /// Writes at `offset`, or at the end of the file.
+    fn put(&mut self, node: NodeId, offset: Option<u64>, bytes: &[u8]) {
         if let Some(Node::File(file)) = self.nodes.get_mut(node) {
-            let offset = file.cached.len();
-            file.cached.extend_from_slice(bytes);
-            file.unsynced.push(FileChange::Write {
-                offset,
+            let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+            let write = FileChange::Write {
+                offset: offset.unwrap_or(file.cached.len()),
                 bytes: bytes.to_vec(),
-            });
+            };
+            write.apply(&mut file.cached);
+            file.unsynced.push(write);
         }
     }
 
-    pub(super) fn append(&mut self, node: NodeId, bytes: &[u8]) -> io::Result<()> {
-        self.file_at(node)?;
-        let room = usize::try_from(self.free_bytes()).unwrap_or(usize::MAX);
+    pub(super) fn write(
+        &mut self,
+        node: NodeId,
+        offset: Option<u64>,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let len = self.file_at(node)?.cached.len() as u64;
+        let room = self
+            .free_bytes()
+            .saturating_add(len - offset.unwrap_or(len).min(len));
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         if room < bytes.len() {
-            self.put(node, &bytes[..room]);
+            self.put(node, offset, &bytes[..room]);
             return Err(no_space());
         }
-        self.put(node, bytes);
+        self.put(node, offset, bytes);
         Ok(())
     }
 
@@ -419,7 +438,6 @@ impl State {
         for change in std::mem::take(&mut file.unsynced) {
             change.apply(&mut file.synced);
         }
-        file.synced_len = Some(file.synced.len());
         Ok(())
     }
 

@@ -93,6 +93,25 @@ fn a_full_disk_takes_part_of_a_write() {
 }
 
 #[test]
+fn writing_over_bytes_takes_no_room_and_may_be_lost_sector_by_sector() {
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 0..50 {
+        let disk = SimFs::new(seed);
+        let file = synced_file(&disk, "/d/f", &[b'a'; 2048]);
+        disk.set_capacity(2050);
+        file.write_at(&[b'b'; 1024], 1024).unwrap();
+        file.write_at(b"cc", 2048).unwrap();
+        assert!(file.write_at(b"ccc", 2048).unwrap_err().is_out_of_space());
+        disk.power_cut();
+        let left = disk.read(&path("/d/f")).unwrap();
+        assert!(left[..1024].iter().all(|byte| *byte == b'a'), "seed {seed}");
+        lost += u32::from(left[1024] == b'a');
+        kept += u32::from(left[1024] == b'b');
+    }
+    assert!(lost > 5 && kept > 5, "{lost} lost, {kept} kept");
+}
+
+#[test]
 fn after_the_cut_nothing_works_until_the_power_is_back() {
     let disk = SimFs::new(1);
     let file = synced_file(&disk, "/d/f", b"abc");

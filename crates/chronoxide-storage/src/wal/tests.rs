@@ -4,7 +4,7 @@ use std::time::Duration;
 use chronoxide_format::wal_record::{Batch, BatchColumns};
 
 use super::*;
-use crate::{Error, ManualClock, RealFs};
+use crate::{Error, ManualClock, RealFs, SimFs};
 
 /// Collects what is applied, in order.
 #[derive(Debug, Default)]
@@ -232,22 +232,87 @@ fn replay_stops_at_a_torn_last_record() {
     }
     drop(wal);
     let (path, content) = segment_with_records(root.path());
+    let zeroes_ahead = content.iter().rev().take_while(|byte| **byte == 0).count();
+    assert!(zeroes_ahead > 0);
+    let records = &content[..content.len() - zeroes_ahead];
     for (cut, zeroes) in [(1, 0), (100, 0), (100, 5000)] {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("wal")).unwrap();
-        let mut torn = content[..content.len() - cut].to_vec();
+        let mut torn = records[..records.len() - cut].to_vec();
         torn.resize(torn.len() + zeroes, 0);
         let target = root.path().join("wal").join(path.file_name().unwrap());
         std::fs::write(&target, torn).unwrap();
         let (wal, _, replayed, report) = open(root.path());
         assert_eq!(replayed, [(1, 1), (2, 2)]);
         assert!(report.is_clean() && report.torn_bytes > 0);
+        assert!(report.torn_bytes < 1000, "zeroes are not torn: {report:?}");
         assert_eq!(wal.commit(payload(9, 1), 9).unwrap(), 3);
         drop(wal);
         let (_, _, replayed, report) = open(root.path());
         assert_eq!(replayed, [(1, 1), (2, 2), (3, 9)]);
         assert!(report.is_clean(), "{report:?}");
     }
+}
+
+#[test]
+fn a_segment_seldom_grows_and_zeroes_follow_its_records() {
+    let root = tempfile::tempdir().unwrap();
+    let (wal, ..) = open(root.path());
+    let mut lengths = std::collections::BTreeSet::new();
+    for item in 1..=400 {
+        wal.commit(payload(item, 400), item).unwrap();
+        let (_, content) = segment_with_records(root.path());
+        lengths.insert(content.len() as u64);
+        let records = wal.stats().bytes;
+        let ahead = content.len() as u64 - records;
+        assert!(
+            ahead <= ZEROES_AHEAD_MAX.min(records / 2),
+            "{ahead} zeroes after {records}"
+        );
+        assert!(content[records as usize..].iter().all(|byte| *byte == 0));
+    }
+    assert!(lengths.len() < 25, "{} lengths", lengths.len());
+    drop(wal);
+    let (_, _, replayed, report) = open(root.path());
+    assert_eq!(replayed.len(), 400);
+    assert!(report.is_clean() && report.torn_bytes == 0, "{report:?}");
+}
+
+#[test]
+fn a_disk_with_room_for_records_only_takes_them() {
+    let disk = SimFs::new(1);
+    disk.create_dir_all(Path::new("/data")).unwrap();
+    let fs: Arc<dyn Fs> = Arc::new(disk.clone());
+    let (wal, ..) = open_with(Arc::clone(&fs), Path::new("/data"), WalOptions::default()).unwrap();
+    wal.commit(payload(1, 400), 1).unwrap();
+    wal.commit(payload(2, 400), 2).unwrap();
+    let record = payload(3, 400).framed_len() as u64;
+    for item in 3..30 {
+        wal.commit(payload(item, 400), item).unwrap();
+    }
+    while disk.len(Path::new("/data/wal/00000001.wal")).unwrap() >= wal.stats().bytes + record {
+        wal.commit(payload(3, 400), 3).unwrap();
+    }
+    let used = u64::MAX - disk.free_space(Path::new("/data")).unwrap();
+    // The next growth asks for half of what is there on top of its record, for which there is no room. A new segment
+    // begins with what shared the last page.
+    disk.set_capacity(used + 4 * record);
+    let before = wal.stats().next_seq;
+    wal.commit(payload(4, 400), 4).unwrap();
+    assert_eq!(wal.stats().refused_groups, 0);
+    assert_eq!(
+        wal.stats().segments,
+        2,
+        "a failed segment is not written to again"
+    );
+    let full = (0..4).any(|_| wal.commit(payload(5, 400), 5).is_err());
+    assert!(full, "zeroes do not come back while the disk is full");
+    drop(wal);
+    disk.set_capacity(u64::MAX);
+    let (_, _, replayed, report) =
+        open_with(fs, Path::new("/data"), WalOptions::default()).unwrap();
+    assert!(replayed.contains(&(before, 4)));
+    assert!(report.is_clean(), "{report:?}");
 }
 
 #[test]

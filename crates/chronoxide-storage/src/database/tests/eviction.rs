@@ -29,6 +29,10 @@ impl Fs for StoppingFs {
         self.disk.create_new(path)
     }
 
+    fn create_log(&self, path: &Path) -> Result<Box<dyn FsFile>> {
+        self.disk.create_log(path)
+    }
+
     fn open_append(&self, path: &Path) -> Result<Box<dyn FsFile>> {
         self.disk.open_append(path)
     }
