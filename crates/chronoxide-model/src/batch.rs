@@ -299,6 +299,24 @@ impl<'a> WriteBatch<'a> {
         entries.map(|(index, entry)| self.view(entry, self.series.get(index + 1)))
     }
 
+    /// The hash of the key and the sample of each series, if the batch is what nearly all are: every series brings one
+    /// sample without a start time and nothing else, and keys were hashed on the way.
+    #[must_use]
+    pub fn single_samples(&self) -> Option<impl ExactSizeIterator<Item = (u128, Sample)> + '_> {
+        let floats_only = self.start_timestamps_ms.is_empty()
+            && self.histograms.is_empty()
+            && self.exemplars.is_empty();
+        let one_each = self.samples.len() == self.series.len()
+            && (0..)
+                .zip(&self.series)
+                .all(|(index, entry)| entry.samples_start == index);
+        if self.hasher.is_none() || !floats_only || !one_each {
+            return None;
+        }
+        let hashes = self.series.iter().map(|entry| entry.hash);
+        Some(hashes.zip(self.samples.iter().copied()))
+    }
+
     /// The series begun last, if any.
     #[must_use]
     pub fn last_series(&self) -> Option<BatchSeries<'_>> {
@@ -416,6 +434,44 @@ mod tests {
         assert_eq!(series[0].start_timestamps_ms, [0, 7]);
         assert!(series[1].samples.is_empty());
         assert_eq!(series[2].start_timestamps_ms, [0]);
+    }
+
+    /// Hashes a key to its length.
+    #[derive(Debug)]
+    struct Lengths;
+
+    impl HashKeys for Lengths {
+        fn hash(&self, key: SeriesKey<'_>) -> u128 {
+            key.bytes.len() as u128
+        }
+    }
+
+    #[test]
+    fn single_samples_are_those_of_batches_that_have_nothing_else() {
+        let plain = |mut batch: WriteBatch<'static>| {
+            batch.push(labels("a"), 1, 1.0);
+            batch.push(labels("bc"), 2, 2.0);
+            batch
+        };
+        let hashed = || plain(WriteBatch::hashed_by(Arc::new(Lengths)));
+        let batch = hashed();
+        let singles: Vec<_> = batch.single_samples().unwrap().collect();
+        let hashes: Vec<_> = batch.series().map(|series| series.key_hash).collect();
+        assert_eq!(hashes, [Some(singles[0].0), Some(singles[1].0)]);
+        assert_eq!(singles[1].0, singles[0].0 + 1);
+        let samples = [singles[0].1, singles[1].1];
+        assert_eq!(samples, [Sample::new(1, 1.0), Sample::new(2, 2.0)]);
+
+        assert!(plain(WriteBatch::new()).single_samples().is_none());
+        let mut two_and_none = hashed();
+        two_and_none.push_sample(Sample::new(3, 3.0));
+        two_and_none.start_series(&labels("c"));
+        assert_eq!(two_and_none.sample_count(), two_and_none.series_count());
+        assert!(two_and_none.single_samples().is_none());
+        let mut started = hashed();
+        started.start_series(&labels("c"));
+        started.push_sample_started(Sample::new(3, 3.0), 2);
+        assert!(started.single_samples().is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use chronoxide_format::wal_record::Batch;
 use chronoxide_model::{
     BatchSeries, BucketCounts, CanonicalKey, Exemplar, Histogram, HistogramCounts, Labels,
-    METRIC_NAME, RejectReason, Rejection, Sample, TimeRange, WriteBatch, WriteOutcome,
+    METRIC_NAME, RejectReason, Rejection, TimeRange, WriteBatch, WriteOutcome,
 };
 
 use super::engine::Engine;
@@ -55,15 +55,18 @@ fn push_samples(admitted: &mut Batch, sid: u32, series: &BatchSeries<'_>, window
     }
 }
 
-/// The sample of a series that brings one, without a start time, and nothing else: what nearly all are like.
-#[inline]
-fn only_sample(series: &BatchSeries<'_>) -> Option<Sample> {
-    match series.samples {
-        [sample] if series.start_timestamps_ms.is_empty() && series.sample_count() == 1 => {
-            Some(*sample)
-        }
-        _ => None,
-    }
+/// What a batch of which everything may be stored comes to.
+fn all_of(admitted: Batch) -> (Admitted, WriteOutcome) {
+    let outcome = WriteOutcome {
+        samples_accepted: admitted.sids.len() as u64,
+        histograms_accepted: admitted.histograms.len() as u64,
+        ..WriteOutcome::default()
+    };
+    let admitted = Admitted {
+        batch: admitted,
+        ..Admitted::default()
+    };
+    (admitted, outcome)
 }
 
 /// Whether any sample of one series lies in the window and is valid.
@@ -172,37 +175,31 @@ impl Engine {
         }
         let mut admitted = with_capacity(batch.sample_count(), batch.histogram_count());
         let registry = self.registry.read();
-        let hash_of = registry.hasher().of_batch(batch);
         let mut cursor = Cursor::START;
-        for series in batch.series() {
-            let sid = registry.find(hash_of(&series), &mut cursor)?;
-            if let Some(sample) = only_sample(&series)
-                && admitted.start_timestamps_ms.is_empty()
-            {
+        if registry.hasher().hashed(batch)
+            && let Some(samples) = batch.single_samples()
+        {
+            for (hash, sample) in samples {
+                let sid = registry.find(hash.into(), &mut cursor)?;
                 if !window.contains(sample.timestamp_ms) {
                     return None;
                 }
                 admitted.sids.push(sid);
                 admitted.timestamps_ms.push(sample.timestamp_ms);
                 admitted.values.push(sample.value);
-                continue;
             }
+            return Some(all_of(admitted));
+        }
+        let hash_of = registry.hasher().of_batch(batch);
+        for series in batch.series() {
+            let sid = registry.find(hash_of(&series), &mut cursor)?;
             let before = admitted.sids.len() + admitted.histograms.len();
             push_samples(&mut admitted, sid, &series, window);
             if admitted.sids.len() + admitted.histograms.len() < before + series.sample_count() {
                 return None;
             }
         }
-        let outcome = WriteOutcome {
-            samples_accepted: admitted.sids.len() as u64,
-            histograms_accepted: admitted.histograms.len() as u64,
-            ..WriteOutcome::default()
-        };
-        let admitted = Admitted {
-            batch: admitted,
-            ..Admitted::default()
-        };
-        Some((admitted, outcome))
+        Some(all_of(admitted))
     }
 
     /// Takes over the exemplars that may be stored and are not stored yet.

@@ -43,13 +43,18 @@ impl KeyHasher {
         self.bytes(key.bytes, key.encoding.id())
     }
 
+    /// Whether the keys of `batch` have been hashed by this.
+    pub(crate) fn hashed(&self, batch: &WriteBatch<'_>) -> bool {
+        let hasher = batch.hasher();
+        hasher.is_some_and(|hasher| std::ptr::addr_eq(Arc::as_ptr(hasher), self))
+    }
+
     /// The hash of the key of each series of `batch`, as the batch has it if this is its hasher.
     pub(crate) fn of_batch(
         &self,
         batch: &WriteBatch<'_>,
     ) -> impl Fn(&BatchSeries<'_>) -> KeyHash + '_ {
-        let hasher = batch.hasher();
-        let is_own = hasher.is_some_and(|hasher| std::ptr::addr_eq(Arc::as_ptr(hasher), self));
+        let is_own = self.hashed(batch);
         move |series| match series.key_hash {
             Some(hash) if is_own => hash.into(),
             _ => self.key(series.key),

@@ -44,15 +44,16 @@ fn histogram(rng: &mut StdRng, is_good: bool) -> Histogram {
     }
 }
 
-/// A batch in which now and then something is amiss.
-fn batch(rng: &mut StdRng, now_ms: i64) -> WriteBatch<'static> {
-    let mut batch = WriteBatch::new();
+/// A batch in which now and then something is amiss; one in three has one plain sample of each series.
+fn fill(mut batch: WriteBatch<'static>, rng: &mut StdRng, now_ms: i64) -> WriteBatch<'static> {
     let is_amiss = rng.random_bool(0.5);
+    let is_plain = rng.random_bool(0.3);
     for _ in 0..rng.random_range(1..6) {
         let is_unknown = is_amiss && rng.random_bool(0.05);
         let known = rng.random_range(0..KNOWN);
         batch.start_series(&series(if is_unknown { KNOWN } else { known }));
-        for _ in 0..rng.random_range(0..4) {
+        let samples = rng.random_range(0..4);
+        for _ in 0..if is_plain { 1 } else { samples } {
             let is_early = is_amiss && rng.random_bool(0.05);
             let ahead = if is_amiss && rng.random_bool(0.05) {
                 3_600_000
@@ -60,8 +61,9 @@ fn batch(rng: &mut StdRng, now_ms: i64) -> WriteBatch<'static> {
                 rng.random_range(0..5)
             };
             let time = if is_early { 1 } else { now_ms + ahead };
-            let start = if rng.random_bool(0.3) { time - 1 } else { 0 };
-            if rng.random_bool(0.3) {
+            let is_started = !is_plain && rng.random_bool(0.3);
+            let start = if is_started { time - 1 } else { 0 };
+            if !is_plain && rng.random_bool(0.3) {
                 let is_good = !(is_amiss && rng.random_bool(0.1));
                 batch.push_histogram(time, start, histogram(rng, is_good));
             } else {
@@ -83,10 +85,15 @@ fn the_short_way_in_is_taken_by_whole_batches_of_known_series_and_comes_to_the_s
     }
     db.write(&known).unwrap();
     let window = db.engine.admission_window();
-    let (mut short, mut long) = (0, 0);
+    let (mut short, mut single, mut long) = (0, 0, 0);
     for seed in 0..3000 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let batch = batch(&mut rng, super::START_MS);
+        let empty = if rng.random_bool(0.7) {
+            db.batch()
+        } else {
+            WriteBatch::new()
+        };
+        let batch = fill(empty, &mut rng, super::START_MS);
         let quick = db.engine.admit_known(&batch, window);
         let Some((quick, quick_outcome)) = quick else {
             // Refused samples or an unknown series; the latter is not made known here.
@@ -94,6 +101,7 @@ fn the_short_way_in_is_taken_by_whole_batches_of_known_series_and_comes_to_the_s
             continue;
         };
         short += 1;
+        single += u32::from(batch.single_samples().is_some());
         let (each, outcome) = db.engine.admit_each(&batch, window).unwrap();
         assert_eq!(quick_outcome, outcome, "seed {seed}");
         // Stale markers are NaN, which equals nothing.
@@ -105,5 +113,6 @@ fn the_short_way_in_is_taken_by_whole_batches_of_known_series_and_comes_to_the_s
         let brought = batch.sample_count() + batch.histogram_count();
         assert_eq!(taken, brought as u64, "seed {seed}");
     }
-    assert!(short > 1000 && long > 200, "{short} short, {long} long");
+    let counts = format!("{short} short, {single} of them single samples, {long} long");
+    assert!(short > 1000 && single > 400 && long > 200, "{counts}");
 }
