@@ -15,6 +15,9 @@ const BYTES_MAX: usize = 12 << 20;
 /// More selections than this are not kept, however small they are.
 const SELECTIONS_MAX: usize = 64;
 
+/// Matchers with more text than this are not kept: nobody types as much twice, and requests may have megabytes of it.
+const MATCHER_BYTES_MAX: usize = 4096;
+
 /// Series in label order, and where the parts have samples of them.
 #[derive(Debug, Default)]
 pub(super) struct FoundSeries {
@@ -63,6 +66,21 @@ pub(super) struct Question<'a> {
     pub(super) active: Option<(u64, RoaringBitmap)>,
 }
 
+impl Question<'_> {
+    /// Bytes of memory that a copy of the matchers takes.
+    fn matcher_bytes(&self) -> usize {
+        let matchers = self.matchers.iter();
+        let texts = matchers.map(|matcher| matcher.name().len() + matcher.value().len());
+        size_of::<(MatcherOp, String, String)>() * self.matchers.len() + texts.sum::<usize>()
+    }
+
+    /// Bytes of memory that parts and active series take.
+    fn source_bytes(&self) -> usize {
+        let active = self.active.as_ref();
+        size_of_val(&self.parts[..]) + active.map_or(0, |(_, ids)| ids.serialized_size())
+    }
+}
+
 /// The series of the selections that were made last.
 #[derive(Debug, Default)]
 pub(crate) struct FoundCache {
@@ -85,6 +103,7 @@ impl Kept {
             *op == matcher.op() && name == matcher.name() && value == matcher.value()
         };
         self.parts == question.parts
+            && self.active.is_some() == question.active.is_some()
             && self.matchers.len() == question.matchers.len()
             && self.matchers.iter().zip(question.matchers).all(same)
     }
@@ -98,6 +117,7 @@ impl FoundCache {
         let kept = recent.remove(at);
         if kept.active != question.active {
             // Series came or went.
+            drop(recent);
             return None;
         }
         let found = Arc::clone(&kept.found);
@@ -117,8 +137,9 @@ impl FoundCache {
 
     /// Keeps what was found, if it is not too much.
     pub(super) fn put(&self, question: Question<'_>, found: &Arc<FoundSeries>) {
-        let bytes = found.memory_bytes();
-        if bytes > BYTES_MAX {
+        let matcher_bytes = question.matcher_bytes();
+        let bytes = found.memory_bytes() + matcher_bytes + question.source_bytes();
+        if matcher_bytes > MATCHER_BYTES_MAX || bytes > BYTES_MAX {
             return;
         }
         let mut recent = self.recent.lock();
@@ -189,11 +210,36 @@ mod tests {
         cache.put(question(&matchers, active(1, &[7])), &found(1));
         assert!(cache.get(&question(&[], active(1, &[7]))).is_none());
         assert!(cache.get(&question(&matchers, active(1, &[7]))).is_some());
-        for other in [active(2, &[7]), active(1, &[7, 8]), None] {
+        for other in [active(2, &[7]), active(1, &[7, 8])] {
             cache.put(question(&matchers, active(1, &[7])), &found(1));
             assert!(cache.get(&question(&matchers, other)).is_none());
             assert_eq!(cache.memory_bytes(), 0, "nobody can ask for it any more");
         }
+        // With and without the head are two questions.
+        cache.put(question(&matchers, active(1, &[7])), &found(1));
+        cache.put(question(&matchers, None), &found(2));
+        for (other, series) in [(active(1, &[7]), 1), (None, 2)] {
+            let found = cache.get(&question(&matchers, other)).unwrap();
+            assert_eq!(found.labels.len(), series);
+        }
+    }
+
+    #[test]
+    fn what_matchers_and_ids_take_counts_and_long_matchers_are_not_kept() {
+        let cache = FoundCache::default();
+        for length in [1 << 20, MATCHER_BYTES_MAX] {
+            let long = [Matcher::not_equal("a", "x".repeat(length))];
+            cache.put(question(&long, None), &Arc::default());
+            assert_eq!(cache.memory_bytes(), 0);
+        }
+        let many: Vec<_> = (0..1000).map(|_| Matcher::not_equal("a", "")).collect();
+        cache.put(question(&many, None), &Arc::default());
+        assert_eq!(cache.memory_bytes(), 0);
+        let short = [Matcher::not_equal("a", "x".repeat(1000))];
+        let scattered: RoaringBitmap = (0..100_000).step_by(2).collect();
+        let ids_bytes = scattered.serialized_size();
+        cache.put(question(&short, Some((1, scattered))), &Arc::default());
+        assert!(cache.memory_bytes() > 1000 + ids_bytes);
     }
 
     #[test]

@@ -101,8 +101,13 @@ impl View<'_> {
             parts: sources.parts.iter().map(|part| part.id()).collect(),
             active: has_head.then(|| (registry.epoch(), registry.matching(matchers))),
         };
-        let found = match self.found.get(&question) {
-            Some(found) => found,
+        let known = self.found.get(&question);
+        let found = match known {
+            Some(found) => {
+                // What follows takes long with many series and deletions, and makers of new series wait.
+                drop(registry);
+                found
+            }
             None => {
                 let Some(active) = self.active(&question, &registry, go_on) else {
                     return Ok(None);

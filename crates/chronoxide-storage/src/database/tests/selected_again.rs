@@ -116,3 +116,24 @@ fn a_selection_made_again_shows_what_came_and_went_meanwhile() {
         }
     }
 }
+
+#[test]
+fn a_selection_made_again_lends_the_registry_to_makers_of_series() {
+    let place = Place::new();
+    let db = place.open(Options::default());
+    let mut batch = WriteBatch::new();
+    batch.push(labels(&[("__name__", "m")]), START_MS, 1.0);
+    db.write(&batch).unwrap();
+    for again in [false, true] {
+        let is_free = std::cell::Cell::new(false);
+        let go_on = || {
+            is_free.set(db.engine.registry.try_write().is_some());
+            true
+        };
+        let view = db.engine.view_of_all(TimeRange::ALL);
+        let matchers = [Matcher::equal("__name__", "m")];
+        let selected = view.select_while(&matchers, &go_on).unwrap();
+        assert_eq!(selected.unwrap().len(), 1);
+        assert!(is_free.get(), "when it was asked last, again: {again}");
+    }
+}
