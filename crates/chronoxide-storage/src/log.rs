@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A record is durable when the segment that holds it has been synced after it was written. Nothing is reported
 //!   durable before.
-//! - A segment that a write or a sync failed on is never written to again. What it holds and what is not known to be
+//! - A segment that a write or a sync failed on is never written to again, only cut off where zeroes found no room. What it holds and what is not known to be
 //!   durable is written to a new segment from memory, together with the records that share the last page of the
 //!   failed one.
 //! - Records have consecutive numbers. Numbers that were given to refused records, or lost in a torn write, are

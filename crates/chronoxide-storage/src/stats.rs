@@ -35,7 +35,7 @@ pub struct Stats {
     pub newest_sample_ms: Option<i64>,
     /// Time of the oldest sample, Unix milliseconds, if there is one.
     pub oldest_sample_ms: Option<i64>,
-    /// Bytes of the write-ahead log on disk.
+    /// Bytes of the write-ahead log on disk, without the zeroes that follow the records of files written since the start.
     pub wal_bytes: u64,
     /// Files of the write-ahead log on disk.
     pub wal_segments: u64,

@@ -243,8 +243,13 @@ impl BatchRows {
 
     /// Bytes of memory the samples take; the batch may hold more that is not in use yet.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let extra = self.pages.iter().map(Page::extra_bytes);
-        self.floats as usize * FLOAT_BYTES
+        let floats = self.floats as usize;
+        let rows = (0..floats)
+            .step_by(ROWS)
+            .map(|start| (floats - start).min(ROWS));
+        let pages = self.pages.iter().zip(rows);
+        let extra = pages.map(|(page, rows)| page.extra_row_bytes() * rows);
+        floats * FLOAT_BYTES
             + extra.sum::<usize>()
             + self.tails.len() * size_of::<u32>()
             + self.histogram_bytes
@@ -545,6 +550,15 @@ mod tests {
                 .start_timestamps_ms
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_start_timestamp_takes_eight_bytes_and_no_page() {
+        let mut rows = BatchRows::default();
+        rows.push_floats(&[0, 0], &[10, 20], &[1.0, 2.0], &[]);
+        let before = rows.memory_bytes();
+        rows.push_floats(&[0], &[30], &[3.0], &[25]);
+        assert_eq!(rows.memory_bytes(), before + FLOAT_BYTES + 3 * 8);
     }
 
     #[test]

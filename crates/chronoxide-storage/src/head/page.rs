@@ -118,11 +118,11 @@ impl Page {
         starts.map_or(0, |starts| starts[row])
     }
 
-    /// Bytes of memory that the page takes on top of [`FLOAT_BYTES`] for each row.
-    pub(super) fn extra_bytes(&self) -> usize {
+    /// Bytes of memory that each row takes on top of [`FLOAT_BYTES`].
+    pub(super) fn extra_row_bytes(&self) -> usize {
         let wide = matches!(self.times, Times::Far(_)).then_some(size_of::<u32>());
         let starts = self.start_timestamps_ms.as_ref().map(|_| size_of::<i64>());
-        ROWS * (wide.unwrap_or(0) + starts.unwrap_or(0))
+        wide.unwrap_or(0) + starts.unwrap_or(0)
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
         page.write_starts(3, 1, &[]);
         let starts: Vec<i64> = (0..4).map(|row| page.start(row)).collect();
         assert_eq!(starts, [0, 7, 8, 0]);
-        assert_eq!(page.extra_bytes(), ROWS * 8);
+        assert_eq!(page.extra_row_bytes(), 8);
         spare.give_back(vec![page]);
         assert_eq!(spare.take().start(1), 0);
     }
@@ -209,9 +209,9 @@ mod tests {
         let ends = [i64::MIN, i64::MAX, 0];
         for (first, second, extra) in [
             (near, near, 0),
-            (near, [now, now - 30 * DAY_MS, now], 4 * ROWS),
-            (near, ends, 4 * ROWS),
-            (ends, near, 4 * ROWS),
+            (near, [now, now - 30 * DAY_MS, now], 4),
+            (near, ends, 4),
+            (ends, near, 4),
             ([i64::MIN; 3], [i64::MIN + 5; 3], 0),
         ] {
             let spare = SparePages::default();
@@ -221,12 +221,12 @@ mod tests {
             page.write_times(6, &[]);
             let read: Vec<i64> = (0..6).map(|row| page.time(row)).collect();
             assert_eq!(read, [first, second].concat());
-            assert_eq!(page.extra_bytes(), extra);
+            assert_eq!(page.extra_row_bytes(), extra);
             spare.give_back(vec![page]);
             let mut again = spare.take();
             again.write_times(0, &near);
             assert_eq!(again.time(1), near[1]);
-            assert_eq!(again.extra_bytes(), 0);
+            assert_eq!(again.extra_row_bytes(), 0);
         }
     }
 }

@@ -40,6 +40,15 @@ impl<K: Copy + Ord> SortedBatch<K> {
             Self::split(rows, order, partition_of)
         };
         batches.retain(|batch| !batch.series.is_empty());
+        let sorted = batches
+            .iter()
+            .map(|batch| batch.floats.len() + batch.histograms.len());
+        // What is left out here would be lost once the log lets go of it.
+        assert_eq!(
+            sorted.sum::<usize>(),
+            rows.sample_count(),
+            "every series of the batch is in the order"
+        );
         batches.sort_by_key(|batch| batch.partition);
         batches
     }

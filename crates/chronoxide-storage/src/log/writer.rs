@@ -301,7 +301,7 @@ impl LogWriter {
         }
     }
 
-    /// Gives the current segment up after a failure. Its content stays where it is.
+    /// Gives the current segment up after a failure. Its records stay where they are.
     fn abandon(&mut self, error: &Error) {
         self.failures += 1;
         if let Some(current) = self.current.take() {
