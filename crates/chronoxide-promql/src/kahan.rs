@@ -76,38 +76,19 @@ const LANES: usize = 8;
 /// Below it no addition overflows, and the error of one is the same number whichever way it is computed.
 const LARGEST: f64 = 1e300;
 
-impl KahanSums {
-    /// `count` sums of nothing.
-    pub(crate) fn new(count: usize) -> Self {
-        Self {
-            sums: vec![0.0; count],
-            compensations: vec![0.0; count],
-        }
-    }
+/// What floats add up to, for several things beside one another.
+pub(crate) trait FloatTotals {
+    /// Nothing, `count` times.
+    fn new(count: usize) -> Self;
+    /// Takes `value` into the total at `index`.
+    fn add(&mut self, index: usize, value: f64);
+    /// Takes [`LANES`] values into the totals of a block, unless some need care; whether it was done.
+    fn add_block(&mut self, block: usize, values: &[f64]) -> bool;
+    /// The total at `index`; NaN where it is the mean of nothing.
+    fn value(&self, index: usize) -> f64;
 
-    /// The sum at `index`.
-    pub(crate) fn get(&self, index: usize) -> KahanSum {
-        KahanSum {
-            sum: self.sums[index],
-            compensation: self.compensations[index],
-        }
-    }
-
-    /// Replaces the sum at `index`.
-    pub(crate) fn set(&mut self, index: usize, sum: KahanSum) {
-        self.sums[index] = sum.sum;
-        self.compensations[index] = sum.compensation;
-    }
-
-    /// Adds `value` to the sum at `index`.
-    pub(crate) fn add(&mut self, index: usize, value: f64) {
-        let mut sum = self.get(index);
-        sum.add(value);
-        self.set(index, sum);
-    }
-
-    /// Adds those of `values` that are present to the sums at their places.
-    pub(crate) fn add_all(&mut self, values: &[f64], present: &Bits) {
+    /// Takes those of `values` that are present into the totals at their places.
+    fn add_all(&mut self, values: &[f64], present: &Bits) {
         for (block, values) in values.chunks(LANES).enumerate() {
             let there = present.eight(block);
             if there == u8::MAX && self.add_block(block, values) {
@@ -120,8 +101,38 @@ impl KahanSums {
             }
         }
     }
+}
 
-    /// Adds a block of values, unless some come near to an overflow; whether it was done.
+impl KahanSums {
+    /// The sum at `index`.
+    fn get(&self, index: usize) -> KahanSum {
+        KahanSum {
+            sum: self.sums[index],
+            compensation: self.compensations[index],
+        }
+    }
+
+    /// Replaces the sum at `index`.
+    fn set(&mut self, index: usize, sum: KahanSum) {
+        self.sums[index] = sum.sum;
+        self.compensations[index] = sum.compensation;
+    }
+}
+
+impl FloatTotals for KahanSums {
+    fn new(count: usize) -> Self {
+        Self {
+            sums: vec![0.0; count],
+            compensations: vec![0.0; count],
+        }
+    }
+
+    fn add(&mut self, index: usize, value: f64) {
+        let mut sum = self.get(index);
+        sum.add(value);
+        self.set(index, sum);
+    }
+
     #[inline(always)]
     fn add_block(&mut self, block: usize, values: &[f64]) -> bool {
         let start = block * LANES;
@@ -137,6 +148,10 @@ impl KahanSums {
             }
             _ => false,
         }
+    }
+
+    fn value(&self, index: usize) -> f64 {
+        self.get(index).value()
     }
 }
 
@@ -178,9 +193,8 @@ pub(crate) struct KahanMeans {
     running: Vec<bool>,
 }
 
-impl KahanMeans {
-    /// `count` means of nothing.
-    pub(crate) fn new(count: usize) -> Self {
+impl FloatTotals for KahanMeans {
+    fn new(count: usize) -> Self {
         Self {
             counts: vec![0.0; count],
             sums: KahanSums::new(count),
@@ -188,30 +202,12 @@ impl KahanMeans {
         }
     }
 
-    /// Takes `value` into the mean at `index`.
-    pub(crate) fn add(&mut self, index: usize, value: f64) {
+    fn add(&mut self, index: usize, value: f64) {
         let mut mean = self.get(index);
         mean.add(value);
         self.set(index, mean);
     }
 
-    /// Takes those of `values` that are present into the means at their places.
-    pub(crate) fn add_all(&mut self, values: &[f64], present: &Bits) {
-        for (block, values) in values.chunks(LANES).enumerate() {
-            let there = present.eight(block);
-            if there == u8::MAX && self.add_block(block, values) {
-                continue;
-            }
-            for (lane, value) in values.iter().enumerate() {
-                if there >> lane & 1 == 1 {
-                    self.add(block * LANES + lane, *value);
-                }
-            }
-        }
-    }
-
-    /// Takes in a block of values, unless some come near to an overflow or to a mean that is not a plain sum; whether it was
-    /// done.
     #[inline(always)]
     fn add_block(&mut self, block: usize, values: &[f64]) -> bool {
         let start = block * LANES;
@@ -229,11 +225,12 @@ impl KahanMeans {
         true
     }
 
-    /// The mean at `index`; NaN of nothing.
-    pub(crate) fn value(&self, index: usize) -> f64 {
+    fn value(&self, index: usize) -> f64 {
         self.get(index).value()
     }
+}
 
+impl KahanMeans {
     fn get(&self, index: usize) -> KahanMean {
         KahanMean {
             count: self.counts[index],

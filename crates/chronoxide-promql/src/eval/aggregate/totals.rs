@@ -8,61 +8,13 @@ use super::notes::Notes;
 use crate::FloatHistogram;
 use crate::eval::{Bits, Column, StepSeries};
 use crate::histogram::{HistogramMean, HistogramSum, IncompatibleBuckets, MergeNotes};
-use crate::kahan::{KahanMeans, KahanSums};
+use crate::kahan::{FloatTotals, KahanMeans, KahanSums};
 
 /// The compensated sums of a group.
 pub(super) type Sum = Totals<KahanSums, HistogramSum>;
 
 /// The means of a group: sums that are divided at the end, or running means where a sum would overflow.
 pub(super) type Average = Totals<KahanMeans, HistogramMean>;
-
-/// What floats add up to at each step.
-pub(super) trait FloatTotals {
-    /// Nothing at `steps` steps.
-    fn new(steps: usize) -> Self;
-    /// Takes in `value` at one step.
-    fn add(&mut self, step: usize, value: f64);
-    /// Takes in those of the values at each step that are present.
-    fn add_all(&mut self, values: &[f64], present: &Bits);
-    /// What it is so far at one step.
-    fn value(&self, step: usize) -> f64;
-}
-
-impl FloatTotals for KahanSums {
-    fn new(steps: usize) -> Self {
-        Self::new(steps)
-    }
-
-    fn add(&mut self, step: usize, value: f64) {
-        Self::add(self, step, value);
-    }
-
-    fn add_all(&mut self, values: &[f64], present: &Bits) {
-        Self::add_all(self, values, present);
-    }
-
-    fn value(&self, step: usize) -> f64 {
-        self.get(step).value()
-    }
-}
-
-impl FloatTotals for KahanMeans {
-    fn new(steps: usize) -> Self {
-        Self::new(steps)
-    }
-
-    fn add(&mut self, step: usize, value: f64) {
-        Self::add(self, step, value);
-    }
-
-    fn add_all(&mut self, values: &[f64], present: &Bits) {
-        Self::add_all(self, values, present);
-    }
-
-    fn value(&self, step: usize) -> f64 {
-        Self::value(self, step)
-    }
-}
 
 /// What histograms add up to.
 pub(super) trait HistogramTotal {
