@@ -8,6 +8,8 @@
 //! system left when it extended a file before a power cut, and damage. [`Scan`] finds the good records on either
 //! side; the sequence numbers and the durability each record states let the replay tell them apart.
 
+use std::borrow::Cow;
+
 use crate::{Error, Reader, Result};
 
 /// The newest version of log files that this build reads, and the one it writes.
@@ -257,6 +259,14 @@ impl Payload {
         self.kind
     }
 
+    /// What was given to [`Payload::new`].
+    ///
+    /// # Errors
+    /// When it does not decompress; never what [`Payload::new`] made.
+    pub fn plain(&self) -> Result<Cow<'_, [u8]>> {
+        self.codec.plain(&self.bytes)
+    }
+
     /// How many bytes the framed record takes.
     #[must_use]
     pub fn framed_len(&self) -> usize {
@@ -305,11 +315,8 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// When it does not decompress.
-    pub fn plain(&self) -> Result<std::borrow::Cow<'a, [u8]>> {
-        match self.codec {
-            Codec::Raw => Ok(self.bytes.into()),
-            Codec::Lz4 => decompress(self.bytes).map(Into::into),
-        }
+    pub fn plain(&self) -> Result<Cow<'a, [u8]>> {
+        self.codec.plain(self.bytes)
     }
 
     /// The payload, ready to be framed again in another file.
@@ -327,6 +334,15 @@ impl<'a> Record<'a> {
     #[must_use]
     pub const fn end(&self) -> usize {
         self.offset + RECORD_HEADER_BYTES + self.bytes.len()
+    }
+}
+
+impl Codec {
+    fn plain(self, bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Raw => Ok(bytes.into()),
+            Self::Lz4 => decompress(bytes).map(Into::into),
+        }
     }
 }
 

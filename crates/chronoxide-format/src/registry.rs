@@ -90,18 +90,36 @@ impl EntriesEncoder {
 /// # Errors
 /// When the bytes are no entries; `each` may have seen some by then.
 pub fn decode_entries(bytes: &[u8], mut each: impl FnMut(u32, &[u8])) -> Result<()> {
-    let mut reader = Reader::new("registry entries", bytes);
-    let mut previous_sid = 0_i64;
     let mut key = Vec::new();
+    walk_entries(bytes, |sid, shared, rest| {
+        key.truncate(shared);
+        key.extend_from_slice(rest);
+        each(sid, &key);
+    })
+}
+
+/// How many entries [`decode_entries`] finds in the payload.
+///
+/// # Errors
+/// As [`decode_entries`].
+pub fn count_entries(bytes: &[u8]) -> Result<u64> {
+    let mut count = 0;
+    walk_entries(bytes, |_, _, _| count += 1)?;
+    Ok(count)
+}
+
+/// Hands every entry to `each`: its sid, how many bytes of its key are the previous one's, and the rest of the key.
+fn walk_entries<'a>(bytes: &'a [u8], mut each: impl FnMut(u32, usize, &'a [u8])) -> Result<()> {
+    let mut reader = Reader::new("registry entries", bytes);
+    let (mut previous_sid, mut key_len) = (0_i64, 0);
     while !reader.is_empty() {
         previous_sid = previous_sid.wrapping_add(reader.varint_i64()?);
         let sid =
             u32::try_from(previous_sid).map_err(|_| reader.corrupt("a sid is out of range"))?;
-        let shared = reader.varint_len(key.len())?;
+        let shared = reader.varint_len(key_len)?;
         let rest = reader.varint_len(KEY_BYTES_MAX - shared)?;
-        key.truncate(shared);
-        key.extend_from_slice(reader.bytes(rest)?);
-        each(sid, &key);
+        key_len = shared + rest;
+        each(sid, shared, reader.bytes(rest)?);
     }
     Ok(())
 }
@@ -156,10 +174,16 @@ mod tests {
         let mut found = Vec::new();
         decode_entries(&bytes, |sid, key| found.push((sid, key.to_vec()))).unwrap();
         assert_eq!(found, entries());
+        assert_eq!(count_entries(&bytes).unwrap(), 4);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let _ = decode_entries(&flipped, |_, key| assert!(key.len() <= KEY_BYTES_MAX));
+            let mut found = 0;
+            let decoded = decode_entries(&flipped, |_, key| {
+                assert!(key.len() <= KEY_BYTES_MAX);
+                found += 1;
+            });
+            assert_eq!(count_entries(&flipped), decoded.map(|()| found));
         }
         for end in 0..bytes.len() {
             let _ = decode_entries(&bytes[..end], |_, _| ());

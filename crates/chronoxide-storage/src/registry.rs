@@ -13,6 +13,7 @@ mod limits;
 mod order;
 mod pairs;
 mod refusals;
+mod shared;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub(crate) use keys::{Cursor, KeyHash, KeyHasher};
 pub(crate) use limits::{LabelLimits, shortened};
 pub(crate) use order::OrderCache;
 pub(crate) use refusals::Refusals;
+pub(crate) use shared::SharedRegistry;
 
 use keys::KeyTable;
 use pairs::Pairs;

@@ -15,8 +15,8 @@ use chronoxide_format::log::{
     FILE_HEADER_BYTES_MAX, FileHeader, Found, LogIdentity, LogKind, Payload, Scan,
 };
 use chronoxide_format::registry::{
-    EntriesEncoder, KIND_CHECKPOINT_END, KIND_ENTRIES, checkpoint_end, decode_checkpoint_end,
-    decode_entries,
+    EntriesEncoder, KIND_CHECKPOINT_END, KIND_ENTRIES, checkpoint_end, count_entries,
+    decode_checkpoint_end, decode_entries,
 };
 use parking_lot::Mutex;
 
@@ -75,7 +75,7 @@ impl RegistryReport {
 }
 
 impl RegistryLog {
-    /// Opens the log in `dir`, created if need be, and hands the payload of every record with entries to `each`, for
+    /// Opens the log in `dir`, created if need be, and hands every record with entries to `each`, whose plain payload is for
     /// [`decode_entries`]: sid and canonical label key. Of several entries for one sid the last counts.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl RegistryLog {
         quarantine: Arc<Quarantine>,
         dir: &Path,
         salt: u64,
-        mut each: impl FnMut(Vec<u8>),
+        mut each: impl FnMut(Payload),
     ) -> Result<(Self, RegistryReport)> {
         let spec = log_spec(fs, quarantine, dir, salt);
         spec.prepare_dir()?;
@@ -96,9 +96,9 @@ impl RegistryLog {
             seq_floor: covered_seq,
             released_seq: covered_seq,
         };
-        let (writer, log) = recover(spec.clone(), known)?.replay(|_, kind, plain| {
-            check_kind(kind)?;
-            each(plain.into_owned());
+        let (writer, log) = recover(spec.clone(), known)?.replay(|record| {
+            check_kind(record.kind)?;
+            each(record.to_payload());
             Ok(())
         })?;
         report.log = log;
@@ -128,9 +128,11 @@ impl RegistryLog {
     ) -> Result<RegistryReport> {
         let spec = log_spec(fs, quarantine, dir, salt);
         let mut report = RegistryReport::default();
-        let (_, covered_seq) = read_checkpoints(&spec, &mut report, &mut |record| {
+        let (_, covered_seq) = read_checkpoints(&spec, &mut report, &mut |record: Payload| {
             // It was read once already.
-            let _ = decode_entries(&record, &mut each);
+            let _ = record
+                .plain()
+                .and_then(|plain| decode_entries(&plain, &mut each));
         })?;
         let known = Known {
             seq_floor: covered_seq,
@@ -391,7 +393,7 @@ fn remove_unfinished(spec: &LogSpec) -> Result<()> {
 fn read_checkpoints(
     spec: &LogSpec,
     report: &mut RegistryReport,
-    each: &mut impl FnMut(Vec<u8>),
+    each: &mut impl FnMut(Payload),
 ) -> Result<(Checkpoints, u64)> {
     let mut numbers = Vec::new();
     for entry in spec.fs.list(&spec.dir)? {
@@ -433,8 +435,8 @@ struct Checkpoint {
     number: u64,
     covered_seq: u64,
     is_complete: bool,
-    /// Plain payloads of the good records.
-    records: Vec<Vec<u8>>,
+    /// The good records with entries.
+    records: Vec<Payload>,
 }
 
 impl Checkpoint {
@@ -468,8 +470,11 @@ impl Checkpoint {
                 .plain()
                 .map_err(|source| Error::format(&path, source))?;
             match record.kind {
-                KIND_ENTRIES => match decode_entries(&plain, |_, _| count += 1) {
-                    Ok(()) => checkpoint.records.push(plain.into_owned()),
+                KIND_ENTRIES => match count_entries(&plain) {
+                    Ok(entries) => {
+                        count += entries;
+                        checkpoint.records.push(record.to_payload());
+                    }
                     Err(error) => {
                         bad = true;
                         tracing::error!(

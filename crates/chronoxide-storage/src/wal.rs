@@ -296,6 +296,11 @@ impl<T: Send + Debug + 'static> FoundWal<T> {
         self.recovered.files().collect()
     }
 
+    /// Whether any record waits to be replayed.
+    pub(crate) fn has_records(&self) -> bool {
+        self.recovered.has_records()
+    }
+
     /// Hands every record that was not released to `replayed`, in the order of their numbers, before anything new can
     /// be committed.
     ///

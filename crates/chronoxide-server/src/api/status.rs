@@ -11,7 +11,7 @@ use super::form::Form;
 use super::json::{Notes, write_list, write_object, write_string};
 use super::member::{Member, write_members};
 use super::number::write_unsigned;
-use super::request::{LookUp, json_response, success_response};
+use super::request::{LookUp, blocking, json_response, success_response};
 use super::rfc3339::format_rfc3339;
 use crate::active_queries::ActiveQuery;
 use crate::config::{format_byte_size, format_duration};
@@ -47,7 +47,9 @@ fn build_members() -> [(&'static str, &'static str); 7] {
 }
 
 /// `/status/runtimeinfo`
-pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Response {
+pub(crate) async fn runtime_info(
+    State(state): State<Arc<ServerState>>,
+) -> Result<Response, ApiError> {
     let started = format_rfc3339(state.started_ms());
     let now = format_rfc3339(state.now_ms());
     let path = &state.config.storage_path;
@@ -60,7 +62,12 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
     }
     let memory_limit = state.config.memory().bytes();
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let stats = state.database().map(|database| database.stats());
+    // Just after a start it waits for the active series.
+    let shared = Arc::clone(&state);
+    let stats = blocking(&state, move || {
+        Ok(shared.database().map(|database| database.stats()))
+    })
+    .await?;
     let number = |of: fn(&Stats) -> u64| Member::Number(stats.as_ref().map_or(0, of));
     let members = [
         ("startTime", Member::Text(&started)),
@@ -81,7 +88,7 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
         ("GOMAXPROCS", Member::Number(threads)),
         ("reloadConfigSuccess", Member::Flag(true)),
     ];
-    success_response(|out| write_members(out, members))
+    Ok(success_response(|out| write_members(out, members)))
 }
 
 /// `/status/flags`

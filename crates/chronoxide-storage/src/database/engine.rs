@@ -1,8 +1,8 @@
 //! What the database and its threads share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chronoxide_format::wal_record::Batch;
@@ -10,6 +10,8 @@ use chronoxide_model::{HashKeys, TimeRange, WriteBatch, WriteOutcome};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::flush::Files;
+use super::found_series::ComingSeries;
+use super::open::REGISTRY_DIR;
 use super::sink::{Change, Sink};
 use super::worker::Bell;
 use crate::abort::AbortOnPanic;
@@ -20,7 +22,7 @@ use crate::data_dir::DataDir;
 use crate::head::BatchRows;
 use crate::partition::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::quarantine::Quarantine;
-use crate::registry::{LabelLimits, OrderCache, Refusals, Registry};
+use crate::registry::{LabelLimits, OrderCache, Refusals, SharedRegistry};
 use crate::select::{FoundCache, Held, View};
 use crate::wal::Wal;
 use crate::{Cardinality, Clock, Error, Fs, Options, Result, Stats};
@@ -37,7 +39,11 @@ pub(super) struct Engine {
     pub(super) fs: Arc<dyn Fs>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) quarantine: Arc<Quarantine>,
-    pub(super) registry: RwLock<Registry>,
+    pub(super) registry: SharedRegistry,
+    /// What the registry waits for, until somebody takes it in.
+    pub(super) coming: Mutex<Option<ComingSeries>>,
+    /// Why the registry lacks series that its log may have: nothing can be written then.
+    pub(super) lost: OnceLock<chronoxide_format::Error>,
     /// Held while series are made or taken out, so that none is made twice.
     pub(super) creation: Mutex<()>,
     /// Shared by whoever holds series ids on the way to the log; held alone while ids are taken back.
@@ -113,7 +119,7 @@ const BACKLOG_WAIT: Duration = Duration::from_secs(10);
 impl Engine {
     /// What the keys of series are hashed by, as long as the database is open.
     pub(super) fn key_hasher(&self) -> Arc<dyn HashKeys> {
-        Arc::clone(self.registry.read().hasher()) as Arc<dyn HashKeys>
+        Arc::clone(self.registry.hasher()) as Arc<dyn HashKeys>
     }
 
     /// Stores a batch: admits it, logs it, and has it applied with its group; `state` is asked and `placed` called in between.
@@ -167,6 +173,7 @@ impl Engine {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
+        self.check_series()?;
         let free_bytes = self.fs.free_space(&self.dir)?;
         if free_bytes < self.options.free_bytes_min {
             return Err(Error::DiskFull {
@@ -176,6 +183,35 @@ impl Engine {
             });
         }
         self.wait_for_flush()
+    }
+
+    /// Takes in the series that a start did not wait for.
+    pub(super) fn take_series_in(&self) {
+        let Some(coming) = self.coming.lock().take() else {
+            return;
+        };
+        let registry = match coming.finish() {
+            Ok(series) => series.into_registry(),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the active series cannot be read; nothing can be written"
+                );
+                self.lost.get_or_init(|| error);
+                self.registry.read_at_once().emptied()
+            }
+        };
+        self.files.lock().found(registry.id_bound());
+        self.registry.complete(registry);
+    }
+
+    /// Refuses writes when there may be series that are not known, whose ids would be given to others.
+    fn check_series(&self) -> Result<()> {
+        self.registry.wait();
+        match self.lost.get() {
+            Some(error) => Err(Error::format(&self.dir.join(REGISTRY_DIR), error.clone())),
+            None => Ok(()),
+        }
     }
 
     fn wait_for_flush(&self) -> Result<()> {

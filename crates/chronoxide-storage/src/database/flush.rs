@@ -26,18 +26,25 @@ pub(super) struct Files {
     pub(super) retired: Vec<(u64, Vec<u32>)>,
     /// Batches that are in parts and that a snapshot may still read.
     flushed: Vec<Weak<HeadBatch>>,
+    opened_ms: i64,
 }
 
 impl Files {
-    pub(super) fn new(partitions: Partitions, series: usize, now_ms: i64) -> Self {
+    pub(super) fn new(partitions: Partitions, now_ms: i64) -> Self {
         Self {
             partitions,
             written: BTreeSet::new(),
-            seen_ms: vec![now_ms; series],
+            seen_ms: Vec::new(),
             flushed_ms: BTreeMap::new(),
             retired: Vec::new(),
             flushed: Vec::new(),
+            opened_ms: now_ms,
         }
+    }
+
+    /// Ids below `ids` may have had samples before the start, which is when they were seen last as far as is known.
+    pub(super) fn found(&mut self, ids: usize) {
+        self.seen_ms.resize(ids, self.opened_ms);
     }
 
     /// The batches that are in parts already and that a snapshot still reads.

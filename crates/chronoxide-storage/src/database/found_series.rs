@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use chronoxide_format::log::Payload;
 use chronoxide_format::registry::decode_entries;
 use chronoxide_format::wal_record::{Batch, WalRecord};
 use chronoxide_model::{CanonicalKey, KeyEncoding, Labels};
@@ -18,54 +19,63 @@ use crate::wal::Wal;
 use crate::{Error, Result};
 
 /// Takes in the records of the registry log on a thread of its own. It only computes: files are read by one thread.
+///
+/// Records that wait for it are as they are on disk: a tenth of what they take in the registry.
 pub(super) struct SeriesLoader {
-    records: SyncSender<Vec<u8>>,
+    records: Sender<Payload>,
     thread: JoinHandle<chronoxide_format::Result<KnownSeries>>,
-    dir: PathBuf,
 }
-
-/// Records of the registry log that may wait to be taken in; each has 256 KiB.
-const RECORDS_WAITING_MAX: usize = 64;
 
 impl SeriesLoader {
     /// Starts the thread; `dir` is where the log is.
     pub(super) fn start(hash_seed: u64, dir: &Path) -> Result<Self> {
-        let (records, received) = sync_channel(RECORDS_WAITING_MAX);
+        let (records, received) = channel();
         let thread = std::thread::Builder::new()
             .name("chronoxide-series".to_owned())
             .spawn(move || load(hash_seed, &received))
             .map_err(|source| Error::io("start a thread for", dir, source))?;
-        Ok(Self {
-            records,
-            thread,
-            dir: dir.to_owned(),
-        })
+        Ok(Self { records, thread })
     }
 
     /// Hands a record over, in the order of the log.
-    pub(super) fn add(&self, record: Vec<u8>) {
+    pub(super) fn add(&self, record: Payload) {
         // The thread has ended when a record was bad, which `finish` tells.
         let _ = self.records.send(record);
     }
 
-    /// All series, once they are taken in; `is_complete` says that the log has lost none.
+    /// There are no more records; `is_complete` says that the log has lost none.
+    pub(super) fn end(self, is_complete: bool) -> ComingSeries {
+        ComingSeries {
+            thread: self.thread,
+            is_complete,
+        }
+    }
+}
+
+/// The series of the registry log while the last records of it are taken in.
+#[derive(Debug)]
+pub(super) struct ComingSeries {
+    thread: JoinHandle<chronoxide_format::Result<KnownSeries>>,
+    is_complete: bool,
+}
+
+impl ComingSeries {
+    /// All series, once they are taken in.
     ///
     /// # Errors
     /// When a record holds no entries.
-    pub(super) fn finish(self, is_complete: bool) -> Result<KnownSeries> {
-        drop(self.records);
+    pub(super) fn finish(self) -> chronoxide_format::Result<KnownSeries> {
         let loaded = self.thread.join();
-        let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic));
-        let mut known = loaded.map_err(|source| Error::format(&self.dir, source))?;
-        known.is_complete &= is_complete;
+        let mut known = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
+        known.is_complete &= self.is_complete;
         Ok(known)
     }
 }
 
-fn load(hash_seed: u64, records: &Receiver<Vec<u8>>) -> chronoxide_format::Result<KnownSeries> {
+fn load(hash_seed: u64, records: &Receiver<Payload>) -> chronoxide_format::Result<KnownSeries> {
     let mut series = FoundSeries::new(hash_seed);
     for record in records {
-        decode_entries(&record, |sid, key| series.add(sid, key))?;
+        decode_entries(&record.plain()?, |sid, key| series.add(sid, key))?;
     }
     Ok(series.finish())
 }
@@ -81,6 +91,7 @@ struct FoundSeries {
 }
 
 /// The series while the write-ahead log is replayed.
+#[derive(Debug)]
 pub(super) struct KnownSeries {
     pub(super) registry: Registry,
     /// Ids whose labels another id has too.
@@ -240,6 +251,12 @@ impl KnownSeries {
                 }
             }
         }
+    }
+
+    /// The series to go on with. Ids that records of the log name without a series behind them are given to none.
+    pub(super) fn into_registry(mut self) -> Registry {
+        self.registry.free_all_but(&self.unknown);
+        self.registry
     }
 
     fn is_known(&mut self, sid: u32) -> bool {

@@ -5,8 +5,8 @@
 //! nothing that may hold data, and doing it twice gives the same.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use chronoxide_format::tombstones::Tombstone;
@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::engine::{Backlog, Engine, LastWrite};
 use super::flush::Files;
-use super::found_series::{KnownSeries, SeriesLoader};
+use super::found_series::{ComingSeries, SeriesLoader};
 use super::replay_progress::{ReplayProgress, ReplayWatch};
 use super::sink::{Change, Sink};
 use super::snapshots;
@@ -25,10 +25,11 @@ use crate::counters::Counters;
 use crate::data_dir::DataDir;
 use crate::exemplars::{ExemplarLimits, ExemplarStore};
 use crate::head::BatchRows;
+use crate::log::ReplayReport;
 use crate::metadata::MetadataStore;
 use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
-use crate::registry::{LabelLimits, OrderCache, Refusals};
+use crate::registry::{LabelLimits, OrderCache, Refusals, Registry, SharedRegistry};
 use crate::registry_log::RegistryLog;
 use crate::select::FoundCache;
 use crate::state::StateStore;
@@ -68,6 +69,7 @@ impl Engine {
         // Reading goes on while another thread takes the series in.
         let series = SeriesLoader::start(data_dir.header.hash_seed, &dir.join(REGISTRY_DIR))?;
         let (registry_log, is_clean) = files.registry(&series)?;
+        let coming = series.end(is_clean);
         let (partitions, found) = files.partitions()?;
         let (tombstones, pending) = files.tombstones()?;
         let sink = Arc::new(Sink {
@@ -89,22 +91,31 @@ impl Engine {
             snapshot.tombstones = pending;
         });
         let found = files.wal(&options, seq_floor, &sink)?;
-        let mut series = series.finish(is_clean)?;
         let watch = ReplayWatch::start(progress, found.files());
-        let wal = replay(found, &options, &sink, &mut series, watch)?;
-        let mut registry = series.registry;
-        registry.free_all_but(&series.unknown);
+        let Replayed {
+            wal,
+            samples,
+            registry,
+            coming,
+        } = files.replay(found, &options, &sink, coming, watch)?;
+        let mut files_on_disk = Files::new(partitions, clock.now_ms());
+        if let Some(registry) = &registry {
+            files_on_disk.found(registry.id_bound());
+        }
         let counters = Counters::default();
-        counters.opened(series.samples, started.elapsed());
+        counters.opened(samples, started.elapsed());
+        let seed = data_dir.header.hash_seed;
         Ok(Self {
             limits: LabelLimits::new(&options),
-            files: Mutex::new(Files::new(partitions, registry.id_bound(), clock.now_ms())),
+            files: Mutex::new(files_on_disk),
             dir: dir.to_owned(),
             options,
             fs,
             clock,
             quarantine: files.quarantine,
-            registry: RwLock::new(registry),
+            registry: registry.map_or_else(|| SharedRegistry::awaited(seed), SharedRegistry::new),
+            coming: Mutex::new(coming),
+            lost: OnceLock::new(),
             creation: Mutex::default(),
             writers: RwLock::default(),
             order: OrderCache::default(),
@@ -191,34 +202,68 @@ impl Opening<'_> {
             Arc::clone(sink) as _,
         )
     }
+
+    /// Opens the write-ahead log, whose records go to the sink on the way, a batch of the head at a time. Only records need
+    /// the series.
+    fn replay(
+        &self,
+        found: FoundWal<Change>,
+        options: &Options,
+        sink: &Sink,
+        coming: ComingSeries,
+        mut watch: ReplayWatch<'_>,
+    ) -> Result<Replayed> {
+        if !found.has_records() {
+            let (wal, report) = found.open(|_, _| Ok(()))?;
+            watch.finish();
+            report_damage(&report);
+            return Ok(Replayed {
+                wal,
+                samples: 0,
+                registry: None,
+                coming: Some(coming),
+            });
+        }
+        let series = coming.finish();
+        let mut series =
+            series.map_err(|source| Error::format(&self.dir.join(REGISTRY_DIR), source))?;
+        let head_bytes = options.head_bytes(series.registry.len());
+        let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;
+        let (wal, report) = found.open(|sequence, record| {
+            watch.reach(sequence);
+            series.replay(sink, sequence, record);
+            let is_due = |snapshot: &Snapshot| snapshot.open.read(is_full);
+            if is_due(&sink.catalog.snapshot()) {
+                sink.catalog.freeze_if(is_due);
+            }
+            Ok(())
+        })?;
+        watch.finish();
+        series.report_unknown(&wal);
+        report_damage(&report);
+        Ok(Replayed {
+            wal,
+            samples: series.samples,
+            registry: Some(series.into_registry()),
+            coming: None,
+        })
+    }
 }
 
-/// Opens the write-ahead log, whose records go to the sink on the way, a batch of the head at a time.
-fn replay(
-    found: FoundWal<Change>,
-    options: &Options,
-    sink: &Sink,
-    series: &mut KnownSeries,
-    mut watch: ReplayWatch<'_>,
-) -> Result<Wal<Change>> {
-    let head_bytes = options.head_bytes(series.registry.len());
-    let is_full = |rows: &BatchRows| rows.memory_bytes() > head_bytes;
-    let (wal, report) = found.open(|sequence, record| {
-        watch.reach(sequence);
-        series.replay(sink, sequence, record);
-        let is_due = |snapshot: &Snapshot| snapshot.open.read(is_full);
-        if is_due(&sink.catalog.snapshot()) {
-            sink.catalog.freeze_if(is_due);
-        }
-        Ok(())
-    })?;
-    watch.finish();
-    series.report_unknown(&wal);
+/// What is there after the write-ahead log was replayed.
+struct Replayed {
+    wal: Wal<Change>,
+    samples: u64,
+    /// The active series, or else they are `coming`.
+    registry: Option<Registry>,
+    coming: Option<ComingSeries>,
+}
+
+fn report_damage(report: &ReplayReport) {
     if !report.is_clean() {
         tracing::error!(
             ?report,
             "the write-ahead log is damaged; acknowledged samples are lost"
         );
     }
-    Ok(wal)
 }

@@ -3,11 +3,9 @@
 //! The registry knows the pairs of its series by numbers of its own. Each pair's text is looked at once for a part, and
 //! series cost no more than the translation of their numbers.
 
-use parking_lot::RwLock;
-
 use crate::Result;
 use crate::part::PairTable;
-use crate::registry::Registry;
+use crate::registry::{Registry, SharedRegistry};
 
 /// By number of a pair in the registry: the number in the part, which ascends with name and value.
 #[derive(Debug)]
@@ -27,7 +25,7 @@ impl PartPairs {
     /// # Errors
     /// When there are more pairs than a part may have.
     pub(super) fn of(
-        registry: &RwLock<Registry>,
+        registry: &SharedRegistry,
         sids: impl Iterator<Item = u32>,
     ) -> Result<(Self, PairTable)> {
         let (mut numbers, mut table) = (Vec::new(), PairTable::default());
@@ -87,7 +85,7 @@ mod tests {
     #[test]
     fn pairs_of_many_series_are_numbered_in_label_order_while_new_series_arrive() {
         const SERIES: usize = 3 * STEP + 100;
-        let registry = RwLock::new(Registry::new(5));
+        let registry = SharedRegistry::new(Registry::new(5));
         // Numbers descend, so that pairs do not come in label order.
         let numbers = (0..SERIES).rev();
         let sids: Vec<u32> = numbers
@@ -122,7 +120,7 @@ mod tests {
 
     #[test]
     fn no_series_have_no_pairs() {
-        let registry = RwLock::new(Registry::new(5));
+        let registry = SharedRegistry::new(Registry::new(5));
         insert(&mut registry.write(), &labels(0));
         let (_, table) = PartPairs::of(&registry, std::iter::empty()).unwrap();
         assert_eq!(table.len(), 0);

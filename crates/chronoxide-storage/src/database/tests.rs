@@ -28,6 +28,7 @@ mod retention;
 mod selected_again;
 mod snapshot_dirs;
 mod snapshots;
+mod starts;
 mod state;
 mod stretches;
 
@@ -62,6 +63,7 @@ impl Database {
             clock,
             &ReplayProgress::new(),
         )?);
+        engine.take_series_in();
         Ok(Self {
             engine,
             workers: Workers::default(),

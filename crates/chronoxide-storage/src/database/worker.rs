@@ -1,4 +1,5 @@
-//! The database's threads: one flushes the head, one compacts parts and enforces retention.
+//! The database's threads: one flushes the head, one compacts parts and enforces retention; one puts the series that a
+//! start did not wait for in place and ends.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -81,7 +82,8 @@ impl Workers {
         let mut workers = Self::default();
         let started = workers
             .spawn("chronoxide-flush", engine, run_flushes)
-            .and_then(|()| workers.spawn("chronoxide-merge", engine, run_maintenance));
+            .and_then(|()| workers.spawn("chronoxide-merge", engine, run_maintenance))
+            .and_then(|()| workers.spawn("chronoxide-series", engine, Engine::take_series_in));
         if started.is_err() {
             workers.stop(engine);
         }
@@ -94,7 +96,8 @@ impl Workers {
             .name(name.to_owned())
             .spawn(move || {
                 // Without this thread the head would fill up, and every write be refused from then on.
-                let _whole = AbortOnPanic::of("a flush or the upkeep of parts");
+                let _whole =
+                    AbortOnPanic::of("a flush, the upkeep of parts or the taking in of series");
                 job(&shared);
             });
         let thread =

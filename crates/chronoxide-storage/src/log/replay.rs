@@ -4,7 +4,6 @@
 //! that is proven, not released, not void and not found is lost, and that is reported. Bad bytes that lost nothing
 //! proven are the torn end of a write that was never acknowledged.
 
-use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -429,16 +428,16 @@ impl Recovered {
         self.files.iter().map(|file| (file.number, file.last_seq))
     }
 
-    /// Hands every record that is still needed out, in order: number, type, plain payload.
+    /// Hands every record that is still needed out, in order.
     ///
     /// # Errors
-    /// When a file cannot be read, a payload is not what its type says, or `each` fails.
+    /// When a file cannot be read, or `each` fails.
     pub(crate) fn replay(
         mut self,
-        mut each: impl FnMut(u64, u8, Cow<'_, [u8]>) -> chronoxide_format::Result<()>,
+        mut each: impl FnMut(Record<'_>) -> chronoxide_format::Result<()>,
     ) -> Result<(LogWriter, ReplayReport)> {
         self.report.records = self.entries.len() as u64;
-        self.records(|entry, record| each(entry.seq, record.kind, record.plain()?))?;
+        self.records(|_, record| each(record))?;
         Ok((self.writer, self.report))
     }
 
@@ -475,6 +474,11 @@ impl Recovered {
             applied.and(read)
         })?;
         Ok((self.writer, self.report))
+    }
+
+    /// Whether any record is still needed.
+    pub(crate) const fn has_records(&self) -> bool {
+        !self.entries.is_empty()
     }
 
     /// Hands the records that are still needed to `each`, in order.

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use super::Registry;
+use super::{Registry, SharedRegistry};
 
 /// A rank for each series id, ascending in label order.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,7 @@ impl OrderCache {
 
     /// The same while others go on with the registry: whoever makes series waits for a step of it at most. Series that
     /// come meanwhile may be missing. No series may go, which is up to the caller.
-    pub(crate) fn of_all_by_steps(&self, registry: &RwLock<Registry>) -> Arc<LabelOrder> {
+    pub(crate) fn of_all_by_steps(&self, registry: &SharedRegistry) -> Arc<LabelOrder> {
         // The cache's lock is not held meanwhile, since others take it while they hold the registry.
         let known = Arc::clone(&self.order.lock());
         match known.updated(&|lend| lend(&registry.read())) {
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn steps_give_the_same_order() {
-        let registry = RwLock::new(Registry::new(1));
+        let registry = SharedRegistry::new(Registry::new(1));
         let cache = OrderCache::default();
         // More than two steps at first, then a few in between, then many.
         let rounds = [

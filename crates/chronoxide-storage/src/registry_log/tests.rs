@@ -14,8 +14,10 @@ pub(super) fn open_with(
     let mut entries = Vec::new();
     let dir = dir.join("registry");
     let (log, report) = RegistryLog::open(fs, quarantine, &dir, 5, |record| {
-        decode_entries(&record, |sid, key| entries.push((sid, key.to_vec())))
-            .expect("records hold entries");
+        decode_entries(&record.plain().unwrap(), |sid, key| {
+            entries.push((sid, key.to_vec()))
+        })
+        .expect("records hold entries");
     })?;
     Ok((log, entries, report))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use chronoxide_format::tombstones::Tombstone;
 use chronoxide_model::{Labels, Matcher, TimeRange};
-use parking_lot::RwLock;
 
 use super::found_series::{FoundCache, FoundSeries, INACTIVE, Question};
 use super::gather::{Gathered, Standing};
@@ -15,7 +14,7 @@ use crate::Result;
 use crate::catalog::{Catalog, Snapshot};
 use crate::head::{BatchRows, HeadBatch, Mark};
 use crate::part::{LabelReader, Part};
-use crate::registry::{OrderCache, Registry};
+use crate::registry::{OrderCache, Registry, SharedRegistry};
 use crate::tombstones::{concerning, covers, hidden_times};
 
 /// After so many series, which take a fraction of a millisecond, a selection asks whether to go on.
@@ -45,7 +44,7 @@ impl Standing for Labels {
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) catalog: &'a Catalog,
-    pub(crate) registry: &'a RwLock<Registry>,
+    pub(crate) registry: &'a SharedRegistry,
     pub(crate) order: &'a OrderCache,
     pub(crate) found: &'a FoundCache,
     /// Nothing outside it is read: what was asked for, cut to retention.
@@ -89,7 +88,7 @@ impl View<'_> {
     ) -> Result<Option<Selection>> {
         // The registry is locked before the snapshot is taken: a series that is evicted has no sample in the head of
         // any snapshot from then on, so none is missing from both.
-        let registry = self.registry.read();
+        let registry = self.registry.read_at_once();
         let snapshot = self.snapshot();
         let sources = Sources {
             parts: self.parts(&snapshot),
@@ -282,7 +281,7 @@ impl View<'_> {
         mut each: impl FnMut(&Registry, &mut dyn FnMut(u32) -> bool),
     ) -> Arc<Snapshot> {
         // In this order, as in `select`.
-        let registry = self.registry.read();
+        let registry = self.registry.read_at_once();
         let snapshot = self.snapshot();
         let batches = self.batches(&snapshot);
         if batches.is_empty() {
