@@ -54,17 +54,17 @@ impl MemoryBudget {
 
     /// Bytes that queries under way may hold together: a quarter of the budget, and always enough for a dashboard.
     pub(crate) fn query_bytes(self) -> u64 {
-        (self.0 / 4).max(64 << 20)
+        (self.0 / 4).max(48 << 20)
     }
 
     /// Bytes that the totals of OTLP deltas may take.
     pub(crate) fn delta_bytes(self) -> u64 {
-        (self.0 / 8).clamp(16 << 20, 256 << 20)
+        (self.0 / 8).clamp(8 << 20, 256 << 20)
     }
 
     /// Bytes that write requests under way may hold together.
     pub(crate) fn request_bytes(self) -> u64 {
-        (self.0 / 8).clamp(32 << 20, 256 << 20)
+        (self.0 / 8).clamp(16 << 20, 256 << 20)
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(small.head_bytes_max(), 4 << 20);
         assert_eq!(small.exemplar_bytes_max(), 2 << 20);
         assert_eq!(small.metadata_bytes_max(), 4 << 20);
-        assert_eq!(small.query_bytes(), 64 << 20);
+        assert_eq!(small.query_bytes(), 48 << 20);
         assert_eq!(MemoryBudget::new(Some(1 << 30)).query_bytes(), 256 << 20);
         assert_eq!(small.series_bytes_max(), 16 << 20);
         assert_eq!(
@@ -116,6 +116,18 @@ mod tests {
         assert_eq!(huge.exemplar_bytes_max(), 16 << 20);
         assert_eq!(huge.metadata_bytes_max(), 32 << 20);
         assert_eq!(huge.request_bytes(), 256 << 20);
+    }
+
+    #[test]
+    fn a_container_of_120_mib_has_room_for_all_shares_at_once() {
+        const LIMIT: u64 = 120 << 20;
+        let budget = MemoryBudget::new(Some(LIMIT / 5 * 3));
+        // Two batches on their way to parts, and the open one.
+        let head = 3 * budget.head_bytes_max();
+        let stores = budget.exemplar_bytes_max() + budget.metadata_bytes_max();
+        let held = (budget.series_bytes_max() + head + stores) as u64;
+        let under_way = budget.query_bytes() + budget.request_bytes() + budget.delta_bytes();
+        assert!(held + under_way <= LIMIT, "{held} + {under_way}");
     }
 
     #[test]

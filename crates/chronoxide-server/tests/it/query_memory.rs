@@ -10,8 +10,8 @@ use crate::wire::series;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// With so little in all, queries have their least: 64 MiB.
-const SMALL: (&str, &str) = ("memory.limit", "1MiB");
+/// With so little in all, queries have 64 MiB.
+const SMALL: (&str, &str) = ("memory.limit", "256MiB");
 
 /// A query of 11,000 steps, and how many series it has.
 struct Large {

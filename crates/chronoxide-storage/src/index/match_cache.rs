@@ -9,9 +9,12 @@ use roaring::RoaringBitmap;
 /// So many matchers are remembered: a dashboard's regular expressions on one part are few.
 const MATCHERS_MAX: usize = 8;
 
+/// Longer matchers are tested each time: a request may bring a megabyte.
+const MATCHER_BYTES_MAX: usize = 4 << 10;
+
 /// The last few matchers that were tested against many values of one part, and what they found.
 ///
-/// It holds no more than a few bits for each series of the part.
+/// It holds no more than a few bits for each series of the part, and texts of 32 KiB.
 #[derive(Debug, Default)]
 pub(crate) struct MatchCache {
     /// The most recently used last.
@@ -45,6 +48,9 @@ impl MatchCache {
 
     /// Remembers the series that have one of the pairs which decide about `matcher`.
     pub(super) fn put(&self, matcher: &Matcher, ranks: Arc<RoaringBitmap>) {
+        if matcher.name().len() + matcher.value().len() > MATCHER_BYTES_MAX {
+            return;
+        }
         let mut recent = self.recent.lock();
         // Another thread may have found the same.
         recent.retain(|one| !one.is_of(matcher));
@@ -96,6 +102,16 @@ mod tests {
                 .is_none()
         );
         assert!(cache.memory_bytes() > 0);
+    }
+
+    #[test]
+    fn long_matchers_are_not_remembered() {
+        let cache = MatchCache::default();
+        for bytes in [MATCHER_BYTES_MAX - 1, MATCHER_BYTES_MAX] {
+            let matcher = Matcher::regex("n", "a".repeat(bytes)).unwrap();
+            cache.put(&matcher, Arc::default());
+        }
+        assert_eq!(cache.recent.lock().len(), 1);
     }
 
     #[test]
