@@ -33,6 +33,7 @@ fn main() {
     let hours: usize = hours.and_then(|hours| hours.parse().ok()).unwrap_or(24);
     let scrapes = hours * 3600 / STEP_SECONDS;
     measure(&recorded.fleet(FLEET, scrapes, STEP_SECONDS, DAY_START_MS));
+    measure(&recorded.wrapped(FLEET, scrapes, STEP_SECONDS, DAY_START_MS));
 }
 
 /// Writes `workload` and prints a row.

@@ -6,7 +6,11 @@ use chronoxide_model::{Labels, SampleColumns, WriteBatch, is_stale_marker};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::replay::{Recording, Replay};
 use crate::{capture, synthetic};
+
+/// How far a scrape of a copy is from its time at most, in milliseconds.
+const JITTER_MS: i64 = 5;
 
 /// Targets that are scraped, and what their scrapes brought.
 #[derive(Debug)]
@@ -75,36 +79,65 @@ impl Workload {
     }
 
     /// `scrapes` scrapes of `instances` copies of the targets, `step` seconds apart with a few milliseconds of jitter,
-    /// from `start_ms` on. Each copy begins at another place of the recording, and goes on at its beginning when it ends,
-    /// so that counters go on rising. Such data repeats itself: what looks for repetitions does better on it than it
-    /// would on a real fleet.
+    /// from `start_ms` on. Each copy begins at another place of the recording, and goes on past its end without repeating
+    /// it, as [`Replay`] does.
     #[must_use]
     pub fn fleet(&self, instances: usize, scrapes: usize, step: usize, start_ms: i64) -> Self {
-        let mut random = StdRng::seed_from_u64(synthetic::SEED);
-        let jobs = (0..instances).flat_map(|instance| {
-            let copies = self.jobs.iter().map(|job| {
-                let offset_ms = random.random_range(0..step as i64 * 1000);
-                let times = (0..scrapes as i64).map(|scrape| {
-                    let jitter_ms = random.random_range(-5..=5);
-                    start_ms + offset_ms + scrape * step as i64 * 1000 + jitter_ms
-                });
-                let times_ms = times.collect();
-                job.wrapped(
-                    instance,
-                    times_ms,
-                    random.random_range(0..job.times_ms.len()),
-                    step,
-                )
-            });
-            copies.collect::<Vec<_>>()
-        });
+        let copies = self.copies(instances, scrapes, step, start_ms);
+        let jobs = copies.map(|copy| copy.job.replayed(&copy, step));
         Self {
             source: format!(
-                "{}, wrapped, {instances} copies every {step} s",
-                self.source
+                "{}, gone on for {}, {instances} copies every {step} s",
+                self.source,
+                hours(scrapes * step)
             ),
             jobs: jobs.collect(),
         }
+    }
+
+    /// As [`fleet`](Self::fleet), but each copy goes on at the beginning of the recording when that ends, so that counters
+    /// go on rising. Such data repeats itself: what looks for repetitions does better on it than it would on a real
+    /// fleet.
+    #[must_use]
+    pub fn wrapped(&self, instances: usize, scrapes: usize, step: usize, start_ms: i64) -> Self {
+        let copies = self.copies(instances, scrapes, step, start_ms);
+        let jobs = copies.map(|copy| copy.job.wrapped(&copy, step));
+        Self {
+            source: format!(
+                "{}, WRAPPED for {}, {instances} copies every {step} s",
+                self.source,
+                hours(scrapes * step)
+            ),
+            jobs: jobs.collect(),
+        }
+    }
+
+    fn copies(
+        &self,
+        instances: usize,
+        scrapes: usize,
+        step: usize,
+        start_ms: i64,
+    ) -> impl Iterator<Item = Copy<'_>> {
+        let mut random = StdRng::seed_from_u64(synthetic::SEED);
+        let targets = (0..instances).flat_map(|instance| {
+            let jobs = self.jobs.iter();
+            jobs.map(move |job| (instance, job))
+        });
+        targets.map(move |(instance, job)| {
+            let phase_ms = random.random_range(0..step as i64 * 1000);
+            let times = (0..scrapes as i64).map(|scrape| {
+                let jitter_ms = random.random_range(-JITTER_MS..=JITTER_MS);
+                start_ms + phase_ms + scrape * step as i64 * 1000 + jitter_ms
+            });
+            Copy {
+                job,
+                instance,
+                times_ms: times.collect(),
+                offset: random.random_range(0..job.times_ms.len()),
+                seed: random.random(),
+            }
+        })
     }
 
     /// How many samples there are.
@@ -162,9 +195,33 @@ impl Workload {
     }
 }
 
+/// One copy of a target.
+struct Copy<'a> {
+    job: &'a Job,
+    instance: usize,
+    times_ms: Vec<i64>,
+    /// The scrape of the recording that it begins with.
+    offset: usize,
+    seed: u64,
+}
+
 impl Job {
-    /// Instance number `instance`, whose values begin at scrape `offset` and are `step` scrapes apart.
-    fn wrapped(&self, instance: usize, times_ms: Vec<i64>, offset: usize, step: usize) -> Self {
+    /// The values of `copy`, `step` scrapes apart, gone on past the end of the recording.
+    fn replayed(&self, copy: &Copy<'_>, step: usize) -> Self {
+        let recording = Recording::of(self);
+        let mut replay = Replay::new(&recording, copy.offset, copy.seed);
+        let mut values = vec![Vec::with_capacity(copy.times_ms.len()); self.series.len()];
+        for _ in &copy.times_ms {
+            for (series, values) in values.iter_mut().enumerate() {
+                values.push(replay.value(series));
+            }
+            replay.advance(step);
+        }
+        self.with_values(copy, values)
+    }
+
+    /// The values of `copy`, `step` scrapes apart, those of the recording over and over.
+    fn wrapped(&self, copy: &Copy<'_>, step: usize) -> Self {
         // The places come round in another order each time when the length has no divisor in common with the step.
         let is_coprime = |length: &usize| gcd(*length, step) == 1;
         let length = (1..=self.times_ms.len()).rev().find(is_coprime);
@@ -177,24 +234,34 @@ impl Job {
                 0.0
             };
             let at = |scrape: usize| {
-                let place = offset % length + scrape * step;
+                let place = copy.offset % length + scrape * step;
                 values[place % length] + (place / length) as f64 * round
             };
-            (0..times_ms.len()).map(at).collect()
+            (0..copy.times_ms.len()).map(at).collect()
         };
+        let values = self.values.iter().zip(&self.counters).map(values).collect();
+        self.with_values(copy, values)
+    }
+
+    fn with_values(&self, copy: &Copy<'_>, values: Vec<Vec<f64>>) -> Self {
         let labels = |labels: &Labels| {
             let pairs = labels.iter().filter(|(name, _)| *name != "instance");
-            let instance = format!("target-{instance}:9100");
+            let instance = format!("target-{}:9100", copy.instance);
             Labels::from_pairs(pairs.chain([("instance", instance.as_str())]))
                 .expect("the names differ")
         };
         Self {
             series: self.series.iter().map(labels).collect(),
             counters: self.counters.clone(),
-            values: self.values.iter().zip(&self.counters).map(values).collect(),
-            times_ms,
+            values,
+            times_ms: copy.times_ms.clone(),
         }
     }
+}
+
+/// A length of time, for the output of benches.
+fn hours(seconds: usize) -> String {
+    format!("{:.1} h", seconds as f64 / 3600.0)
 }
 
 const fn gcd(a: usize, b: usize) -> usize {

@@ -1,7 +1,8 @@
 //! Sends the same remote-write bodies to one or more servers, one scrape after the other, and says what was sent.
 //!
 //! The series are the workload's, once for each instance, with labels as a cluster gives them: twelve at least. Each
-//! instance starts at another place of the recording, so that instances do not repeat one another.
+//! instance starts at another place of the recording, so that instances do not repeat one another, and goes on past its
+//! end without repeating it (`Replay`). Scrapes come at random a few milliseconds too early or too late.
 
 #![allow(
     clippy::print_stdout,
@@ -12,8 +13,10 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use chronoxide_benches::{Job, Target, Workload, wire};
+use chronoxide_benches::{Recording, Replay, Target, Workload, wire};
 use chronoxide_model::{Labels, is_stale_marker};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -35,6 +38,7 @@ struct Arguments {
     scrapes: usize,
     interval_seconds: usize,
     series_per_request: usize,
+    age_seconds: usize,
     addresses: Vec<String>,
 }
 
@@ -45,6 +49,7 @@ impl Arguments {
             scrapes: 40,
             interval_seconds: 15,
             series_per_request: 5000,
+            age_seconds: 0,
             addresses: Vec::new(),
         };
         while let Some(name) = arguments.next() {
@@ -54,6 +59,7 @@ impl Arguments {
                 "--scrapes" => parsed.scrapes = value.parse()?,
                 "--interval" => parsed.interval_seconds = value.parse()?,
                 "--series-per-request" => parsed.series_per_request = value.parse()?,
+                "--age" => parsed.age_seconds = value.parse()?,
                 "--to" => parsed.addresses.push(value),
                 _ => return Err(format!("unknown argument {name}").into()),
             }
@@ -67,7 +73,8 @@ impl Arguments {
         if counts.contains(&0) || parsed.addresses.is_empty() {
             return Err(
                 "usage: remote-write-load --to HOST:PORT [--to HOST:PORT]... [--series N] [--scrapes N] \
-                 [--interval SECONDS] [--series-per-request N]; all above 0"
+                 [--interval SECONDS] [--series-per-request N], all above 0; [--age SECONDS], how long ago the last \
+                 scrape was"
                     .into(),
             );
         }
@@ -75,11 +82,13 @@ impl Arguments {
     }
 }
 
-/// One instance of one job: its series as they go over the wire, and where in the recording it starts.
+/// Of the jitter, and of what comes after the recording's end.
+const SEED: u64 = 0x5eed;
+
+/// One instance of one job: its series as they go over the wire, and their values.
 struct Instance<'a> {
-    job: &'a Job,
     labels: Vec<Vec<u8>>,
-    offset: usize,
+    replay: Replay<'a>,
     phase_ms: i64,
 }
 
@@ -95,7 +104,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let workload = Workload::load();
-    let instances = instances(&workload, arguments);
+    let recordings: Vec<Recording<'_>> = workload.jobs.iter().map(Recording::of).collect();
+    let mut instances = instances(&workload, &recordings, arguments);
+    let mut random = StdRng::seed_from_u64(SEED);
     let mut targets = Vec::new();
     for address in &arguments.addresses {
         targets.push(Target::connect(address, "/api/v1/write", &HEADERS)?);
@@ -108,7 +119,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let now_ms = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)?
         .as_millis() as i64;
-    let start_ms = now_ms - arguments.scrapes as i64 * interval_ms;
+    let end_ms = now_ms - arguments.age_seconds as i64 * 1000;
+    let start_ms = end_ms - arguments.scrapes as i64 * interval_ms;
     let (mut samples, mut requests, mut bytes) = (0_u64, 0_u64, 0_u64);
     let mut encoder = snap::raw::Encoder::new();
     let mut message = Vec::new();
@@ -127,29 +139,34 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok(())
     };
     for scrape in 0..arguments.scrapes {
-        for (number, instance) in instances.iter().enumerate() {
-            let jitter = ((number * 7919 + scrape * 104_729) % 11) as i64 - JITTER_MS;
-            let time_ms = start_ms + scrape as i64 * interval_ms + instance.phase_ms + jitter;
-            let at = (instance.offset + scrape * arguments.interval_seconds) % length;
-            for (labels, values) in instance.labels.iter().zip(&instance.job.values) {
-                if is_stale_marker(values[at]) {
+        for instance in &mut instances {
+            let jitter_ms = random.random_range(-JITTER_MS..=JITTER_MS);
+            let time_ms = start_ms + scrape as i64 * interval_ms + instance.phase_ms + jitter_ms;
+            for (series, labels) in instance.labels.iter().enumerate() {
+                let value = instance.replay.value(series);
+                if is_stale_marker(value) {
                     continue;
                 }
-                wire::push_series(labels, time_ms, values[at], &mut message);
+                wire::push_series(labels, time_ms, value, &mut message);
                 samples += 1;
                 in_message += 1;
                 if in_message == arguments.series_per_request {
                     flush(&mut message, &mut in_message)?;
                 }
             }
+            instance.replay.advance(arguments.interval_seconds);
         }
         flush(&mut message, &mut in_message)?;
     }
-    let wraps = arguments.scrapes * arguments.interval_seconds > length;
+    let goes_on = arguments.scrapes * arguments.interval_seconds > length;
     println!(
         "source {}{}",
         workload.source,
-        if wraps { ", wrapped around" } else { "" }
+        if goes_on {
+            ", gone on without repetition"
+        } else {
+            ""
+        }
     );
     println!(
         "series {}",
@@ -170,25 +187,32 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// As many instances of the workload's jobs as it takes.
-fn instances<'a>(workload: &'a Workload, arguments: &Arguments) -> Vec<Instance<'a>> {
+fn instances<'a>(
+    workload: &Workload,
+    recordings: &'a [Recording<'a>],
+    arguments: &Arguments,
+) -> Vec<Instance<'a>> {
     let mut instances = Vec::new();
     let mut left = arguments.series;
     let span = arguments.scrapes * arguments.interval_seconds;
     for number in 0.. {
-        for job in &workload.jobs {
+        for (job, recording) in workload.jobs.iter().zip(recordings) {
             let count = job.series.len().min(left);
             if count == 0 {
                 return instances;
             }
             left -= count;
             let series = job.series[..count].iter();
-            let free = job.times_ms.len().saturating_sub(span).max(1);
+            let length = job.times_ms.len();
+            // Those that end before the recording does, start where they can.
+            let starts = length.checked_sub(span).filter(|starts| *starts > 0);
+            let start = number * 37 % starts.unwrap_or(length);
+            let seed = SEED + instances.len() as u64;
             instances.push(Instance {
-                job,
                 labels: series
                     .map(|labels| wire::labels(&widened(labels, number)))
                     .collect(),
-                offset: number * 37 % free,
+                replay: Replay::new(recording, start, seed),
                 phase_ms: (instances.len() as i64 * 1009)
                     % (arguments.interval_seconds as i64 * 1000),
             });
