@@ -47,6 +47,12 @@ impl Counters {
             .fetch_add(outcome.exemplars_accepted, Ordering::Relaxed);
     }
 
+    /// Samples of either kind accepted.
+    pub(crate) fn samples_accepted(&self) -> u64 {
+        let floats = self.samples_accepted.load(Ordering::Relaxed);
+        floats + self.histograms_accepted.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn exemplars_rejected(&self, exemplars: u64) {
         self.exemplars_rejected
             .fetch_add(exemplars, Ordering::Relaxed);

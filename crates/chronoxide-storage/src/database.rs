@@ -6,6 +6,7 @@ mod flush;
 mod found_series;
 mod maintenance;
 mod open;
+mod pace;
 mod part_pairs;
 mod partitions;
 mod repeats;

@@ -42,10 +42,22 @@ pub fn merge(
     parts: &[Arc<Part>],
     options: MergeOptions,
 ) -> Result<Option<PartSummary>> {
-    merge_without(fs, dir, name, parts, options, &[])
+    match merge_without(fs, dir, name, parts, options, &[], &|| false)? {
+        Merged::Done(summary) => Ok(summary),
+        Merged::Stopped => Ok(None),
+    }
 }
 
-/// As [`merge`], and leaves out what `tombstones` hide in each of the parts.
+/// What became of a merge.
+#[derive(Debug)]
+pub(crate) enum Merged {
+    /// The new part, unless nothing was left to be in it.
+    Done(Option<PartSummary>),
+    /// It was told to stop, and left nothing behind.
+    Stopped,
+}
+
+/// As [`merge`], leaves out what `tombstones` hide in each of the parts, and asks after each series whether to `stop`.
 pub(crate) fn merge_without(
     fs: &dyn Fs,
     dir: &Path,
@@ -53,7 +65,8 @@ pub(crate) fn merge_without(
     parts: &[Arc<Part>],
     options: MergeOptions,
     tombstones: &[Arc<Tombstone>],
-) -> Result<Option<PartSummary>> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Merged> {
     let mut parts: Vec<&Part> = parts.iter().map(AsRef::as_ref).collect();
     parts.sort_by_key(|part| part.summary().header.sequence());
     let (Some(oldest), Some(newest)) = (parts.first(), parts.last()) else {
@@ -78,8 +91,11 @@ pub(crate) fn merge_without(
     }
     let range = TimeRange::new(options.min_ms, i64::MAX).expect("no time is after the last one");
     let mut series = SeriesJoin::new(writer, range, options.packing);
-    join(&mut inputs, &mut series)?;
-    series.finish()
+    if join(&mut inputs, &mut series, stop)? {
+        series.finish().map(Merged::Done)
+    } else {
+        Ok(Merged::Stopped)
+    }
 }
 
 /// A part being merged, at one of its series.
@@ -173,8 +189,12 @@ pub(super) const fn corrupt(reason: &'static str) -> chronoxide_format::Error {
     }
 }
 
-/// Walks the inputs, which are in sequence, as one, and gives each series to `out`.
-fn join(inputs: &mut [Input<'_>], out: &mut SeriesJoin<'_>) -> Result<()> {
+/// Walks the inputs, which are in sequence, as one, and gives each series to `out`; `false` when it was told to `stop`.
+fn join(
+    inputs: &mut [Input<'_>],
+    out: &mut SeriesJoin<'_>,
+    stop: &dyn Fn() -> bool,
+) -> Result<bool> {
     let mut row: Vec<u32> = Vec::new();
     let mut having: Vec<usize> = Vec::new();
     loop {
@@ -194,7 +214,10 @@ fn join(inputs: &mut [Input<'_>], out: &mut SeriesJoin<'_>) -> Result<()> {
             }
         }
         if having.is_empty() {
-            return Ok(());
+            return Ok(true);
+        }
+        if stop() {
+            return Ok(false);
         }
         out.series(&row, inputs, &having)?;
         for at in &having {

@@ -36,6 +36,23 @@ pub fn plan(parts: &[PartSummary]) -> Option<MergeTask> {
     Some(task(&run[..run.len().min(INPUTS_MAX)], Packing::Long))
 }
 
+/// The next merge in a partition with these parts while hardly anything is written: its newest parts become one, as many
+/// as there are without one that has more samples than all others of them together. So a sample is rewritten only when
+/// the part it is in becomes twice as large, however often there is time.
+#[must_use]
+pub fn plan_resting(parts: &[PartSummary]) -> Option<MergeTask> {
+    let sorted = in_sequence(parts);
+    let (mut all, mut most, mut joined) = (0, 0, 0);
+    for (count, part) in (1..).zip(sorted.iter().rev()) {
+        all += part.samples;
+        most = most.max(part.samples);
+        if most <= all - most {
+            joined = count;
+        }
+    }
+    (joined > 1).then(|| task(&sorted[sorted.len() - joined..], Packing::Long))
+}
+
 /// The next merge in a partition that is hardly written to any more: all its parts become one, unless that would
 /// rewrite a large part for the sake of a few small ones.
 #[must_use]
@@ -89,7 +106,7 @@ mod tests {
                 series: 1,
                 chunks: 1,
                 columns: 1,
-                samples: 1,
+                samples: *bytes,
                 histograms: 0,
             })
             .collect()
@@ -138,6 +155,42 @@ mod tests {
         }
         assert!(levels.len() < 3 * FAN_IN, "{} parts", levels.len());
         assert!(rewritten <= 3 * 720, "{rewritten} written for 720");
+    }
+
+    #[test]
+    fn at_rest_the_newest_parts_are_joined_as_far_as_they_double() {
+        assert_eq!(plan_resting(&[]), None);
+        assert_eq!(plan_resting(&parts(&[(0, 5)])), None);
+        assert_eq!(plan_resting(&parts(&[(1, 100), (0, 99)])), None);
+        // The last part is smaller, for it was flushed when nothing came any more.
+        let left = parts(&[(1, 80), (0, 10), (0, 10), (0, 10), (0, 3)]);
+        let task = plan_resting(&left).unwrap();
+        assert_eq!(task.level, 1);
+        assert_eq!(names(Some(task)), ["2", "3", "4", "5"]);
+        let equal = parts(&[(1, 80), (1, 80), (0, 1)]);
+        assert_eq!(names(plan_resting(&equal)), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn resting_after_each_flush_rewrites_a_sample_a_few_times() {
+        let mut levels: Vec<(u8, u64)> = Vec::new();
+        let (mut rewritten, mut most) = (0, 0);
+        for _ in 0..1024 {
+            levels.push((0, 1));
+            while let Some(task) = plan_resting(&parts(&levels)) {
+                let kept = levels.len() - task.inputs.len();
+                let samples = levels
+                    .split_off(kept)
+                    .iter()
+                    .map(|(_, samples)| samples)
+                    .sum();
+                rewritten += samples;
+                levels.push((task.level, samples));
+            }
+            most = most.max(levels.len());
+        }
+        assert!(rewritten <= 10 * 1024, "{rewritten} written for 1024");
+        assert!(most <= 11, "{most} parts");
     }
 
     #[test]

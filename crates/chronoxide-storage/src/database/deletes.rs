@@ -100,7 +100,9 @@ impl Engine {
                 } else {
                     Packing::None
                 };
-                self.replace_by_merge(partition, &[part], level, packing)?;
+                if !self.replace_by_merge(partition, &[part], level, packing, &stop)? {
+                    return Ok(());
+                }
             }
         }
         let is_done =

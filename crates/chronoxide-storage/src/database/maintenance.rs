@@ -9,11 +9,12 @@ use roaring::RoaringBitmap;
 
 use super::engine::{Engine, millis};
 use super::flush::Files;
+use super::pace::Pace;
 use crate::Result;
 use crate::catalog::Snapshot;
-use crate::compaction::{self, MergeOptions, MergeTask, Packing};
+use crate::compaction::{self, MergeOptions, MergeTask, Merged, Packing};
 use crate::head::BatchRows;
-use crate::part::Part;
+use crate::part::{Part, PartSummary};
 use crate::partition::Partition;
 use crate::registry::Registry;
 use crate::retention::{self, RetentionPlan, RetentionState};
@@ -24,6 +25,13 @@ const CLOSED_AFTER_MS: i64 = 3600 * 1000;
 /// A partition that no flush has added to for this long gets its final part.
 const QUIET_FOR_MS: i64 = 10 * 60 * 1000;
 
+/// Bytes of a sample in the head.
+const SAMPLE_BYTES: usize = 16;
+
+/// There is time to tidy up while less than this part of the head is filled in the time after which an idle one is
+/// flushed.
+const RESTING_SHARE: usize = 16;
+
 /// Series that a new table takes over before others get at the old one.
 const REBUILD_STEP: usize = 4096;
 
@@ -33,37 +41,65 @@ const EVICTED_SHARE_MIN: usize = 16;
 impl Engine {
     /// Merges parts until nothing is left to merge.
     pub(super) fn compact(&self) -> Result<()> {
-        while self.compact_once(|_| true)? {}
+        while self.compact_once(|_| true, false, &|| false)? {}
         Ok(())
     }
 
-    /// Merges parts until nothing is left to merge, or `stop` says so; the parts of a day that has ended become one only
-    /// once it has been quiet for a while, because what is filled in later comes in many parts.
-    pub(super) fn compact_in_background(&self, stop: impl Fn() -> bool) -> Result<()> {
+    /// Merges parts until nothing is left to merge, or `stop` says so, be it amid a merge. The parts of a day that has
+    /// ended become one only once it has been quiet for a while, because what is filled in later comes in many parts;
+    /// few parts of other days are left to become more, unless the database `is_resting`.
+    pub(super) fn compact_in_background(
+        &self,
+        is_resting: bool,
+        stop: impl Fn() -> bool,
+    ) -> Result<()> {
         let is_quiet = |partition| {
             let since_ms = self.clock.now_ms().saturating_sub(QUIET_FOR_MS);
             self.files.lock().is_quiet(partition, since_ms)
         };
-        while !stop() && self.compact_once(is_quiet)? {}
+        while !stop() && self.compact_once(is_quiet, is_resting, &stop)? {}
         Ok(())
     }
 
-    /// Does the first merge that is due, newest partition first; `false` when there is none.
-    fn compact_once(&self, is_quiet: impl Fn(Partition) -> bool) -> Result<bool> {
+    /// Whether so few samples have come for a while that it would take half an hour and more until the head is full.
+    pub(super) fn is_resting(&self, pace: &mut Pace) -> bool {
+        let head = self.options.head_bytes(self.registry.read().len());
+        let few = head / SAMPLE_BYTES / RESTING_SHARE;
+        // A head that nothing is written to has become a part by then.
+        let span = self.options.flush_idle + self.options.flush_idle / 8;
+        let samples = self.counters.samples_accepted();
+        pace.is_resting(Instant::now(), samples, few as u64, span)
+    }
+
+    /// Does the first merge that is due, newest partition first; `false` when there is none, or it was told to `stop`.
+    fn compact_once(
+        &self,
+        is_quiet: impl Fn(Partition) -> bool,
+        is_resting: bool,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool> {
         let _maintenance = self.maintenance.lock();
         let snapshot = self.sink.catalog.snapshot();
         for (partition, parts) in snapshot.partitions.iter().rev() {
             let is_final = self.has_ended(*partition) && is_quiet(*partition);
-            let Some(task) = merge_due(parts, is_final) else {
+            let plan = if is_final {
+                compaction::plan_closed
+            } else if is_resting {
+                |parts: &[_]| compaction::plan(parts).or_else(|| compaction::plan_resting(parts))
+            } else {
+                compaction::plan
+            };
+            let Some(task) = merge_due(parts, plan) else {
                 continue;
             };
             let started = Instant::now();
-            let merged = self.merge(*partition, parts, &task);
-            self.counters
-                .compactions
-                .add(started.elapsed(), merged.is_ok());
-            merged?;
-            return Ok(true);
+            let merged = self.merge(*partition, parts, &task, stop);
+            if !matches!(merged, Ok(false)) {
+                self.counters
+                    .compactions
+                    .add(started.elapsed(), merged.is_ok());
+            }
+            return merged;
         }
         Ok(false)
     }
@@ -73,21 +109,28 @@ impl Engine {
         self.clock.now_ms() > closed_ms
     }
 
-    fn merge(&self, partition: Partition, parts: &[Arc<Part>], task: &MergeTask) -> Result<()> {
+    fn merge(
+        &self,
+        partition: Partition,
+        parts: &[Arc<Part>],
+        task: &MergeTask,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool> {
         let is_input = |part: &&Arc<Part>| task.inputs.contains(&part.summary().path);
         let inputs: Vec<Arc<Part>> = parts.iter().filter(is_input).cloned().collect();
-        self.replace_by_merge(partition, &inputs, task.level, task.packing)
+        self.replace_by_merge(partition, &inputs, task.level, task.packing, stop)
     }
 
-    /// Puts one part in the place of `inputs`, without what retention or a deletion does not keep. Called with
-    /// `maintenance` held.
+    /// Puts one part in the place of `inputs`, without what retention or a deletion does not keep; `false` when it was told
+    /// to `stop` before. Called with `maintenance` held.
     pub(super) fn replace_by_merge(
         &self,
         partition: Partition,
         inputs: &[Arc<Part>],
         level: u8,
         packing: Packing,
-    ) -> Result<()> {
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool> {
         let options = MergeOptions {
             level,
             min_ms: self.disposable_before_ms(),
@@ -103,7 +146,11 @@ impl Engine {
             inputs,
             options,
             &tombstones,
+            stop,
         )?;
+        let Merged::Done(merged) = merged else {
+            return Ok(false);
+        };
         let mut files = self.files.lock();
         let part = files
             .partitions
@@ -111,7 +158,7 @@ impl Engine {
         self.sink
             .catalog
             .edit(|snapshot| snapshot.replace_parts(partition, inputs, part));
-        Ok(())
+        Ok(true)
     }
 
     /// What lies before this time may be removed for good.
@@ -296,20 +343,16 @@ impl Engine {
 
 /// The next merge of a partition with these `parts`. Damaged ones stay as they are, and since only neighbours in WAL
 /// sequence may be joined, so that what is newer stays newer, they part the others.
-fn merge_due(parts: &[Arc<Part>], is_final: bool) -> Option<MergeTask> {
+fn merge_due(
+    parts: &[Arc<Part>],
+    plan: fn(&[PartSummary]) -> Option<MergeTask>,
+) -> Option<MergeTask> {
     let mut sorted: Vec<&Arc<Part>> = parts.iter().collect();
     sorted.sort_by_key(|part| part.summary().header.sequence());
     let whole = sorted.split(|part| part.damage().is_damaged());
     whole
         .map(|parts| parts.iter().map(|part| part.summary().clone()))
-        .find_map(|summaries| {
-            let summaries: Vec<_> = summaries.collect();
-            if is_final {
-                compaction::plan_closed(&summaries)
-            } else {
-                compaction::plan(&summaries)
-            }
-        })
+        .find_map(|summaries| plan(&summaries.collect::<Vec<_>>()))
 }
 
 fn newest_sample_ms(snapshot: &Snapshot) -> Option<i64> {

@@ -20,6 +20,7 @@ mod fixture;
 mod hashed_batches;
 mod layout;
 mod limits;
+mod merging;
 mod model;
 mod month;
 mod pauses;

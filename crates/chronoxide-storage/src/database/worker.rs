@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::engine::Engine;
+use super::pace::Pace;
 use crate::abort::AbortOnPanic;
 use crate::{Error, Result};
 
@@ -143,6 +144,7 @@ fn run_maintenance(engine: &Engine) {
     let mut retention_due = Instant::now();
     let mut eviction_due = Instant::now() + EVICTION_INTERVAL;
     let mut cleaning_due = Instant::now() + CLEANING_PAUSE;
+    let mut pace = Pace::new(Instant::now());
     let mut timeout = TICK;
     while engine.maintenance_bell.wait(timeout) {
         timeout = TICK;
@@ -162,7 +164,9 @@ fn run_maintenance(engine: &Engine) {
             outcome = outcome.and(engine.evict_idle_series().map(drop));
             eviction_due = now + EVICTION_INTERVAL;
         }
-        outcome = outcome.and(engine.compact_in_background(|| engine.maintenance_bell.is_over()));
+        let is_resting = engine.is_resting(&mut pace);
+        let stop = || engine.maintenance_bell.is_over();
+        outcome = outcome.and(engine.compact_in_background(is_resting, stop));
         outcome = outcome.and(engine.forget_tombstones());
         if !engine.has_tombstones() {
             cleaning_due = now + CLEANING_PAUSE;

@@ -89,6 +89,9 @@ impl Workload {
         for _ in 0..steps {
             let failed = match self.rng.random_range(0..12) {
                 0 | 1 => db.flush().is_err(),
+                2 if (self.next_value as u64).is_multiple_of(2) => {
+                    db.engine.compact_in_background(true, || false).is_err()
+                }
                 2 => db.compact().is_err(),
                 3 => {
                     place.clock.advance(self.rng.random_range(0..DAY_MS));
@@ -212,6 +215,7 @@ fn no_power_cut_loses_what_was_acknowledged() {
     let (mut cuts, mut acknowledged) = (0, 0);
     for seed in 1..=workloads {
         let operations = operations(seed);
+        assert!(operations > 100, "seed {seed} does {operations} only");
         for cut in 0..operations {
             let (place, workload) = run(seed, |disk| disk.cut_power_at(cut));
             place.disk.power_cut();
@@ -222,6 +226,7 @@ fn no_power_cut_loses_what_was_acknowledged() {
             acknowledged += workload.ledger.acknowledged();
         }
     }
+    assert!(acknowledged as u64 > cuts, "hardly anything could be lost");
     eprintln!(
         "power cuts: {cuts}, at every operation of {workloads} workloads; {acknowledged} samples were acknowledged before \
          them, 0 lost"
@@ -262,7 +267,7 @@ fn no_failed_operation_costs_what_was_acknowledged() {
         SimFault::ShortWrite,
         SimFault::BadPage,
     ];
-    let mut failures = 0;
+    let (mut failures, mut acknowledged) = (0, 0);
     for seed in 5..5 + effort("CRASH_WORKLOADS", 3).max(3) {
         let fault = faults[seed as usize % faults.len()];
         let operations = operations(seed);
@@ -274,8 +279,10 @@ fn no_failed_operation_costs_what_was_acknowledged() {
                 panic!("seed {seed}, {fault:?} at operation {at} of {operations}: {problem}");
             }
             failures += 1;
+            acknowledged += workload.ledger.acknowledged();
         }
     }
+    assert!(acknowledged > failures, "hardly anything could be lost");
     eprintln!(
         "operations that failed: {failures}, of each kind at every operation of a workload; 0 samples lost"
     );

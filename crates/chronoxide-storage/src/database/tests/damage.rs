@@ -255,7 +255,7 @@ fn no_damaged_byte_shows_as_other_data() {
     let all = SERIES as usize * SAMPLES as usize + 1;
     assert_eq!(check(&fill(), "nothing"), all);
     let step = effort("DAMAGE_STEP", 7) as usize;
-    let mut damages = 0;
+    let (mut damages, mut read, mut harmless) = (0, 0, 0);
     for file in &files {
         let len = fill().disk.read(file).expect("it is there").len();
         for at in (0..len).step_by(step) {
@@ -265,18 +265,22 @@ fn no_damaged_byte_shows_as_other_data() {
                 .disk
                 .damage(file, |bytes| bytes[at] ^= 1 << (at % 8))
                 .expect("it is there");
-            check(&place, &format!("byte {at} of {}", file.display()));
+            let left = check(&place, &format!("byte {at} of {}", file.display()));
+            (read, harmless) = (read + left, harmless + usize::from(left == all));
             let place = fill();
             place
                 .disk
                 .damage(file, |bytes| bytes.truncate(at))
                 .expect("it is there");
-            check(&place, &format!("{} cut to {at}", file.display()));
+            read += check(&place, &format!("{} cut to {at}", file.display()));
         }
         let place = fill();
         place.disk.remove(file).expect("it is there");
         check(&place, &format!("{} removed", file.display()));
     }
+    // Damage costs what it hits, and not everything else.
+    assert!(harmless < damages / 2, "{harmless} of {damages} do nothing");
+    assert!(read > damages * all / 2, "{read} read of {damages} x {all}");
     eprintln!(
         "bytes damaged and files cut: {damages}, every {step} bytes of {} files; 0 wrong samples",
         files.len()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use chronoxide_model::{BucketCounts, BucketSpan, CounterResetHint, HistogramCounts, STALE_MARKER};
 use rand::rngs::StdRng;
@@ -213,6 +214,12 @@ impl Run {
                 self.db().flush().expect("the disk works");
                 "flush"
             }
+            1 if self.rng.random_bool(0.5) => {
+                let is_resting = self.rng.random_bool(0.5);
+                let compacted = self.db().engine.compact_in_background(is_resting, || false);
+                compacted.expect("the disk works");
+                "compact as time goes by"
+            }
             1 => {
                 self.db().compact().expect("the disk works");
                 "compact"
@@ -253,7 +260,8 @@ impl Run {
         }
     }
 
-    fn check(&mut self) {
+    /// Compares all there is, and some of it; how many samples that were.
+    fn check(&mut self) -> usize {
         let everything = read(self.db(), &[], TimeRange::ALL);
         assert_eq!(everything, self.model);
         let from = self.now_ms() - self.rng.random_range(0..2 * DAY_MS);
@@ -267,6 +275,7 @@ impl Run {
             set.get("job") == Some(&job) && !samples.is_empty()
         });
         assert_eq!(some, expected);
+        everything.values().map(BTreeMap::len).sum()
     }
 }
 
@@ -302,24 +311,28 @@ fn stored(columns: &SampleColumns) -> BTreeMap<i64, Stored> {
     samples
 }
 
-/// Does `steps` steps and checks after every `check_every` of them.
-fn random_run(seed: u64, extent: Extent, steps: usize, check_every: usize) {
+/// Does `steps` steps and checks after every `check_every` of them; how many samples were compared.
+fn random_run(seed: u64, extent: Extent, steps: usize, check_every: usize) -> usize {
     let mut run = Run::new(seed, extent);
-    let mut done = Vec::new();
+    let (mut done, mut compared) = (Vec::new(), 0);
     for step in 1..=steps {
         done.push(run.step());
         if step % check_every != 0 {
             continue;
         }
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.check()));
-        assert!(checked.is_ok(), "seed {seed} differs after {done:?}");
+        match checked {
+            Ok(samples) => compared += samples,
+            Err(_) => panic!("seed {seed} differs after {done:?}"),
+        }
     }
+    compared
 }
 
 #[test]
 fn random_runs_read_like_a_map() {
     for seed in 0..6 {
-        random_run(seed, LARGE, 90, 3);
+        assert!(random_run(seed, LARGE, 90, 3) > 1000, "seed {seed}");
     }
 }
 
@@ -328,13 +341,24 @@ fn many_short_random_runs_read_like_a_map() {
     const STEPS: usize = 200;
     let runs = effort("MODEL_SEQUENCES", 40);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
+    let compared: usize = std::thread::scope(|scope| {
+        let runs_of = |thread| {
             scope.spawn(move || {
                 let seeds = (100 + thread..100 + runs).step_by(threads as usize);
-                seeds.for_each(|seed| random_run(seed, SMALL, STEPS, 20));
-            });
-        }
+                seeds.map(|seed| random_run(seed, SMALL, STEPS, 20)).sum()
+            })
+        };
+        let runs: Vec<ScopedJoinHandle<'_, usize>> = (0..threads).map(runs_of).collect();
+        let compared = runs.into_iter().map(ScopedJoinHandle::join);
+        compared
+            .map(|compared| compared.expect("no run differs"))
+            .sum()
     });
-    eprintln!("random sequences: {runs} of {STEPS} operations, each read like a map");
+    assert!(
+        compared as u64 > 100 * runs,
+        "{compared} samples in {runs} runs"
+    );
+    eprintln!(
+        "random sequences: {runs} of {STEPS} operations, each read like a map; {compared} samples compared"
+    );
 }

@@ -51,7 +51,7 @@ fn a_month_of_steady_load_is_few_files_and_maps() {
         }
         db.flush().expect("the disk works");
         db.engine
-            .compact_in_background(|| false)
+            .compact_in_background(false, || false)
             .expect("the disk works");
         let parts = parts(&place);
         most = most.max(parts.len());
@@ -87,7 +87,7 @@ fn a_day_that_is_filled_in_later_is_merged_in_tiers_until_it_is_quiet() {
         }
         db.flush().expect("the disk works");
         db.engine
-            .compact_in_background(|| false)
+            .compact_in_background(false, || false)
             .expect("the disk works");
         let now = parts(&place);
         rewritten += now.iter().filter(|path| !known.contains(path)).count();
@@ -98,7 +98,7 @@ fn a_day_that_is_filled_in_later_is_merged_in_tiers_until_it_is_quiet() {
     assert!(rewritten <= 100 + 13 + 2, "{rewritten} files written");
     place.clock.set(START_MS + 3600 * 1000);
     db.engine
-        .compact_in_background(|| false)
+        .compact_in_background(false, || false)
         .expect("the disk works");
     assert_eq!(parts(&place).len(), 1, "it has been quiet for an hour");
     let read: usize = read_floats(&db)
