@@ -12,7 +12,8 @@ use chronoxide_storage::{CheckProgress, CheckReport, RealFs};
 /// Verifies every file and checksum of `directory` and says on standard output what was found; code 1 when something
 /// is wrong. On a terminal, standard error shows how far it has come.
 pub(crate) fn check(directory: &Path) -> Result<ExitCode, String> {
-    let mut meter = Meter::new();
+    let stderr = std::io::stderr();
+    let mut meter = Meter::new(stderr.is_terminal().then_some(stderr));
     let report = chronoxide_storage::check_with(directory, Arc::new(RealFs), |progress| {
         meter.show(progress);
     });
@@ -30,25 +31,26 @@ pub(crate) fn check(directory: &Path) -> Result<ExitCode, String> {
 }
 
 /// One line on a terminal that is written over and over.
-struct Meter {
+struct Meter<W> {
     shown: Option<Instant>,
-    is_terminal: bool,
+    /// The terminal, if there is one.
+    terminal: Option<W>,
 }
 
-impl Meter {
-    fn new() -> Self {
+impl<W: std::io::Write> Meter<W> {
+    const fn new(terminal: Option<W>) -> Self {
         Self {
             shown: None,
-            is_terminal: std::io::stderr().is_terminal(),
+            terminal,
         }
     }
 
     fn show(&mut self, progress: CheckProgress) {
         const PAUSE: Duration = Duration::from_millis(100);
         let is_soon = self.shown.is_some_and(|shown| shown.elapsed() < PAUSE);
-        if !self.is_terminal || is_soon {
+        let Some(terminal) = self.terminal.as_mut().filter(|_| !is_soon) else {
             return;
-        }
+        };
         self.shown = Some(Instant::now());
         let share = 100 * progress.bytes / progress.bytes_total.max(1);
         let text = format!(
@@ -56,12 +58,13 @@ impl Meter {
             progress.parts, progress.parts_total
         );
         // Whoever looks at it sees no progress then, and the findings are not affected.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = terminal.write_all(text.as_bytes());
     }
 
     fn clear(&mut self) {
-        if self.shown.take().is_some() {
-            let _ = std::io::stderr().write_all(b"\r\x1b[K");
+        let shown = self.shown.take();
+        if let Some(terminal) = self.terminal.as_mut().filter(|_| shown.is_some()) {
+            let _ = terminal.write_all(b"\r\x1b[K");
         }
     }
 }
@@ -131,4 +134,35 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quarter() -> CheckProgress {
+        let mut progress = CheckProgress::default();
+        (progress.parts, progress.parts_total) = (1, 4);
+        (progress.bytes, progress.bytes_total) = (25, 100);
+        progress
+    }
+
+    #[test]
+    fn a_terminal_shows_one_line_that_is_gone_at_the_end() {
+        let mut meter = Meter::new(Some(Vec::new()));
+        meter.show(quarter());
+        // Too soon to be read.
+        meter.show(quarter());
+        let shown = meter.terminal.clone().unwrap();
+        assert_eq!(shown, b"\r\x1b[K25 %: 1 of 4 parts");
+        meter.clear();
+        assert_eq!(meter.terminal.unwrap()[shown.len()..], *b"\r\x1b[K");
+    }
+
+    #[test]
+    fn where_nothing_was_shown_nothing_is_cleared() {
+        let mut meter = Meter::new(Some(Vec::new()));
+        meter.clear();
+        assert_eq!(meter.terminal, Some(Vec::new()));
+    }
 }
