@@ -201,8 +201,10 @@ impl Engine {
                 self.registry.read_at_once().emptied()
             }
         };
-        self.files.lock().found(registry.id_bound());
+        let ids = registry.id_bound();
+        // Whoever has the files may wait for the registry.
         self.registry.complete(registry);
+        self.files.lock().found(ids);
     }
 
     /// Refuses writes when there may be series that are not known, whose ids would be given to others.

@@ -44,6 +44,7 @@ impl Files {
 
     /// Ids below `ids` may have had samples before the start, which is when they were seen last as far as is known.
     pub(super) fn found(&mut self, ids: usize) {
+        let ids = ids.max(self.seen_ms.len());
         self.seen_ms.resize(ids, self.opened_ms);
     }
 

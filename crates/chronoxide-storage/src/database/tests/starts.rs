@@ -102,6 +102,24 @@ fn series_that_a_start_did_not_wait_for_go_when_they_are_idle() {
 }
 
 #[test]
+fn upkeep_that_comes_before_the_series_waits_for_them() {
+    let place = closed_place();
+    let db = open_waiting(&place);
+    place.clock.set(START_MS + 2 * DAY_MS);
+    let evicted = std::thread::scope(|scope| {
+        let upkeep = scope.spawn(|| db.engine.evict_idle_series());
+        while db.engine.files.try_lock().is_some() {
+            std::thread::yield_now();
+        }
+        db.engine.take_series_in();
+        upkeep.join().expect("it does not panic")
+    });
+    // When they were seen last is known from then on.
+    assert_eq!(evicted.expect("the disk works"), 0);
+    assert_eq!(db.engine.evict_idle_series().expect("the disk works"), 3);
+}
+
+#[test]
 fn a_registry_that_cannot_be_read_refuses_writes_and_not_reads() {
     let place = closed_place();
     let db = place.open(Options::default());
