@@ -112,7 +112,8 @@ fn merges(criterion: &mut Criterion) {
     for (name, parts, packing) in merges {
         let samples: u64 = parts.iter().map(|part| part.summary().samples).sum();
         let before: u64 = parts.iter().map(|part| part.summary().bytes).sum();
-        let bytes = merged(folder.path(), "sized.part", parts, packing).bytes;
+        let sized = format!("{name}.part");
+        let bytes = merged(folder.path(), &sized, parts, packing).bytes;
         eprintln!(
             "{name}, {}: {} parts of {} samples of {} series, {:.3} bytes/sample before, {:.3} after",
             fleet.source,
@@ -125,7 +126,7 @@ fn merges(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(samples));
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
-                || (),
+                || drop(std::fs::remove_file(folder.path().join("timed.part"))),
                 |()| merged(folder.path(), "timed.part", parts, packing),
                 BatchSize::PerIteration,
             );
