@@ -121,6 +121,9 @@ pub trait SeriesSet: Send + Sync + fmt::Debug {
     /// asks, as `reduction` says, and counts them in [`SampleColumns::left_out`]. A source that keeps summaries of
     /// stretches of samples need not decode them then; the default leaves out nothing.
     ///
+    /// Where `reduction` does not [need values](Reduction::needs_values), those of all floats, inside `core` or not, may be
+    /// replaced by any others, but that stale markers stay and no others come.
+    ///
     /// # Errors
     /// As [`SeriesSet::read`].
     ///
@@ -139,13 +142,17 @@ pub trait SeriesSet: Send + Sync + fmt::Debug {
     }
 }
 
-/// What still has to be the same when samples are left out of runs of neighbouring floats, none of them a NaN, with no
+/// What is not needed of the samples of a series.
+///
+/// All but [`Times`](Self::Times) let samples go, and say what still has to be the same when they are left out of runs of neighbouring floats, none of them a NaN, with no
 /// histogram between them and no known start time.
 ///
 /// Of each run at least one sample stays, and those that stay are samples of the run, but that
 /// [`Minimum`](Self::Minimum) and [`Maximum`](Self::Maximum) may give the extreme value another time of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduction {
+    /// When each sample is, and which are stale markers. None is left out.
+    Times,
     /// How many there are.
     Count,
     /// The first sample, and how many there are.
@@ -160,6 +167,22 @@ pub enum Reduction {
     Ends,
     /// The same, and nothing is left out where a value is below the one before.
     Counter,
+}
+
+impl Reduction {
+    /// Whether the values of floats matter, beyond which are stale markers.
+    #[must_use]
+    pub const fn needs_values(self) -> bool {
+        match self {
+            Self::Times | Self::Count => false,
+            Self::First
+            | Self::Last
+            | Self::Minimum
+            | Self::Maximum
+            | Self::Ends
+            | Self::Counter => true,
+        }
+    }
 }
 
 /// Samples of one series as columns, each ascending in time without repetition.

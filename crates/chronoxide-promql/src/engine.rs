@@ -195,6 +195,7 @@ impl Engine {
             query: &query,
             steps,
             histograms: HistogramDetail::Full,
+            values: true,
             enough: None,
             weight: 1,
         };

@@ -286,6 +286,13 @@ pub enum Grouping {
     Without(Vec<String>),
 }
 
+impl Grouping {
+    /// Whether all series are one group.
+    pub(crate) const fn is_of_all(&self) -> bool {
+        matches!(self, Self::By(names) if names.is_empty())
+    }
+}
+
 /// How many series of each side may pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cardinality {

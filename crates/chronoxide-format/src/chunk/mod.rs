@@ -35,7 +35,7 @@ pub use coding::coding_of;
 pub use histograms::{decode_histograms, encode_histograms};
 pub use summary::{ValueSummary, summarize_values};
 pub use timestamps::{decode_timestamps, encode_timestamps};
-pub use values::{ValueEncoder, decode_values, encode_values};
+pub use values::{ValueEncoder, decode_exceptions, decode_values, encode_values};
 
 use crate::{Error, Result};
 

@@ -70,6 +70,45 @@ pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<(
     decoded
 }
 
+/// Appends as many values as the chunk of `count` values that `bytes` are has: those that are NaN, infinite or minus zero
+/// are the same bit for bit, any other number may stand for the others, which are not decoded. `out` is left as it was on
+/// an error.
+///
+/// # Errors
+///
+/// When the first bytes are damaged, a codec is unknown, or `count` is above [`SAMPLES_MAX`](super::SAMPLES_MAX). What
+/// need not be decoded is not looked at.
+pub fn decode_exceptions(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<()> {
+    check_count(WHAT, count)?;
+    if count == 0 {
+        return decode_values(bytes, count, out);
+    }
+    let start = out.len();
+    let mut reader = Reader::new(WHAT, bytes);
+    let head = reader.u8()?;
+    match shape_of(head) {
+        Some(Shape::Constant) => {
+            let value = constant(head, &mut reader)?;
+            out.resize(start + count, value);
+        }
+        Some(Shape::Decimals | Shape::Corrected | Shape::Bits | Shape::Summarized) => {
+            out.resize(start + count, 0.0);
+        }
+        Some(Shape::WithExceptions) => {
+            let (runs, ordinary) = exceptions::decode(&mut reader, count)?;
+            out.resize(start + ordinary, 0.0);
+            exceptions::join(&runs, start, out);
+        }
+        None => {
+            return Err(Error::UnknownCodec {
+                what: WHAT,
+                id: head,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Encodes chunks of values, one after the other, in memory that it keeps.
 #[derive(Clone, Debug, Default)]
 pub struct ValueEncoder {

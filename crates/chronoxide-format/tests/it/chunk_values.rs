@@ -1,7 +1,9 @@
 //! Float values come back bit for bit, whatever they are.
 
 use chronoxide_format::Error;
-use chronoxide_format::chunk::{SAMPLES_MAX, ValueEncoder, decode_values, encode_values};
+use chronoxide_format::chunk::{
+    SAMPLES_MAX, ValueEncoder, decode_exceptions, decode_values, encode_values,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -27,7 +29,31 @@ fn comes_back(values: &[f64]) -> Vec<u8> {
     bytes
 }
 
+/// Whether a value is kept where only exceptions are read.
+fn is_exception(value: f64) -> bool {
+    !value.is_finite() || value.to_bits() == (-0.0_f64).to_bits()
+}
+
+#[track_caller]
+fn exceptions_come_back(values: &[f64], bytes: &[u8]) {
+    let mut back = vec![42.0];
+    decode_exceptions(bytes, values.len(), &mut back).expect("a chunk just encoded decodes");
+    assert_eq!((back.len(), back[0]), (1 + values.len(), 42.0));
+    for (back, value) in back[1..].iter().zip(values) {
+        assert_eq!(is_exception(*back), is_exception(*value));
+        if is_exception(*value) {
+            assert_eq!(back.to_bits(), value.to_bits());
+        }
+    }
+}
+
 fn damage_is_survived(values: &[f64]) {
+    survives_damage(&encoded(values), |bytes| {
+        let mut out = vec![42.0];
+        let decoded = decode_exceptions(bytes, values.len(), &mut out);
+        let appended = if decoded.is_ok() { values.len() } else { 0 };
+        assert_eq!(out.len(), 1 + appended, "{decoded:?}");
+    });
     survives_damage(&encoded(values), |bytes| {
         let mut out = vec![42.0];
         let decoded = decode_values(bytes, values.len(), &mut out);
@@ -124,6 +150,14 @@ proptest! {
     #[test]
     fn any_values_come_back_bit_for_bit(values in any_values()) {
         comes_back(&values);
+    }
+
+    #[test]
+    fn exceptions_come_back_without_the_other_values(values in any_values()) {
+        exceptions_come_back(&values, &encoded(&values));
+        let mut bytes = Vec::new();
+        ValueEncoder::smallest().encode(&values, &mut bytes);
+        exceptions_come_back(&values, &bytes);
     }
 
     #[test]

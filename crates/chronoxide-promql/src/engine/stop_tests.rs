@@ -118,6 +118,7 @@ fn cancelled(text: &str, count: i64, at_once: bool) -> (Result<(), Error>, bool)
         query: &query,
         steps,
         histograms: HistogramDetail::Full,
+        values: true,
         enough: None,
         weight: 1,
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chronoxide_model::{SampleColumns, TimeRange, is_stale_marker};
+use chronoxide_model::{Reduction, SampleColumns, TimeRange, is_stale_marker};
 
 use crate::eval::selector::Selection;
 use crate::eval::window::Passed;
@@ -41,7 +41,9 @@ pub(crate) fn for_each(
     let Some(times) = reach.times(evaluation) else {
         return Ok(());
     };
-    let selection = Selection::new(evaluation, &selector.matchers, times)?;
+    let needs_values = shown == Shown::Value && evaluation.values;
+    let reduction = (!needs_values).then_some((Reduction::Times, times));
+    let selection = Selection::new(evaluation, &selector.matchers, times)?.reduced_by(reduction);
     let work = |index: usize, columns: &mut SampleColumns, (): &mut ()| {
         let column = reach.column(evaluation, columns, shown)?;
         evaluation.see(column.size().samples);

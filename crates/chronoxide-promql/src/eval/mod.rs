@@ -11,6 +11,7 @@ mod merged;
 mod meter;
 mod negate;
 mod parallel;
+mod presence;
 pub(crate) mod query;
 pub(crate) mod range;
 pub(crate) mod reserved;
@@ -58,6 +59,8 @@ pub(crate) struct Evaluation<'q> {
     pub(crate) steps: Steps,
     /// How much of native histograms this part looks at.
     pub(crate) histograms: HistogramDetail,
+    /// Whether whoever asked for this part looks at its values, and not only at where there are any.
+    pub(crate) values: bool,
     /// Set once whoever asked for this part needs no more of its series.
     pub(crate) enough: Option<&'q AtomicBool>,
     /// How often each sample that a step shows counts as seen: once for each step that one evaluation stands for, and
@@ -78,14 +81,33 @@ impl<'q> Evaluation<'q> {
         }
     }
 
-    /// The same part, whose series that were not read yet may be left out once `enough` is set. For a selector that
-    /// stands in the query once: what is left out of shared series is missing elsewhere.
-    pub(crate) const fn until<'e>(&self, enough: &'e AtomicBool) -> Evaluation<'e>
+    /// The same part for someone who asks only where it has values; what they are does not matter then, but for
+    /// histograms, whose buckets count as samples.
+    pub(crate) const fn without_values(&self) -> Self {
+        Self {
+            values: false,
+            ..*self
+        }
+    }
+
+    /// The same part for `expr`, which may look at values that nobody else asks for.
+    const fn inside(&self, expr: &Expr) -> Self {
+        Self {
+            values: self.values || !presence::is_enough(expr),
+            ..*self
+        }
+    }
+
+    /// The same part, whose series that were not read yet may be left out once `enough` is set, if `node` is a selector
+    /// that stands in the query once: what is left out of shared series is missing elsewhere.
+    pub(crate) fn until<'e>(&self, enough: &'e AtomicBool, node: &Node) -> Evaluation<'e>
     where
         'q: 'e,
     {
+        let may_stop =
+            matches!(node.expr, Expr::Vector(_)) && !self.query.shared.is_repeated(&node.expr);
         Evaluation {
-            enough: Some(enough),
+            enough: may_stop.then_some(enough),
             ..*self
         }
     }
@@ -100,6 +122,7 @@ impl<'q> Evaluation<'q> {
     pub(crate) const fn inside_subquery(&self, steps: Steps) -> Self {
         Self {
             steps,
+            values: true,
             histograms: HistogramDetail::Always,
             weight: 0,
             ..*self
@@ -132,8 +155,15 @@ impl<'q> Evaluation<'q> {
 
     fn evaluate_shared(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         match self.query.shared.index_of(&node.expr) {
-            Some(index) => shared::for_each(self, index, sink, |sink| self.evaluate(node, sink)),
-            None => self.evaluate(node, sink),
+            Some(index) => {
+                // Somebody else may ask for the values.
+                let whole = Self {
+                    values: true,
+                    ..*self
+                };
+                shared::for_each(&whole, index, sink, |sink| whole.evaluate(node, sink))
+            }
+            None => self.inside(&node.expr).evaluate(node, sink),
         }
     }
 

@@ -82,12 +82,16 @@ impl RangeShape {
         self
     }
 
-    /// What may be left out, and the times that every window of `steps` has.
+    /// What is not needed, and the times that every window of `steps` has, where samples may be left out.
     fn reduction(&self, steps: Steps) -> Option<(Reduction, TimeRange)> {
+        let reduction = self.reduction?;
         let first = self.bounds(steps.start_ms);
         let last = self.bounds(steps.end_ms());
-        let core = TimeRange::new(last.after_ms.saturating_add(1), first.until_ms).ok()?;
-        Some((self.reduction?, core))
+        match TimeRange::new(last.after_ms.saturating_add(1), first.until_ms) {
+            Ok(core) => Some((reduction, core)),
+            Err(_) if reduction.needs_values() => None,
+            Err(_) => Some((Reduction::Times, self.times(steps)?)),
+        }
     }
 
     /// The times of all samples that the windows of `steps` look at.

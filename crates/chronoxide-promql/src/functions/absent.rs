@@ -1,5 +1,7 @@
 //! `absent` and `absent_over_time`, `vector`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chronoxide_model::{Labels, LabelsBuilder, METRIC_NAME, MatcherOp};
 
 use crate::Error;
@@ -19,11 +21,17 @@ pub(crate) fn absent(
     let argument = &call.arguments[0];
     let _charge = evaluation.charge_column()?;
     let mut absent = Column::from_floats(vec![1.0; evaluation.steps.count]);
-    evaluation.for_each(argument, &mut |series| {
+    let enough = AtomicBool::new(false);
+    let inside = evaluation.without_values();
+    let inside = inside.until(&enough, argument);
+    inside.for_each(argument, &mut |series| {
         for index in 0..series.column.len() {
             if !series.column.is_absent(index) {
                 absent.clear(index);
             }
+        }
+        if absent.is_empty() {
+            enough.store(true, Ordering::Relaxed);
         }
         Ok(())
     })?;

@@ -1,12 +1,18 @@
 //! Leaves out what a reduction allows, as a storage with summaries of its chunks would.
 
-use chronoxide_model::{Reduction, SampleColumns, TimeRange};
+use chronoxide_model::{Reduction, SampleColumns, TimeRange, is_stale_marker};
 
 /// Samples of one make-believe chunk.
 const RUN: usize = 3;
 
-/// Replaces runs of floats inside `core` by what stands for them.
+/// Replaces runs of floats inside `core` by what stands for them, and values that are not needed by others.
 pub(crate) fn reduce(columns: &mut SampleColumns, core: TimeRange, reduction: Reduction) {
+    if !reduction.needs_values() {
+        let values = columns.values.iter_mut();
+        for (index, value) in (0_u32..).zip(values.filter(|value| !is_stale_marker(**value))) {
+            *value = -7.0 * f64::from(index);
+        }
+    }
     if !columns.start_timestamps_ms.is_empty() {
         return;
     }
@@ -47,6 +53,7 @@ fn stand_ins(times: &[i64], values: &[f64], reduction: Reduction) -> Vec<(i64, f
         (times[0], best.expect("runs are not empty"))
     };
     match reduction {
+        Reduction::Times => times.iter().copied().zip(values.iter().copied()).collect(),
         Reduction::Count | Reduction::First => vec![first],
         Reduction::Last => vec![last],
         Reduction::Minimum => vec![extreme(|a, b| a < b)],

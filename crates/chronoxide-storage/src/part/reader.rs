@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chronoxide_format::chunk::{decode_histograms, decode_timestamps, decode_values};
+use chronoxide_format::chunk::{
+    decode_exceptions, decode_histograms, decode_timestamps, decode_values,
+};
 use chronoxide_format::part::{
     Chunk, ChunkDirectory, ChunkKind, ChunkPosition, Column, ColumnDirectory, Footer, HEADER_BYTES,
     PAGE_BYTES, Pages, PostingsDirectory, SectionKind, SeriesRows, Symbols, SymbolsHeader,
@@ -188,7 +190,8 @@ impl Part {
     ) -> FormatResult<()> {
         // Functions may care for what lies between floats.
         let is_mixed = || chunks.iter().any(|chunk| chunk.kind != ChunkKind::Floats);
-        let reduced = reduced.filter(|_| !is_mixed());
+        let needs_values = reduced.is_none_or(|reduced| reduced.reduction.needs_values());
+        let reduced = reduced.filter(|reduced| reduced.leaves_out() && !is_mixed());
         let mut end = [None, None];
         for chunk in chunks {
             if let Some(reduced) = reduced
@@ -209,7 +212,7 @@ impl Part {
                 return Err(disorder("chunks of a series overlap"));
             }
             *end = last;
-            self.read_chunk(chunk, &times, range, out)?;
+            self.read_chunk(chunk, &times, (range, needs_values), out)?;
         }
         Ok(())
     }
@@ -313,7 +316,7 @@ impl Part {
         &self,
         chunk: &Chunk,
         times: &ChunkTimes,
-        range: TimeRange,
+        (range, needs_values): (TimeRange, bool),
         out: &mut SampleColumns,
     ) -> FormatResult<()> {
         let kept = times.within(range);
@@ -325,7 +328,11 @@ impl Part {
         let (out_times, out_starts) = match chunk.kind {
             ChunkKind::Floats => {
                 let before = out.values.len();
-                decode_values(values, count, &mut out.values)?;
+                if needs_values {
+                    decode_values(values, count, &mut out.values)?;
+                } else {
+                    decode_exceptions(values, count, &mut out.values)?;
+                }
                 keep(&mut out.values, before, &kept);
                 (&mut out.timestamps_ms, &mut out.start_timestamps_ms)
             }

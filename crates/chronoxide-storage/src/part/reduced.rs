@@ -24,6 +24,11 @@ pub(crate) struct Reduced<'a> {
 }
 
 impl Reduced<'_> {
+    /// Whether samples may be left out at all.
+    pub(super) fn leaves_out(&self) -> bool {
+        self.reduction != Reduction::Times
+    }
+
     /// Whether the samples of a chunk may be left out, as far as their times go.
     fn allows(&self, span: ChunkSpan) -> bool {
         let Ok(times) = TimeRange::new(span.first_ms, span.last_ms) else {
@@ -89,6 +94,7 @@ fn stand_ins(
     let first = (span.first_ms, summary.first);
     let last = (span.last_ms, summary.last);
     match reduction {
+        Reduction::Times => None,
         Reduction::Count | Reduction::First => Some([Some(first), None]),
         Reduction::Last => Some([None, Some(last)]),
         Reduction::Minimum => Some([Some((span.first_ms, summary.min)), None]),

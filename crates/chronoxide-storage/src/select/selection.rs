@@ -162,7 +162,7 @@ impl Selection {
         columns.clear();
         let places = self.places(index);
         let mut times = Vec::new();
-        if reduction.is_some() {
+        if reduction.is_some_and(|(reduction, _)| reduction != Reduction::Times) {
             times.extend(places.iter().map(|place| self.times_of(*place)));
         }
         self.with_scratch(|scratch| {
@@ -289,7 +289,12 @@ impl SeriesSet for Selection {
         go_on: &dyn Fn(usize) -> bool,
     ) -> Result<bool, SourceError> {
         // What lies outside the selected range must not be counted.
-        let reduction = self.range.intersection(&core).map(|core| (reduction, core));
+        let core = self.range.intersection(&core);
+        let reduction = match core {
+            Some(core) => Some((reduction, core)),
+            None if reduction.needs_values() => None,
+            None => Some((Reduction::Times, self.range)),
+        };
         Ok(self.read_series_while(index, reduction, columns, go_on)?)
     }
 }

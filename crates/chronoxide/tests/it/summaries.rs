@@ -226,13 +226,25 @@ impl Bed {
         let bound = *bound.choose(random).unwrap();
         let kinds = ["", "", "{kind=~\"c.*|r.*\"}", "{kind=\"mixed\"}"];
         let selector = *kinds.choose(random).unwrap();
-        let text = match random.random_range(0..8) {
+        let instant = |random: &mut StdRng| {
+            let selected = format!("m_total{selector}{bound}");
+            let template = *TALLIES.choose(random).unwrap();
+            template.replace("{}", &selected)
+        };
+        let text = match random.random_range(0..14) {
+            8.. => instant(random),
             0 => format!("{function}(m_total{selector}[{window}] smoothed{bound})"),
             1 => format!("sum({function}(m_total{selector}[{window}]{bound}))"),
             2 => format!("max_over_time({function}(m_total{selector}[{window}]{bound})[1h:10m])"),
             _ => format!("{function}(m_total{selector}[{window}]{bound})"),
         };
-        let start_ms = END_MS - random.random_range(0..8 * HOUR_MS);
+        let start_ms = if random.random_bool(0.3) {
+            // Just after a stale marker.
+            let at = random.random_range(20..26) * 240 / 1000 * 1000 + 400;
+            DAY_START_MS + at * STEP_MS + random.random_range(5..STEP_MS)
+        } else {
+            END_MS - random.random_range(0..8 * HOUR_MS)
+        };
         let step_ms = random.random_range(1..HOUR_MS);
         let steps = if random.random_bool(0.5) { 0 } else { 4 };
         let end_ms = start_ms + steps * step_ms;
@@ -244,6 +256,26 @@ impl Bed {
         (text, times)
     }
 }
+
+/// Queries that ask where a selector has values, and not what they are; and some that ask both.
+const TALLIES: [&str; 16] = [
+    "count({})",
+    "count by (kind) ({})",
+    "group({})",
+    "group without (kind) ({})",
+    "absent({})",
+    "timestamp({})",
+    "count(count by (kind) ({}))",
+    "sum(count by (kind) ({}))",
+    "count({} > 0)",
+    "count({} and on (kind) ({} offset 1h))",
+    "{} unless on (kind) {} offset 3h",
+    "{} or on (kind) count by (kind) ({} offset 1d)",
+    "count({} or {} offset 10m)",
+    "count(label_replace({}, \"x\", \"$1\", \"kind\", \"(.).*\"))",
+    "count({}) / count({} == 42.5)",
+    "count_values by (kind) (\"v\", count by (kind) ({}))",
+];
 
 /// All that leave samples out, and some that do not.
 const FUNCTIONS: [&str; 17] = [

@@ -1,6 +1,7 @@
 //! Which series fall together, and their accumulation group by group.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chronoxide_model::{Labels, METRIC_NAME};
 
@@ -53,6 +54,11 @@ pub(super) trait Accumulator {
         0
     }
 
+    /// Whether no series can change the group any more.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
     /// The values of the group.
     fn finish(self, notes: &mut Notes<'_>) -> Column;
 }
@@ -74,7 +80,9 @@ pub(super) fn accumulate<A: Accumulator>(
     let mut notes = Notes::new(evaluation, aggregate);
     let mut numbers = GroupNumbers::default();
     let mut groups: Vec<Group<A>> = Vec::new();
-    let added = evaluation.for_each(&aggregate.inner, &mut |series| {
+    let enough = AtomicBool::new(false);
+    let inside = evaluation.until(&enough, &aggregate.inner);
+    let added = inside.for_each(&aggregate.inner, &mut |series| {
         if series.column.is_empty() {
             return Ok(());
         }
@@ -96,6 +104,9 @@ pub(super) fn accumulate<A: Accumulator>(
             group.charges.push(charge);
         }
         group.accumulator.add(&series, &mut notes);
+        if aggregate.grouping.is_of_all() && group.accumulator.is_complete() {
+            enough.store(true, Ordering::Relaxed);
+        }
         Ok(())
     });
     if let Err(error) = added {

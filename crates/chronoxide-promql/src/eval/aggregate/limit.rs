@@ -11,7 +11,7 @@ use super::parameter::Parameter;
 use crate::Error;
 use crate::annotations::Annotation;
 use crate::eval::{Charge, Evaluation, Sink, StepSeries};
-use crate::plan::{Aggregate, Expr, Grouping};
+use crate::plan::Aggregate;
 
 /// Hands on the first k series of each group at each step.
 pub(super) fn first(
@@ -26,8 +26,9 @@ pub(super) fn first(
     let mut left: Vec<Vec<usize>> = Vec::new();
     let mut charges: Vec<Charge> = Vec::new();
     let enough = AtomicBool::new(false);
-    let inner = if may_stop_early(evaluation, aggregate) {
-        evaluation.until(&enough)
+    // Once the only group there can be is full, no more have to be read.
+    let inner = if aggregate.grouping.is_of_all() {
+        evaluation.until(&enough, &aggregate.inner)
     } else {
         *evaluation
     };
@@ -52,14 +53,6 @@ pub(super) fn first(
         }
         hand_on(series, sink)
     })
-}
-
-/// Whether there is one group, of series that nobody else asks for: once it is full, no more have to be read.
-fn may_stop_early(evaluation: &Evaluation<'_>, aggregate: &Aggregate) -> bool {
-    let inner = &aggregate.inner.expr;
-    matches!(&aggregate.grouping, Grouping::By(names) if names.is_empty())
-        && matches!(inner, Expr::Vector(_))
-        && !evaluation.query.shared.is_repeated(inner)
 }
 
 /// Hands on a share of the series, chosen by the hash of their labels: the same ones at each step, and a negative

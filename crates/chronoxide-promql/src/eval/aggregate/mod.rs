@@ -38,8 +38,14 @@ pub(crate) fn for_each(
         AggregateOp::Avg => accumulate(evaluation, aggregate, || totals::Average::new(steps), sink),
         AggregateOp::Min => accumulate(evaluation, aggregate, || extreme::Min::new(steps), sink),
         AggregateOp::Max => accumulate(evaluation, aggregate, || extreme::Max::new(steps), sink),
-        AggregateOp::Count => accumulate(evaluation, aggregate, || tally::Count::new(steps), sink),
-        AggregateOp::Group => accumulate(evaluation, aggregate, || tally::Group::new(steps), sink),
+        AggregateOp::Count => {
+            let inside = evaluation.without_values();
+            accumulate(&inside, aggregate, || tally::Count::new(steps), sink)
+        }
+        AggregateOp::Group => {
+            let inside = evaluation.without_values();
+            accumulate(&inside, aggregate, || tally::Group::new(steps), sink)
+        }
         AggregateOp::Stddev => {
             let new = || variance::Variance::new(steps, variance::Root::Taken);
             accumulate(evaluation, aggregate, new, sink)

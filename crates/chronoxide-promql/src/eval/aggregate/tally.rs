@@ -61,6 +61,10 @@ impl Accumulator for Group {
         }
     }
 
+    fn is_complete(&self) -> bool {
+        self.0.float_count() == self.0.len()
+    }
+
     fn finish(self, _notes: &mut Notes<'_>) -> Column {
         self.0
     }

@@ -16,7 +16,11 @@ pub(super) fn for_each(
     sink: Sink<'_>,
 ) -> Result<(), Error> {
     let left = evaluation.collect(&binary.left)?;
-    let right = evaluation.collect(&binary.right)?;
+    let right = if binary.op == BinaryOp::Or {
+        evaluation.collect(&binary.right)?
+    } else {
+        evaluation.without_values().collect(&binary.right)?
+    };
     let groups = match_groups(&binary.matching, &left, &right);
     let steps = evaluation.steps.count;
     let mut left = Emptied(left.into_iter().map(Some).collect());
