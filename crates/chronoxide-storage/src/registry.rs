@@ -269,9 +269,19 @@ impl Registry {
         }
     }
 
+    /// The active series that satisfy all matchers, unless `go_on`, which is asked every now and then, says to stop.
+    pub(crate) fn matching_while(
+        &self,
+        matchers: &[Matcher],
+        go_on: &dyn Fn() -> bool,
+    ) -> Option<RoaringBitmap> {
+        self.pairs.matching(matchers, &self.live, go_on)
+    }
+
     /// The active series that satisfy all matchers.
     pub(crate) fn matching(&self, matchers: &[Matcher]) -> RoaringBitmap {
-        self.pairs.matching(matchers, &self.live)
+        let found = self.matching_while(matchers, &|| true);
+        found.expect("nobody said to stop")
     }
 
     /// The names of labels that any series satisfying `test` has, in no order.

@@ -128,8 +128,18 @@ impl Matching<'_> {
                 return Ok(true);
             }
             match test {
-                Test::Keep(pairs) => self.keep(&pairs)?,
-                Test::Drop(pairs) => self.drop(&pairs)?,
+                Test::Keep(pairs) => {
+                    let Some(ranks) = union(&self.postings, pairs, self.go_on)? else {
+                        return Ok(false);
+                    };
+                    self.keep_ranks(&ranks);
+                }
+                Test::Drop(pairs) => {
+                    let Some(ranks) = union(&self.postings, pairs, self.go_on)? else {
+                        return Ok(false);
+                    };
+                    self.drop_ranks(&ranks);
+                }
                 Test::Known(ranks, true) => self.keep_ranks(&ranks),
                 Test::Known(ranks, false) => self.drop_ranks(&ranks),
                 Test::Scan(ranges, matcher) => {
@@ -206,11 +216,6 @@ impl Matching<'_> {
         Ok(bytes)
     }
 
-    fn keep(&mut self, pairs: &[u32]) -> FormatResult<()> {
-        self.keep_ranks(&union(&self.postings, pairs.iter().copied())?);
-        Ok(())
-    }
-
     fn keep_ranks(&mut self, ranks: &RoaringBitmap) {
         self.left = Some(match self.left.take() {
             Some(left) => left & ranks,
@@ -218,15 +223,10 @@ impl Matching<'_> {
         });
     }
 
-    fn drop(&mut self, pairs: &[u32]) -> FormatResult<()> {
-        if pairs.is_empty() {
-            return Ok(());
-        }
-        self.drop_ranks(&union(&self.postings, pairs.iter().copied())?);
-        Ok(())
-    }
-
     fn drop_ranks(&mut self, ranks: &RoaringBitmap) {
+        if ranks.is_empty() {
+            return;
+        }
         let left = self.left.take().unwrap_or_else(|| self.all());
         self.left = Some(left - ranks);
     }
@@ -272,7 +272,7 @@ impl Matching<'_> {
         satisfies: bool,
     ) -> FormatResult<Option<RoaringBitmap>> {
         if matcher.verdict_on_any_value().is_some() {
-            return union(&self.postings, ranges.iter().cloned().flatten()).map(Some);
+            return union(&self.postings, ranges.iter().cloned().flatten(), self.go_on);
         }
         let mut found = Vec::new();
         let mut walk = (count(ranges) >= VALUES_WALKED).then(|| matcher.walk());
@@ -291,7 +291,7 @@ impl Matching<'_> {
                 }
             }
         }
-        union(&self.postings, found).map(Some)
+        union(&self.postings, found, self.go_on)
     }
 
     /// Asks after some of the values or series that are looked at, of which `number` is one.

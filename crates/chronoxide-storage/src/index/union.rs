@@ -7,14 +7,21 @@ use roaring::RoaringBitmap;
 /// Lists shorter than this are gathered and sorted; longer ones become bitmaps of their own.
 const SHORT_LIST_BYTES: usize = 128;
 
-/// Ranks of the series that have one of `pairs`.
+/// After so many lists, which take a fraction of a millisecond, it is asked whether to go on.
+const CHECK_LISTS: usize = 256;
+
+/// Ranks of the series that have one of `pairs`, unless `go_on` says to stop.
 pub(super) fn union(
     postings: &PostingsDirectory<'_>,
     pairs: impl IntoIterator<Item = u32>,
-) -> Result<RoaringBitmap> {
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<RoaringBitmap>> {
     let mut ranks = RoaringBitmap::new();
     let mut gathered = Vec::new();
-    for pair in pairs {
+    for (turn, pair) in (1..).zip(pairs) {
+        if turn % CHECK_LISTS == 0 && !go_on() {
+            return Ok(None);
+        }
         let list = postings.list(pair)?;
         if list.encoded_len() < SHORT_LIST_BYTES {
             gather(&list, &mut ranks, &mut gathered)?;
@@ -27,7 +34,7 @@ pub(super) fn union(
     let gathered = RoaringBitmap::from_sorted_iter(gathered)
         .expect("the ranks were sorted and deduplicated above");
     ranks |= gathered;
-    Ok(ranks)
+    Ok(Some(ranks))
 }
 
 fn gather(

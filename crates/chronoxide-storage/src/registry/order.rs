@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -28,13 +29,40 @@ pub(crate) struct OrderCache {
 }
 
 impl OrderCache {
-    /// The order of all active series and no others.
-    pub(crate) fn of_all(&self, registry: &Registry) -> Arc<LabelOrder> {
-        let mut order = self.order.lock();
-        if let Some(updated) = order.updated(&|lend| lend(registry)) {
+    /// The order of all active series and no others, unless `go_on`, which is asked every now and then, says to stop.
+    fn of_all_while(
+        &self,
+        registry: &Registry,
+        go_on: &dyn Fn() -> bool,
+    ) -> Option<Arc<LabelOrder>> {
+        /// Who waits for another one's order asks as often.
+        const WAIT: Duration = Duration::from_millis(5);
+        let mut order = loop {
+            if let Some(order) = self.order.try_lock_for(WAIT) {
+                break order;
+            }
+            if !go_on() {
+                return None;
+            }
+        };
+        let lend = |with: &mut dyn FnMut(&Registry)| {
+            let goes_on = go_on();
+            if goes_on {
+                with(registry);
+            }
+            goes_on
+        };
+        if let Some(updated) = order.updated(&lend)? {
             *order = Arc::new(updated);
         }
-        Arc::clone(&order)
+        Some(Arc::clone(&order))
+    }
+
+    /// The order of all active series and no others.
+    #[cfg(test)]
+    fn of_all(&self, registry: &Registry) -> Arc<LabelOrder> {
+        self.of_all_while(registry, &|| true)
+            .expect("nobody said to stop")
     }
 
     /// The same while others go on with the registry: whoever makes series waits for a step of it at most. Series that
@@ -42,7 +70,11 @@ impl OrderCache {
     pub(crate) fn of_all_by_steps(&self, registry: &SharedRegistry) -> Arc<LabelOrder> {
         // The cache's lock is not held meanwhile, since others take it while they hold the registry.
         let known = Arc::clone(&self.order.lock());
-        match known.updated(&|lend| lend(&registry.read())) {
+        let lend = |with: &mut dyn FnMut(&Registry)| {
+            with(&registry.read());
+            true
+        };
+        match known.updated(&lend).expect("it is always lent") {
             Some(updated) => {
                 let updated = Arc::new(updated);
                 *self.order.lock() = Arc::clone(&updated);
@@ -52,22 +84,29 @@ impl OrderCache {
         }
     }
 
-    /// Sorts active series by their labels.
-    pub(crate) fn sort(&self, sids: &mut [u32], registry: &Registry) {
+    /// Sorts active series by their labels, unless `go_on`, which is asked every now and then, says to stop; whether it was
+    /// done to the end.
+    pub(crate) fn sort_while(
+        &self,
+        sids: &mut [u32],
+        registry: &Registry,
+        go_on: &dyn Fn() -> bool,
+    ) -> bool {
         if sids.len() < FEW_SERIES {
             sids.sort_unstable_by(|a, b| registry.compare(*a, *b));
-        } else {
-            let mut order = Arc::clone(&self.order.lock());
-            if sids.iter().any(|sid| order.rank(*sid).is_none()) {
-                order = self.of_all(registry);
-            }
-            sids.sort_unstable_by_key(|sid| order.rank(*sid));
+            return true;
         }
+        let known = self.order.try_lock().map(|order| Arc::clone(&order));
+        let known = known.filter(|order| sids.iter().all(|sid| order.rank(*sid).is_some()));
+        let Some(order) = known.or_else(|| self.of_all_while(registry, go_on)) else {
+            return false;
+        };
+        go_on() && order.sort_while(sids, go_on)
     }
 }
 
-/// Calls back with the registry.
-type Lend<'a> = &'a dyn Fn(&mut dyn FnMut(&Registry));
+/// Calls back with the registry, or answers that nobody wants to go on.
+type Lend<'a> = &'a dyn Fn(&mut dyn FnMut(&Registry)) -> bool;
 
 /// Series that are sorted or looked at before others get at the registry: a matter of milliseconds.
 const STEP: usize = 2048;
@@ -84,13 +123,14 @@ impl LabelOrder {
         &self.sids
     }
 
-    /// The order brought up to date with the registry, if it is not already. `with` lends the registry for a moment, again
-    /// and again: meanwhile series may come, which the order then lacks, and none may go.
-    fn updated(&self, with: Lend<'_>) -> Option<Self> {
+    /// The order brought up to date with the registry, nothing inside if it is already. `with` lends the registry for a
+    /// moment, again and again: meanwhile series may come, which the order then lacks, and none may go. Nothing when it does
+    /// not lend it any more.
+    fn updated(&self, with: Lend<'_>) -> Option<Option<Self>> {
         let (mut fresh, mut series, mut id_bound) = (Vec::new(), 0, 0);
-        with(&mut |registry| id_bound = registry.id_bound());
+        lent(with, |registry| id_bound = registry.id_bound())?;
         for start in (0..id_bound as u32).step_by(IDS_STEP) {
-            with(&mut |registry| {
+            lent(with, |registry| {
                 let end = start.saturating_add(IDS_STEP as u32).min(id_bound as u32);
                 for sid in registry.live().range(start..end) {
                     series += 1;
@@ -98,29 +138,63 @@ impl LabelOrder {
                         fresh.push(sid);
                     }
                 }
-            });
+            })?;
         }
         if fresh.is_empty() && self.sids.len() == series {
-            return None;
+            return Some(None);
         }
-        sort_by_steps(&mut fresh, with);
+        sort_by_steps(&mut fresh, with)?;
         let mut kept = Cow::Borrowed(&self.sids);
         if self.sids.len() + fresh.len() != series {
             let mut left = Vec::with_capacity(series);
             for sids in self.sids.chunks(STEP) {
-                with(&mut |registry| {
+                lent(with, |registry| {
                     left.extend(sids.iter().copied().filter(|sid| registry.has(*sid)));
-                });
+                })?;
             }
             kept = Cow::Owned(left);
         }
         let mut sids = Vec::with_capacity(series);
-        merge_by_steps(&kept, &fresh, &mut sids, with);
+        merge_by_steps(&kept, &fresh, &mut sids, with)?;
         let mut ranks = vec![UNRANKED; id_bound];
         for (rank, sid) in sids.iter().enumerate() {
             ranks[*sid as usize] = rank as u32;
         }
-        Some(Self { sids, ranks })
+        Some(Some(Self { sids, ranks }))
+    }
+
+    /// Sorts series, all of which have a rank; whether it was done to the end.
+    fn sort_while(&self, sids: &mut [u32], go_on: &dyn Fn() -> bool) -> bool {
+        /// When more than one in so many are wanted, going through all is faster than sorting those.
+        const SHARE: usize = 16;
+        if sids.len() < self.sids.len() / SHARE {
+            sids.sort_unstable_by_key(|sid| self.rank(*sid));
+            return true;
+        }
+        let mut wanted = vec![false; self.sids.len()];
+        for part in sids.chunks(IDS_STEP) {
+            if !go_on() {
+                return false;
+            }
+            for sid in part {
+                if let Some(rank) = self.rank(*sid)
+                    && let Some(wanted) = wanted.get_mut(rank as usize)
+                {
+                    *wanted = true;
+                }
+            }
+        }
+        let mut places = sids.iter_mut();
+        for (sids, wanted) in self.sids.chunks(IDS_STEP).zip(wanted.chunks(IDS_STEP)) {
+            if !go_on() {
+                return false;
+            }
+            let found = sids.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+            for ((sid, _), place) in found.zip(&mut places) {
+                *place = *sid;
+            }
+        }
+        true
     }
 
     fn rank(&self, sid: u32) -> Option<u32> {
@@ -131,39 +205,53 @@ impl LabelOrder {
     }
 }
 
-/// Sorts series by their labels, borrowing the registry for a step at a time.
-fn sort_by_steps(sids: &mut Vec<u32>, with: Lend<'_>) {
+/// Borrows the registry; nothing when it is not lent any more.
+fn lent(with: Lend<'_>, mut work: impl FnMut(&Registry)) -> Option<()> {
+    with(&mut work).then_some(())
+}
+
+/// Sorts series by their labels, borrowing the registry for a step at a time; nothing when it is not lent any more.
+fn sort_by_steps(sids: &mut Vec<u32>, with: Lend<'_>) -> Option<()> {
     for run in sids.chunks_mut(STEP) {
-        with(&mut |registry| run.sort_by(|a, b| registry.compare(*a, *b)));
+        lent(with, |registry| {
+            run.sort_by(|a, b| registry.compare(*a, *b))
+        })?;
     }
     let mut length = STEP;
     while length < sids.len() {
         let mut merged = Vec::with_capacity(sids.len());
         for pair in sids.chunks(2 * length) {
             let (left, right) = pair.split_at(length.min(pair.len()));
-            merge_by_steps(left, right, &mut merged, with);
+            merge_by_steps(left, right, &mut merged, with)?;
         }
         *sids = merged;
         length *= 2;
     }
+    Some(())
 }
 
 /// Appends two sorted runs to `merged` in order, borrowing the registry for a step at a time. A few on the right cost
 /// little, however many there are on the left.
-fn merge_by_steps(left: &[u32], right: &[u32], merged: &mut Vec<u32>, with: Lend<'_>) {
+fn merge_by_steps(
+    left: &[u32],
+    right: &[u32],
+    merged: &mut Vec<u32>,
+    with: Lend<'_>,
+) -> Option<()> {
     let (mut left, mut right) = (left, right.iter().copied().peekable());
     while !left.is_empty() && right.peek().is_some() {
-        with(&mut |registry| {
+        lent(with, |registry| {
             for next in right.by_ref().take(STEP / 4) {
                 let before = count_leading(left, |sid| registry.compare(sid, next).is_lt());
                 merged.extend_from_slice(&left[..before]);
                 left = &left[before..];
                 merged.push(next);
             }
-        });
+        })?;
     }
     merged.extend_from_slice(left);
     merged.extend(right);
+    Some(())
 }
 
 /// How many elements satisfy `test`, which the first ones do and the others do not; looks further and further ahead.
@@ -190,6 +278,14 @@ mod tests {
         registry.insert(sid, &labels, hash);
     }
 
+    fn updated(order: &LabelOrder, registry: &Registry) -> Option<LabelOrder> {
+        let lend = |with: &mut dyn FnMut(&Registry)| {
+            with(registry);
+            true
+        };
+        order.updated(&lend).unwrap()
+    }
+
     fn values(order: &LabelOrder, registry: &Registry) -> Vec<String> {
         let value = |sid: &u32| registry.labels(*sid).get("v").unwrap().to_owned();
         order.sids().iter().map(value).collect()
@@ -201,15 +297,13 @@ mod tests {
         for value in ["m", "c", "x"] {
             add(&mut registry, value);
         }
-        let order = LabelOrder::default()
-            .updated(&|lend| lend(&registry))
-            .unwrap();
+        let order = updated(&LabelOrder::default(), &registry).unwrap();
         assert_eq!(values(&order, &registry), ["c", "m", "x"]);
-        assert!(order.updated(&|lend| lend(&registry)).is_none());
+        assert!(updated(&order, &registry).is_none());
         for value in ["z", "a", "n"] {
             add(&mut registry, value);
         }
-        let order = order.updated(&|lend| lend(&registry)).unwrap();
+        let order = updated(&order, &registry).unwrap();
         assert_eq!(values(&order, &registry), ["a", "c", "m", "n", "x", "z"]);
         assert!(order.rank(0) < order.rank(5));
     }
@@ -222,13 +316,13 @@ mod tests {
         }
         let cache = OrderCache::default();
         let mut many: Vec<u32> = registry.live().iter().collect();
-        cache.sort(&mut many, &registry);
+        assert!(cache.sort_while(&mut many, &registry, &|| true));
         assert!(
             many.windows(2)
                 .all(|pair| registry.compare(pair[0], pair[1]).is_le())
         );
         let mut few: Vec<u32> = (0..FEW_SERIES as u32 / 2).collect();
-        cache.sort(&mut few, &registry);
+        assert!(cache.sort_while(&mut few, &registry, &|| true));
         assert!(
             few.windows(2)
                 .all(|pair| registry.compare(pair[0], pair[1]).is_le())
@@ -282,15 +376,13 @@ mod tests {
         for value in ["m", "c", "x"] {
             add(&mut registry, value);
         }
-        let order = LabelOrder::default()
-            .updated(&|lend| lend(&registry))
-            .unwrap();
+        let order = updated(&LabelOrder::default(), &registry).unwrap();
         let mut registry = registry.retained(|sid| sid != 0);
-        let order = order.updated(&|lend| lend(&registry)).unwrap();
+        let order = updated(&order, &registry).unwrap();
         assert_eq!(values(&order, &registry), ["c", "x"]);
         // The id is used again for other labels, which must not inherit the old rank.
         add(&mut registry, "a");
-        let order = order.updated(&|lend| lend(&registry)).unwrap();
+        let order = updated(&order, &registry).unwrap();
         assert_eq!(values(&order, &registry), ["a", "c", "x"]);
     }
 }

@@ -212,21 +212,25 @@ impl Pairs {
         }
     }
 
-    /// Those of `all` that satisfy every matcher.
-    pub(crate) fn matching(&self, matchers: &[Matcher], all: &RoaringBitmap) -> RoaringBitmap {
+    /// Those of `all` that satisfy every matcher, unless `go_on`, which is asked every now and then, says to stop.
+    pub(crate) fn matching(
+        &self,
+        matchers: &[Matcher],
+        all: &RoaringBitmap,
+        go_on: &dyn Fn() -> bool,
+    ) -> Option<RoaringBitmap> {
         let (absent, present): (Vec<&Matcher>, Vec<&Matcher>) =
             matchers.iter().partition(|matcher| matcher.matches_empty());
         let mut result: Option<RoaringBitmap> = None;
         for matcher in present {
-            let found = self.with_value(matcher.name(), matcher.literals(), |value| {
-                matcher.matches(value)
-            });
+            let is_match = |value: &str| matcher.matches(value);
+            let found = self.with_value(matcher.name(), matcher.literals(), is_match, go_on)?;
             match &mut result {
                 Some(result) => *result &= &found,
                 None => result = Some(found & all),
             }
             if result.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                return RoaringBitmap::new();
+                return Some(RoaringBitmap::new());
             }
         }
         let mut result = result.unwrap_or_else(|| all.clone());
@@ -237,38 +241,49 @@ impl Pairs {
                 MatcherOp::Equal | MatcherOp::Regex => None,
             };
             if matcher.verdict_on_any_value() != Some(true) {
-                result -=
-                    self.with_value(matcher.name(), literals, |value| !matcher.matches(value));
+                let is_refused = |value: &str| !matcher.matches(value);
+                result -= self.with_value(matcher.name(), literals, is_refused, go_on)?;
             }
         }
-        result
+        Some(result)
     }
 
-    /// Series whose label `name` has a value that satisfies `test`; `literals` are the only candidates, when known.
+    /// Series whose label `name` has a value that satisfies `test`; `literals` are the only candidates, when known. Nothing
+    /// when told to stop.
     fn with_value(
         &self,
         name: &str,
         literals: Option<&[String]>,
         test: impl Fn(&str) -> bool,
-    ) -> RoaringBitmap {
+        go_on: &dyn Fn() -> bool,
+    ) -> Option<RoaringBitmap> {
+        /// Testing so many values, and adding up their series, takes a fraction of a millisecond.
+        const CHECK_VALUES: usize = 512;
+        let is_to_stop = |turn: usize| turn % CHECK_VALUES == CHECK_VALUES - 1 && !go_on();
         let mut found = RoaringBitmap::new();
         if let Some(literals) = literals {
             let Some(name_id) = self.names_by_text.get(name) else {
-                return found;
+                return Some(found);
             };
-            for value in literals {
+            for (turn, value) in literals.iter().enumerate() {
+                if is_to_stop(turn) {
+                    return None;
+                }
                 if let Some(id) = self.find(self.hash(*name_id, value), *name_id, value) {
                     self.pairs[id as usize].series.add_to(&mut found);
                 }
             }
-            return found;
+            return Some(found);
         }
-        for id in self.with_name(name) {
+        for (turn, id) in self.with_name(name).iter().enumerate() {
+            if is_to_stop(turn) {
+                return None;
+            }
             if test(self.value(*id)) {
                 self.pairs[*id as usize].series.add_to(&mut found);
             }
         }
-        found
+        Some(found)
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -385,7 +400,8 @@ mod tests {
 
     fn check(matchers: &[Matcher], expected: &[u32]) {
         let (pairs, all) = sample();
-        let found: Vec<u32> = pairs.matching(matchers, &all).iter().collect();
+        let found = pairs.matching(matchers, &all, &|| true).unwrap();
+        let found: Vec<u32> = found.iter().collect();
         assert_eq!(found, expected, "{matchers:?}");
     }
 

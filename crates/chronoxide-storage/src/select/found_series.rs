@@ -137,6 +137,12 @@ impl FoundCache {
 
     /// Keeps what was found, if it is not too much.
     pub(super) fn put(&self, question: Question<'_>, found: &Arc<FoundSeries>) {
+        /// What a series takes at least.
+        const SERIES_BYTES: usize = 32;
+        if found.labels.len() * SERIES_BYTES > BYTES_MAX {
+            // To find out exactly takes long.
+            return;
+        }
         let matcher_bytes = question.matcher_bytes();
         let bytes = found.memory_bytes() + matcher_bytes + question.source_bytes();
         if matcher_bytes > MATCHER_BYTES_MAX || bytes > BYTES_MAX {

@@ -8,6 +8,9 @@ use super::found_series::{FoundSeries, INACTIVE};
 use super::selection::Place;
 use crate::Result;
 
+/// Moving so many series takes less than a millisecond.
+const CHECK_SERIES: usize = 8192;
+
 /// The series found so far, and where they have samples.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
@@ -47,8 +50,9 @@ impl Gathered {
         }
     }
 
-    /// The series in label order with their places in parts, and their ids if they have one as a place of the head.
-    pub(super) fn finish(self) -> FoundSeries {
+    /// The series in label order with their places in parts, and their ids if they have one as a place of the head; nothing
+    /// when `go_on`, which is asked every now and then, says to stop.
+    pub(super) fn finish_while(self, go_on: &dyn Fn() -> bool) -> Option<FoundSeries> {
         let mut counts = vec![0_u32; self.labels.len()];
         let mut sids = vec![INACTIVE; self.labels.len()];
         for (index, place) in &self.places {
@@ -71,18 +75,28 @@ impl Gathered {
                 *end += 1;
             }
         }
-        let mut labels: Vec<Option<Labels>> = self.labels.into_iter().map(Some).collect();
-        let by_order = self.order.into_iter().filter_map(|index| {
-            let index = index as usize;
-            Some((labels[index].take()?, (sids[index], ends[index])))
-        });
-        let (labels, (sids, ends)) = by_order.unzip();
-        FoundSeries {
-            labels,
-            sids,
-            ends,
-            places,
+        if !go_on() {
+            return None;
         }
+        let mut labels: Vec<Option<Labels>> = self.labels.into_iter().map(Some).collect();
+        let mut found = FoundSeries {
+            labels: Vec::with_capacity(self.order.len()),
+            sids: Vec::with_capacity(self.order.len()),
+            ends: Vec::with_capacity(self.order.len()),
+            places,
+        };
+        for (turn, index) in (1..).zip(self.order) {
+            if turn % CHECK_SERIES == 0 && !go_on() {
+                return None;
+            }
+            let index = index as usize;
+            if let Some(labels) = labels[index].take() {
+                found.labels.push(labels);
+                found.sids.push(sids[index]);
+                found.ends.push(ends[index]);
+            }
+        }
+        Some(found)
     }
 }
 
@@ -201,7 +215,7 @@ mod tests {
                 }
                 run.finish();
             }
-            let found = gathered.finish();
+            let found = gathered.finish_while(&|| true).unwrap();
             let got = found.labels.iter().enumerate().map(|(index, labels)| {
                 let places = found.places(index).to_vec();
                 (labels.clone(), (found.sids[index], places))

@@ -95,10 +95,18 @@ impl View<'_> {
             batches: self.batches(&snapshot),
         };
         let has_head = !sources.batches.is_empty();
+        let active = if has_head {
+            let Some(active) = registry.matching_while(matchers, go_on) else {
+                return Ok(None);
+            };
+            Some((registry.epoch(), active))
+        } else {
+            None
+        };
         let question = Question {
             matchers,
             parts: sources.parts.iter().map(|part| part.id()).collect(),
-            active: has_head.then(|| (registry.epoch(), registry.matching(matchers))),
+            active,
         };
         let known = self.found.get(&question);
         let found = match known {
@@ -120,18 +128,14 @@ impl View<'_> {
                 found
             }
         };
-        if !go_on() {
-            return Ok(None);
-        }
         let mut hidden = self.hidden(&snapshot, &sources);
-        let series = read_by(
-            &found,
-            &sources.batches,
-            |labels, place| match &mut hidden {
-                None => true,
-                Some(hidden) => hidden.leaves(labels, place),
-            },
-        );
+        let leaves = |labels: &Labels, place: Place| match &mut hidden {
+            None => true,
+            Some(hidden) => hidden.leaves(labels, place),
+        };
+        let Some(series) = read_by(&found, &sources.batches, leaves, go_on) else {
+            return Ok(None);
+        };
         let hidden = hidden.map(|hidden| hidden.times).unwrap_or_default();
         Ok(Some(Selection::new(
             self.range, sources, found, series, hidden,
@@ -219,10 +223,9 @@ impl View<'_> {
         };
         let mut sids: Vec<u32> = matching.iter().collect();
         self.found.make_room(sids.len());
-        if !go_on() {
+        if !self.order.sort_while(&mut sids, registry, go_on) {
             return None;
         }
-        self.order.sort(&mut sids, registry);
         let mut active = Vec::with_capacity(sids.len());
         for (turn, sid) in (1..).zip(sids) {
             if turn % CHECK_SERIES == 0 && !go_on() {
@@ -337,31 +340,36 @@ fn find_series(
         }
         run.finish();
     }
-    Ok(Some(gathered.finish()))
+    Ok(gathered.finish_while(go_on))
 }
 
 /// The series of `found` that have samples in parts or in `batches`, and where: in the order of writes. What `leaves`
-/// nothing of is left out.
+/// nothing of is left out. Nothing at all when told to stop.
 fn read_by(
     found: &FoundSeries,
     batches: &[(Arc<HeadBatch>, Mark)],
     mut leaves: impl FnMut(&Labels, Place) -> bool,
-) -> (Vec<Entry>, Vec<Place>) {
+    go_on: &dyn Fn() -> bool,
+) -> Option<(Vec<Entry>, Vec<Place>)> {
     // Which of the series each batch has; the batches are locked one at a time.
-    let there: Vec<Vec<bool>> = batches
-        .iter()
-        .map(|(batch, _)| {
-            let has = |rows: &BatchRows| {
-                let sids = found.sids.iter();
-                sids.map(|sid| *sid != INACTIVE && rows.has_series(*sid))
-                    .collect()
-            };
-            batch.read(has)
-        })
-        .collect();
+    let mut there: Vec<Vec<bool>> = Vec::with_capacity(batches.len());
+    for (batch, _) in batches {
+        if !go_on() {
+            return None;
+        }
+        let has = |rows: &BatchRows| {
+            let sids = found.sids.iter();
+            sids.map(|sid| *sid != INACTIVE && rows.has_series(*sid))
+                .collect()
+        };
+        there.push(batch.read(has));
+    }
     let mut entries = Vec::with_capacity(found.labels.len());
     let mut places = Vec::with_capacity(found.places.len() + found.labels.len());
     for (index, labels) in found.labels.iter().enumerate() {
+        if index % CHECK_SERIES == 0 && !go_on() {
+            return None;
+        }
         let before = places.len();
         let in_parts = found.places(index).iter().copied();
         places.extend(in_parts.filter(|place| leaves(labels, *place)));
@@ -378,7 +386,7 @@ fn read_by(
             });
         }
     }
-    (entries, places)
+    Some((entries, places))
 }
 
 /// The deletions that concern each source, and the times they hide there.
