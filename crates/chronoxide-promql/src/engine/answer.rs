@@ -7,7 +7,7 @@ use chronoxide_model::Labels;
 use crate::engine::Phase;
 use crate::eval::range::{self, RangeInput, RangeShape};
 use crate::eval::window::{Slide, Window};
-use crate::eval::{CellValue, Charge, Evaluation, Merged, Size, StepSeries, reserved};
+use crate::eval::{CellValue, Charge, Evaluation, Merged, Size, StepSeries, order, reserved};
 use crate::functions::Edges;
 use crate::plan::{AggregateOp, Expr, Node, RangeExtension, ValueType};
 use crate::{Error, FloatHistogram, Function, InstantSample, Point, RangeSeries, Value};
@@ -32,11 +32,12 @@ pub(super) fn instant(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value,
 /// The value of a range query.
 pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Value, Error> {
     let steps = evaluation.steps;
-    let series = finish(evaluation.collect(node)?)?;
+    let series = finish(evaluation, evaluation.collect(node)?)?;
     let mut held = Vec::with_capacity(series.len());
     let mut matrix: Vec<RangeSeries> = series
         .into_iter()
         .map(|StepSeries { labels, column, .. }| {
+            evaluation.check()?;
             let count = column.float_count();
             let histogram_bytes = column.histograms().map(|(_, one)| Size::of(one).bytes);
             let bytes = Size::of_floats(count).bytes + histogram_bytes.sum::<u64>();
@@ -57,7 +58,7 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
             })
         })
         .collect::<Result<_, Error>>()?;
-    sort(evaluation, &mut matrix, |series| &series.labels);
+    sort(evaluation, &mut matrix, |series| &series.labels)?;
     Ok(Value::Matrix(matrix))
 }
 
@@ -99,7 +100,7 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
         found.push(series);
         Ok(())
     })?;
-    sort(evaluation, &mut found, |series| &series.labels);
+    sort(evaluation, &mut found, |series| &series.labels)?;
     if found
         .windows(2)
         .any(|pair| pair[0].labels == pair[1].labels)
@@ -110,9 +111,15 @@ fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, 
 }
 
 /// Puts `series` in the order of their labels.
-fn sort<T>(evaluation: &Evaluation<'_>, series: &mut [T], labels: impl Fn(&T) -> &Labels) {
+fn sort<T>(
+    evaluation: &Evaluation<'_>,
+    series: &mut Vec<T>,
+    labels: impl Fn(&T) -> &Labels,
+) -> Result<(), Error> {
     let _sorting = evaluation.query.meter.time(Phase::Sort);
-    series.sort_by(|left, right| labels(left).cmp(labels(right)));
+    order::sort_by(evaluation, series, |left, right| {
+        labels(left).cmp(labels(right))
+    })
 }
 
 fn points_size(floats: &[(i64, f64)], histograms: &[(i64, FloatHistogram)]) -> Size {
@@ -152,25 +159,25 @@ fn extended_floats(
 
 fn vector(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<InstantSample>, Error> {
     let timestamp_ms = evaluation.steps.start_ms;
-    let series = finish(evaluation.collect(node)?)?;
-    let mut samples: Vec<InstantSample> = series
-        .into_iter()
-        .filter_map(|StepSeries { labels, column, .. }| {
-            let point = match column.value(0)? {
-                CellValue::Float(value) => Point::Float(value),
-                CellValue::Histogram(histogram) => {
-                    Point::Histogram(Box::new(Arc::unwrap_or_clone(histogram)))
-                }
-            };
-            Some(InstantSample {
-                labels,
-                timestamp_ms,
-                point,
-            })
-        })
-        .collect();
+    let series = finish(evaluation, evaluation.collect(node)?)?;
+    let mut samples = Vec::with_capacity(series.len());
+    for StepSeries { labels, column, .. } in series {
+        evaluation.check()?;
+        let point = match column.value(0) {
+            None => continue,
+            Some(CellValue::Float(value)) => Point::Float(value),
+            Some(CellValue::Histogram(histogram)) => {
+                Point::Histogram(Box::new(Arc::unwrap_or_clone(histogram)))
+            }
+        };
+        samples.push(InstantSample {
+            labels,
+            timestamp_ms,
+            point,
+        });
+    }
     if !is_ordered(node) {
-        sort(evaluation, &mut samples, |sample| &sample.labels);
+        sort(evaluation, &mut samples, |sample| &sample.labels)?;
     }
     Ok(samples)
 }
@@ -199,14 +206,31 @@ fn is_ordered(node: &Node) -> bool {
 /// Drops the names that are to be dropped and joins series that have the same labels then.
 ///
 /// # Errors
-/// When two such series have a value at the same step.
-fn finish(series: Vec<StepSeries>) -> Result<Vec<StepSeries>, Error> {
+/// When two such series have a value at the same step, and when the query is to stop.
+fn finish(evaluation: &Evaluation<'_>, series: Vec<StepSeries>) -> Result<Vec<StepSeries>, Error> {
+    if are_distinct(evaluation, &series)? {
+        return Ok(series);
+    }
     let mut merged = Merged::default();
     for mut one in series {
+        evaluation.check()?;
         if one.drop_name {
             one.labels = reserved::without(&one.labels);
         }
         merged.add(one)?;
     }
     Ok(merged.into_series())
+}
+
+/// Whether all series keep their names, and the labels rise from each to the next, as those of a selector do.
+fn are_distinct(evaluation: &Evaluation<'_>, series: &[StepSeries]) -> Result<bool, Error> {
+    let mut before: Option<&StepSeries> = None;
+    for one in series {
+        evaluation.check()?;
+        if one.drop_name || before.is_some_and(|before| before.labels >= one.labels) {
+            return Ok(false);
+        }
+        before = Some(one);
+    }
+    Ok(true)
 }

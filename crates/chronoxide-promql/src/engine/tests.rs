@@ -270,6 +270,10 @@ fn threads_do_not_change_the_answer() {
         "rate(many_total[1m])",
         "many_total smoothed",
         "sum(many_total)",
+        "count(many_total)",
+        "group(many_total)",
+        "absent(many_total)",
+        "sum(count_over_time(many_total[1m]))",
         "max_over_time(many_total[2m:20s])",
     ] {
         let run = |threads| {
@@ -283,8 +287,35 @@ fn threads_do_not_change_the_answer() {
                 .value
         };
         let alone = run(1);
-        assert!(matches!(&alone, Value::Matrix(matrix) if !matrix.is_empty()));
+        assert!(matches!(&alone, Value::Matrix(matrix) if !matrix.is_empty()), "{text}");
         assert!(run(4) == alone, "{text}");
+    }
+}
+
+#[test]
+fn many_series_are_sorted_as_few_are() {
+    let mut source = MemorySource::default();
+    let name = |series: usize| format!("{series:05}");
+    let value = |series: usize| (series * 7919 % 1000) as f64;
+    for series in 0..10_000 {
+        let labels = [("__name__", "x"), ("n", &*name(series))];
+        source.floats(&labels, 0, 1000, &[value(series)]);
+    }
+    let mut by_value: Vec<usize> = (0..10_000).collect();
+    by_value.sort_by(|left, right| value(*left).total_cmp(&value(*right)));
+    let by_label: Vec<usize> = (0..10_000).rev().collect();
+    for (text, expected) in [
+        ("sort(x)", by_value),
+        ("sort_by_label_desc(x, \"n\")", by_label),
+        ("x", (0..10_000).collect()),
+        ("x + 0", (0..10_000).collect()),
+    ] {
+        let answer = Engine::default().instant(&source, text, 0, &QueryOptions::default());
+        let Value::Vector(samples) = answer.unwrap().value else {
+            panic!("{text}: a vector")
+        };
+        let got = samples.iter().map(|sample| sample.labels.get("n").unwrap());
+        assert!(got.eq(expected.into_iter().map(name)), "{text}");
     }
 }
 

@@ -1,17 +1,13 @@
 //! Results whose series may turn out to be one: those of vectors that were joined, relabelled, or lost their names.
 
-use std::collections::HashMap;
-
-use chronoxide_model::Labels;
-
 use crate::Error;
-use crate::eval::StepSeries;
+use crate::eval::{LabelTable, Place, StepSeries};
 
 /// Series by their labels, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     series: Vec<StepSeries>,
-    places: HashMap<Labels, usize>,
+    places: LabelTable,
 }
 
 impl Merged {
@@ -23,12 +19,11 @@ impl Merged {
         if series.column.is_empty() {
             return Ok(());
         }
-        match self.places.get(&series.labels) {
-            None => {
-                self.places.insert(series.labels.clone(), self.series.len());
-                self.series.push(series);
-            }
-            Some(&place) => {
+        let known = &self.series;
+        let is_same = |place: usize| known[place].labels == series.labels;
+        match self.places.place(&series.labels, is_same) {
+            Place::New(_) => self.series.push(series),
+            Place::Known(place) => {
                 if !self.series[place].column.merge(&series.column) {
                     return Err(Error::same_labels());
                 }

@@ -5,7 +5,7 @@ mod natural;
 use std::cmp::Ordering;
 
 use crate::annotations::Annotation;
-use crate::eval::{Evaluation, Sink, StepSeries};
+use crate::eval::{Evaluation, Sink, StepSeries, order};
 use crate::functions::label::text;
 use crate::plan::{Call, Position};
 use crate::{Error, Function};
@@ -43,14 +43,16 @@ pub(crate) fn for_each(
             .iter()
             .map(text)
             .collect::<Result<Vec<_>, _>>()?;
-        all.sort_by(|left, right| by_labels(left, right, &names));
+        let compare = |left: &StepSeries, right: &StepSeries| by_labels(left, right, &names);
+        order::sort_by(evaluation, &mut all, compare)?;
         if call.function == Function::SortByLabelDesc {
             all.reverse();
         }
     } else {
         let descending = call.function == Function::SortDesc;
         all.retain(|series| series.column.float(0).is_some());
-        all.sort_by(|left, right| by_value(left, right, descending));
+        let compare = |left: &StepSeries, right: &StepSeries| by_value(left, right, descending);
+        order::sort_by(evaluation, &mut all, compare)?;
     }
     all.into_iter().try_for_each(sink)
 }

@@ -1,13 +1,12 @@
 //! Which series fall together, and their accumulation group by group.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chronoxide_model::{Labels, METRIC_NAME};
 
 use super::notes::Notes;
 use crate::Error;
-use crate::eval::{Charge, Column, Evaluation, Sink, Size, StepSeries};
+use crate::eval::{Charge, Column, Evaluation, LabelTable, Place, Sink, Size, StepSeries};
 use crate::plan::{Aggregate, Grouping};
 
 /// The labels of the group that a series with `labels` belongs to.
@@ -23,7 +22,10 @@ pub(super) fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
 
 /// Numbers groups in the order in which they first come.
 #[derive(Debug, Default)]
-pub(super) struct GroupNumbers(HashMap<Labels, usize>);
+pub(super) struct GroupNumbers {
+    table: LabelTable,
+    groups: Vec<Labels>,
+}
 
 impl GroupNumbers {
     /// The number of the group of `labels`, and its labels if it is new.
@@ -33,12 +35,12 @@ impl GroupNumbers {
         labels: &Labels,
     ) -> (usize, Option<Labels>) {
         let group = group_labels(grouping, labels);
-        let next = self.0.len();
-        match self.0.get(&group) {
-            Some(&number) => (number, None),
-            None => {
-                self.0.insert(group.clone(), next);
-                (next, Some(group))
+        let known = &self.groups;
+        match self.table.place(&group, |number| known[number] == group) {
+            Place::Known(number) => (number, None),
+            Place::New(number) => {
+                self.groups.push(group.clone());
+                (number, Some(group))
             }
         }
     }

@@ -1,10 +1,9 @@
 //! Which series of two vectors belong together.
 
-use std::collections::HashMap;
-
 use chronoxide_model::{Labels, METRIC_NAME};
 
-use crate::eval::StepSeries;
+use crate::Error;
+use crate::eval::{Evaluation, LabelTable, Place, StepSeries};
 use crate::plan::{Grouping, Matching};
 
 /// The labels of `labels` that must agree with those of the other side.
@@ -29,32 +28,42 @@ pub(super) struct MatchGroup {
 }
 
 /// Sorts the series of both sides into groups, in the order in which their signatures first come.
+///
+/// # Errors
+/// When the query is to stop.
 pub(super) fn match_groups(
+    evaluation: &Evaluation<'_>,
     matching: &Matching,
     left: &[StepSeries],
     right: &[StepSeries],
-) -> Vec<MatchGroup> {
+) -> Result<Vec<MatchGroup>, Error> {
     let mut groups: Vec<MatchGroup> = Vec::new();
-    let mut places: HashMap<Labels, usize> = HashMap::with_capacity(left.len());
+    let mut places = LabelTable::default();
     let mut group_of = |groups: &mut Vec<MatchGroup>, series: &StepSeries| {
+        evaluation.check()?;
         let labels = signature(matching, &series.labels);
-        *places.entry(labels).or_insert_with_key(|labels| {
-            groups.push(MatchGroup {
-                labels: labels.clone(),
-                ..MatchGroup::default()
-            });
-            groups.len() - 1
-        })
+        Ok::<_, Error>(
+            match places.place(&labels, |number| groups[number].labels == labels) {
+                Place::Known(number) => number,
+                Place::New(number) => {
+                    groups.push(MatchGroup {
+                        labels,
+                        ..MatchGroup::default()
+                    });
+                    number
+                }
+            },
+        )
     };
     for (index, series) in left.iter().enumerate() {
-        let group = group_of(&mut groups, series);
+        let group = group_of(&mut groups, series)?;
         groups[group].left.push(index);
     }
     for (index, series) in right.iter().enumerate() {
-        let group = group_of(&mut groups, series);
+        let group = group_of(&mut groups, series)?;
         groups[group].right.push(index);
     }
-    groups
+    Ok(groups)
 }
 
 /// At which steps any of `series` has a value.

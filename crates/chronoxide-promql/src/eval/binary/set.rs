@@ -21,7 +21,7 @@ pub(super) fn for_each(
     } else {
         evaluation.without_values().collect(&binary.right)?
     };
-    let groups = match_groups(&binary.matching, &left, &right);
+    let groups = match_groups(evaluation, &binary.matching, &left, &right)?;
     let steps = evaluation.steps.count;
     let mut left = Emptied(left.into_iter().map(Some).collect());
     let mut right = Emptied(right.into_iter().map(Some).collect());

@@ -29,7 +29,7 @@ pub(super) fn for_each(
 ) -> Result<(), Error> {
     let left = evaluation.collect(&binary.left)?;
     let right = evaluation.collect(&binary.right)?;
-    let groups = match_groups(&binary.matching, &left, &right);
+    let groups = match_groups(evaluation, &binary.matching, &left, &right)?;
     let swapped = binary.matching.cardinality == Cardinality::OneToMany;
     let (many, one) = if swapped {
         (&right, &left)
