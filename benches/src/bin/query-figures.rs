@@ -2,9 +2,11 @@
 //!
 //!     query-figures fill FOLDER 5000 1500 merged    1,500 minutes of 5,000 series, the parts of a day merged
 //!     query-figures ask FOLDER 10                   all queries ten times, on one thread
+//!     query-figures ask FOLDER 10 1 'count(up)' 24  one query, a number or a text, over 24 hours
 //!     query-figures cancel FOLDER                   long queries, cancelled after a while
 //!
-//! `fill` may leave the parts as they come (`parts`), as they are on the day that is being written. `ask` gives the least
+//! `fill` may leave the parts as they come (`parts`), as they are on the day that is being written, or the samples in the log
+//! and so in the head (`head`). `ask` gives the least
 //! time of so many repetitions but the first, the CPU time they took on the average, and a checksum of the answer, to
 //! compare two builds by. Under `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*ask_once*'` it is what
 //! two repetitions take more than one that a query costs once its caches are warm.
@@ -30,8 +32,8 @@ use rand::rngs::StdRng;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: query-figures fill FOLDER SERIES MINUTES merged|parts\n       \
-                     query-figures ask FOLDER TIMES [THREADS [NUMBER [HOURS]]]\n       \
+const USAGE: &str = "usage: query-figures fill FOLDER SERIES MINUTES merged|parts|head\n       \
+                     query-figures ask FOLDER TIMES [THREADS [QUERY [HOURS]]]\n       \
                      query-figures cancel FOLDER";
 
 const INTERVAL_MS: i64 = 60_000;
@@ -42,12 +44,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["fill", folder, series, minutes, "merged"] => {
-            fill(Path::new(folder), series, minutes, true)
-        }
-        ["fill", folder, series, minutes, "parts"] => {
-            fill(Path::new(folder), series, minutes, false)
-        }
+        [
+            "fill",
+            folder,
+            series,
+            minutes,
+            layout @ ("merged" | "parts" | "head"),
+        ] => fill(Path::new(folder), series, minutes, layout),
         ["cancel", folder] => cancel(Path::new(folder)),
         ["ask", folder, ref words @ ..] => {
             Asked::parse(words).and_then(|asked| ask(Path::new(folder), &asked))
@@ -73,7 +76,7 @@ fn open(folder: &Path) -> Result<Database, Failure> {
     Ok(Database::open(folder, options)?)
 }
 
-fn fill(folder: &Path, count: &str, minutes: &str, merged: bool) -> Result<(), Failure> {
+fn fill(folder: &Path, count: &str, minutes: &str, layout: &str) -> Result<(), Failure> {
     let database = open(folder)?;
     let mut random = StdRng::seed_from_u64(4);
     let mut series = dashboard_series(count.parse()?);
@@ -90,8 +93,10 @@ fn fill(folder: &Path, count: &str, minutes: &str, merged: bool) -> Result<(), F
         database.write(&batch)?;
         minute_ms += INTERVAL_MS;
     }
-    database.flush()?;
-    if merged {
+    if layout != "head" {
+        database.flush()?;
+    }
+    if layout == "merged" {
         database.compact()?;
     }
     Ok(())
@@ -155,7 +160,8 @@ fn cancel(folder: &Path) -> Result<(), Failure> {
 struct Asked {
     repeat: u32,
     threads: usize,
-    number: Option<usize>,
+    /// One of the dashboard's, by number, or any other.
+    query: Option<String>,
     hours: Option<u64>,
 }
 
@@ -165,9 +171,21 @@ impl Asked {
         Ok(Self {
             repeat: word(0).unwrap_or("1").parse::<u32>()?.max(1),
             threads: word(1).unwrap_or("1").parse()?,
-            number: word(2).map(str::parse).transpose()?,
+            query: word(2).map(str::to_owned),
             hours: word(3).map(str::parse).transpose()?,
         })
+    }
+
+    /// The queries with their numbers.
+    fn queries(&self) -> Vec<(usize, &str)> {
+        let all = DASHBOARD_QUERIES.into_iter().enumerate();
+        match &self.query {
+            None => all.collect(),
+            Some(query) => match query.parse::<usize>() {
+                Ok(number) => all.filter(|(index, _)| *index == number).collect(),
+                Err(_) => vec![(DASHBOARD_QUERIES.len(), query)],
+            },
+        }
     }
 }
 
@@ -181,10 +199,8 @@ fn ask(folder: &Path, asked: &Asked) -> Result<(), Failure> {
     let mut logarithms = 0.0;
     let mut lines = 0_u32;
     for hours in [1, 6, 24] {
-        for (index, text) in DASHBOARD_QUERIES.iter().enumerate() {
-            if asked.number.is_some_and(|number| number != index)
-                || asked.hours.is_some_and(|only| only != hours)
-            {
+        for (index, text) in asked.queries() {
+            if asked.hours.is_some_and(|only| only != hours) {
                 continue;
             }
             let times = times(hours, end_ms)?;
