@@ -29,6 +29,7 @@ mod client;
 mod config;
 mod edge;
 mod error;
+mod host;
 mod ingest;
 mod lately;
 mod log_limit;

@@ -18,6 +18,7 @@ use tower_layer::Layer as _;
 
 use crate::config::{Config, DurabilityMode};
 use crate::error::{Error, Result};
+use crate::host::{host_name, own_instance};
 use crate::ingest::evict_idle_streams;
 use crate::raw_query::RawQuery;
 use crate::router::{otlp_router, router};
@@ -93,7 +94,8 @@ impl Server {
         let grpc = grpc.await?;
         let otlp_address = otlp.as_ref().map(|(_, address)| *address);
         let grpc_address = grpc.as_ref().map(|(_, address)| *address);
-        let state = Arc::new(ServerState::new(config, address.to_string()));
+        let instance = own_instance(address, &host_name());
+        let state = Arc::new(ServerState::new(config, instance));
         let (stop, stopped) = watch::channel(false);
         let places = connection_places(&state.config);
         state.grpc_health.set(false).await;

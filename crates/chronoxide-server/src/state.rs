@@ -178,7 +178,7 @@ impl ServerState {
         self.database.get().cloned()
     }
 
-    /// The address that own series carry as `instance`.
+    /// What own series carry as `instance`.
     pub(crate) fn instance(&self) -> &str {
         &self.instance
     }

@@ -17,6 +17,7 @@ use crate::active_queries::ActiveQuery;
 use crate::config::{format_byte_size, format_duration};
 use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
+use crate::host::host_name;
 use crate::state::ServerState;
 
 /// The release of Prometheus whose API this one is compatible with; clients compare it.
@@ -55,7 +56,7 @@ pub(crate) async fn runtime_info(
     let path = &state.config.storage_path;
     let directory = std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let directory = directory.display().to_string();
-    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let hostname = host_name();
     let mut retention = format_duration(state.config.retention_time);
     if let Some(bytes) = state.config.retention_size_bytes {
         retention.push_str(&format!(" or {}", format_byte_size(bytes)));
@@ -72,7 +73,7 @@ pub(crate) async fn runtime_info(
     let members = [
         ("startTime", Member::Text(&started)),
         ("CWD", Member::Text(&directory)),
-        ("hostname", Member::Text(hostname.trim())),
+        ("hostname", Member::Text(&hostname)),
         ("serverTime", Member::Text(&now)),
         ("lastConfigTime", Member::Text(&started)),
         ("GOMEMLIMIT", Member::Number(memory_limit)),

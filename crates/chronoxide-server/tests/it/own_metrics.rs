@@ -3,18 +3,21 @@
 use crate::running::{Running, now_ms};
 use crate::wire::series;
 
+/// The own series `up`, as soon as it can be asked for.
+fn own_up(server: &Running) -> serde_json::Value {
+    // The first scrape is under way when the server is ready; it needs one commit to be seen.
+    let found = (0..500).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        let mut answer = server.query("up", now_ms() + 1000);
+        answer["result"].get_mut(0).map(serde_json::Value::take)
+    });
+    found.expect("an own sample comes within five seconds")
+}
+
 #[test]
 fn own_metrics_are_there_from_the_start() {
     let server = Running::start_with(&[("self-metrics.interval", "15s")]);
-    // The first scrape is under way when the server is ready; it needs one commit to be seen.
-    let found = (0..500).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        server.query("up", now_ms() + 1000)["result"]
-            .as_array()
-            .is_some_and(|result| !result.is_empty())
-    });
-    assert!(found, "no own sample within five seconds");
-    let up = server.query("up", now_ms() + 1000)["result"][0].take();
+    let up = own_up(&server);
     assert_eq!(up["metric"]["job"], "chronoxide");
     assert_eq!(up["metric"]["instance"], server.address.as_str());
     assert_eq!(up["value"][1], "1");
@@ -22,6 +25,20 @@ fn own_metrics_are_there_from_the_start() {
         .get("/api/v1/metadata?metric=chronoxide_series")
         .data();
     assert_eq!(metadata["chronoxide_series"][0]["type"], "gauge");
+}
+
+#[test]
+fn own_metrics_of_a_server_on_all_addresses_carry_the_hosts_name() {
+    let settings = [
+        ("self-metrics.interval", "15s"),
+        ("http.listen", "0.0.0.0:0"),
+    ];
+    let server = Running::start_with(&settings);
+    let up = own_up(&server);
+    let host = server.get("/api/v1/status/runtimeinfo").data();
+    let host = host["hostname"].as_str().unwrap();
+    let port = server.address.strip_prefix("0.0.0.0:").unwrap();
+    assert_eq!(up["metric"]["instance"], format!("{host}:{port}").as_str());
 }
 
 #[test]
