@@ -112,6 +112,17 @@ fn volumes_are_declared_and_where_their_servers_can_write() {
     assert!(alloy[0].contains("--storage.path=/var/lib/alloy/data"));
 }
 
+/// A container has a name of its own, made anew with it, and series that carry it would begin anew as well.
+#[test]
+fn names_that_series_carry_outlive_containers() {
+    let services = compose().services;
+    for service in ["chronoxide", "alloy"] {
+        assert_eq!(services[service]["hostname"], [service]);
+    }
+    assert_eq!(services["node-exporter"]["uts"], ["host"]);
+    assert_eq!(services["beyla"]["network_mode"], ["host"]);
+}
+
 #[test]
 fn published_ports_are_local_and_do_not_clash() {
     let compose = compose();
