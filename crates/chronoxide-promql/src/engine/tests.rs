@@ -287,7 +287,10 @@ fn threads_do_not_change_the_answer() {
                 .value
         };
         let alone = run(1);
-        assert!(matches!(&alone, Value::Matrix(matrix) if !matrix.is_empty()), "{text}");
+        assert!(
+            matches!(&alone, Value::Matrix(matrix) if !matrix.is_empty()),
+            "{text}"
+        );
         assert!(run(4) == alone, "{text}");
     }
 }
