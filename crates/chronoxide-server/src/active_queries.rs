@@ -1,10 +1,14 @@
 //! The queries that are being evaluated, for those who ask what the server is busy with.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use chronoxide_promql::RangeTimes;
 use parking_lot::Mutex;
+
+use crate::query_log::QueryLog;
 
 /// Longest head of a query that is shown, in bytes.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -54,6 +58,20 @@ pub(crate) struct ActiveQuery {
 }
 
 impl ActiveQuery {
+    /// Query, kind, times and start in one line, for people.
+    fn line(&self) -> String {
+        let RangeTimes {
+            start_ms,
+            end_ms,
+            step_ms,
+        } = self.times;
+        // Quoted and escaped, so that it is one line.
+        format!(
+            "{:?} {} start_ms={start_ms} end_ms={end_ms} step_ms={step_ms} started_ms={}",
+            self.text, self.kind, self.started_ms
+        )
+    }
+
     /// How long it has been running.
     pub(crate) fn running(&self) -> Duration {
         self.started.elapsed()
@@ -62,7 +80,11 @@ impl ActiveQuery {
 
 /// The queries and lookups under way. There are never more than may run at once, because each holds its turn.
 #[derive(Debug, Default)]
-pub(crate) struct ActiveQueries(Mutex<Listed>);
+pub(crate) struct ActiveQueries {
+    listed: Mutex<Listed>,
+    /// Where they are written down, once there is a data directory.
+    log: OnceLock<QueryLog>,
+}
 
 #[derive(Debug, Default)]
 struct Listed {
@@ -71,6 +93,23 @@ struct Listed {
 }
 
 impl ActiveQueries {
+    /// Writes queries down from now on; those in the file, which an earlier process did not end, are told.
+    pub(crate) fn write_to(&self, data_dir: &Path) {
+        match QueryLog::open(data_dir) {
+            Ok((log, cut_off)) => {
+                for query in cut_off {
+                    tracing::warn!(%query, "a query was under way when the server ended last");
+                }
+                // Called once, by whoever opened the data directory.
+                let _ = self.log.set(log);
+            }
+            Err(error) => {
+                let path = data_dir.display();
+                tracing::warn!(%path, %error, "queries under way will not be written down");
+            }
+        }
+    }
+
     /// Lists the query until the answer is dropped.
     pub(crate) fn enter(
         &self,
@@ -86,16 +125,22 @@ impl ActiveQueries {
             started_ms,
             started: Instant::now(),
         };
-        let mut listed = self.0.lock();
+        let log = self.log.get();
+        let written = log.map(|log| (log, log.write(&query.line())));
+        let mut listed = self.listed.lock();
         let id = listed.next;
         listed.next += 1;
         listed.queries.insert(id, query);
-        Entered { active: self, id }
+        Entered {
+            active: self,
+            id,
+            written,
+        }
     }
 
     /// All of them, the one that started first first.
     pub(crate) fn list(&self) -> Vec<ActiveQuery> {
-        self.0.lock().queries.values().cloned().collect()
+        self.listed.lock().queries.values().cloned().collect()
     }
 }
 
@@ -104,11 +149,16 @@ impl ActiveQueries {
 pub(crate) struct Entered<'a> {
     active: &'a ActiveQueries,
     id: u64,
+    /// Where it is written down.
+    written: Option<(&'a QueryLog, u64)>,
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.active.0.lock().queries.remove(&self.id);
+        if let Some((log, place)) = self.written {
+            log.clear(place);
+        }
+        self.active.listed.lock().queries.remove(&self.id);
     }
 }
 
@@ -137,5 +187,23 @@ mod tests {
         assert_eq!(texts(), [&long[..TEXT_BYTES_MAX]]);
         drop(second);
         assert!(active.list().is_empty());
+    }
+
+    #[test]
+    fn a_query_is_written_down_until_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let active = ActiveQueries::default();
+        active.write_to(dir.path());
+        let times = QueryTimes::Range(RangeTimes {
+            start_ms: 1,
+            end_ms: 9,
+            step_ms: 2,
+        });
+        let ended = active.enter("ended", "lookup", times.range(), 5);
+        let _cut_off = active.enter("up\n+ 1", times.kind(), times.range(), 7);
+        drop(ended);
+        let (_, lines) = QueryLog::open(dir.path()).unwrap();
+        let line = r#""up\n+ 1" range start_ms=1 end_ms=9 step_ms=2 started_ms=7"#;
+        assert_eq!(lines, [line]);
     }
 }

@@ -34,6 +34,7 @@ mod ingest;
 mod lately;
 mod log_limit;
 mod page;
+mod query_log;
 mod query_memory;
 mod raw_query;
 mod router;

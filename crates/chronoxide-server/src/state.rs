@@ -159,6 +159,7 @@ impl ServerState {
     /// Lets requests reach `database` from now on.
     pub(crate) fn set_database(&self, database: Arc<Database>) {
         self.otlp.restore(&database);
+        self.active_queries.write_to(&self.config.storage_path);
         // Called once, by whoever opened it.
         let _ = self.database.set(database);
     }
