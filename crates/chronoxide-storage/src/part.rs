@@ -24,6 +24,7 @@ pub use column_cache::ColumnCache;
 pub(crate) use column_cache::PartId;
 pub(crate) use cut::Grid;
 pub use labels::LabelReader;
+pub(crate) use packing::FINAL_LEVEL;
 pub use packing::Packing;
 pub(crate) use pairs::PairTable;
 pub(crate) use reader::ChunkSpan;

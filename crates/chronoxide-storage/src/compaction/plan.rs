@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::part::{Packing, PartSummary};
+use crate::part::{FINAL_LEVEL, Packing, PartSummary};
 
 /// As many parts of one level make one of the next: a sample is rewritten about once for each power of this number of
 /// flushes in a day.
@@ -54,13 +54,25 @@ pub fn plan_resting(parts: &[PartSummary]) -> Option<MergeTask> {
 }
 
 /// The next merge in a partition that is hardly written to any more: all its parts become one, unless that would
-/// rewrite a large part for the sake of a few small ones.
+/// rewrite a large part for the sake of a few small ones. What merges on the way have left in short chunks gets as small as it
+/// can, once, also where there is nothing else to join it with.
 #[must_use]
 pub fn plan_closed(parts: &[PartSummary]) -> Option<MergeTask> {
-    let largest = parts.iter().map(|part| part.bytes).max()?;
-    let others = parts.iter().map(|part| part.bytes).sum::<u64>() - largest;
-    let worthwhile = others.saturating_mul(WORTHWHILE) >= largest || parts.len() >= FAN_IN;
-    (parts.len() > 1 && worthwhile).then(|| task(&in_sequence(parts), Packing::All))
+    let largest = parts.iter().max_by_key(|part| part.bytes)?;
+    let others = parts.iter().map(|part| part.bytes).sum::<u64>() - largest.bytes;
+    let joins = parts.len() > 1
+        && (others.saturating_mul(WORTHWHILE) >= largest.bytes || parts.len() >= FAN_IN);
+    (joins || may_get_smaller(largest)).then(|| task(&in_sequence(parts), Packing::All))
+}
+
+/// Whether most chunks of a part are of those that only the last merge of a partition tries to make smaller.
+fn may_get_smaller(part: &PartSummary) -> bool {
+    let level = part.header.level;
+    let count = part.samples.checked_div(part.chunks).unwrap_or(0);
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let bytes = part.bytes.checked_div(part.chunks).unwrap_or(0);
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    Packing::All.gains(level, count, bytes)
 }
 
 fn in_sequence(parts: &[PartSummary]) -> Vec<&PartSummary> {
@@ -70,14 +82,17 @@ fn in_sequence(parts: &[PartSummary]) -> Vec<&PartSummary> {
 }
 
 fn task(parts: &[&PartSummary], packing: Packing) -> MergeTask {
-    let highest = parts
-        .iter()
-        .map(|part| part.header.level)
-        .max()
-        .unwrap_or(0);
+    let levels = parts.iter().map(|part| part.header.level);
+    let level = match packing {
+        Packing::All => FINAL_LEVEL,
+        Packing::None | Packing::Long => {
+            let highest = levels.max().unwrap_or(0);
+            highest.saturating_add(1).min(FINAL_LEVEL - 1)
+        }
+    };
     MergeTask {
         inputs: parts.iter().map(|part| part.path.clone()).collect(),
-        level: highest.saturating_add(1),
+        level,
         packing,
     }
 }
@@ -195,10 +210,32 @@ mod tests {
 
     #[test]
     fn a_closed_partition_becomes_one_part_if_that_is_worth_it() {
-        assert_eq!(plan_closed(&parts(&[(3, 100)])), None);
+        assert_eq!(plan_closed(&parts(&[(3, 5000)])), None);
         assert_eq!(names(plan_closed(&parts(&[(3, 100), (0, 50)]))), ["1", "2"]);
         assert_eq!(plan_closed(&parts(&[(3, 1_000_000), (0, 50)])), None);
         let many = [&[(3, 1_000_000)][..], &[(0, 1); 7]].concat();
         assert_eq!(plan_closed(&parts(&many)).unwrap().inputs.len(), 8);
+    }
+
+    #[test]
+    fn short_chunks_of_a_closed_partition_are_packed_once() {
+        let of = |level, samples| {
+            let mut parts = parts(&[(level, 10_000)]);
+            (parts[0].chunks, parts[0].samples) = (10, samples);
+            plan_closed(&parts)
+        };
+        let task = of(3, 5_000).unwrap();
+        assert_eq!((task.level, task.packing), (FINAL_LEVEL, Packing::All));
+        assert_eq!(of(task.level, 5_000), None, "it was tried");
+        assert_eq!(of(3, 20_000), None, "merges on the way have tried them");
+        assert_eq!(of(3, 50), None, "too short to gain anything");
+
+        let mut late = parts(&[(3, 10_000), (0, 50)]);
+        (late[0].chunks, late[0].samples) = (10, 5_000);
+        assert_eq!(names(plan_closed(&late)), ["1", "2"]);
+        // What is filled in later is merged on the way again before it is final again.
+        let again = parts(&[(FINAL_LEVEL, 50), (0, 50)]);
+        let task = plan_resting(&again).unwrap();
+        assert_eq!((task.level, task.packing), (FINAL_LEVEL - 1, Packing::Long));
     }
 }

@@ -95,11 +95,7 @@ impl Engine {
             if !hidden_in_part(&pending, &part)?.is_empty() {
                 let level = part.summary().header.level;
                 // What is left is copied, and the rest coded as it would have been.
-                let packing = if level > 0 {
-                    Packing::Long
-                } else {
-                    Packing::None
-                };
+                let packing = Packing::of_level(level);
                 if !self.replace_by_merge(partition, &[part], level, packing, &stop)? {
                     return Ok(());
                 }

@@ -22,10 +22,22 @@ const LONG: usize = super::CHUNK_SAMPLES / 2;
 /// Shorter chunks do not get smaller.
 const SHORT: usize = 100;
 
+/// Parts of this level come from a merge that has tried all chunks but the shortest.
+pub(crate) const FINAL_LEVEL: u8 = 64;
+
 /// What takes fewer bytes than this hardly gets smaller: series that stand still, or rise by the same each time.
 const SMALL_BYTES: u32 = 32;
 
 impl Packing {
+    /// How a part of this level was packed when it was written.
+    pub(crate) const fn of_level(level: u8) -> Self {
+        match level {
+            0 => Self::None,
+            FINAL_LEVEL.. => Self::All,
+            _ => Self::Long,
+        }
+    }
+
     const fn least(self) -> usize {
         match self {
             Self::None => usize::MAX,
@@ -36,8 +48,7 @@ impl Packing {
 
     /// Whether a chunk of `count` samples in `bytes`, found in a part of this level, may get smaller.
     pub(crate) fn gains(self, level: u8, count: usize, bytes: u32) -> bool {
-        // Merges have tried with all long ones already, and parts of level 0 come from none.
-        let tried = level > 0 && count >= LONG;
+        let tried = count >= Self::of_level(level).least();
         !tried && count >= self.least() && bytes >= SMALL_BYTES
     }
 }
