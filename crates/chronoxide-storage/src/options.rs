@@ -49,6 +49,10 @@ pub struct Options {
     pub label_name_bytes_max: usize,
     /// Bytes of a label value. Default: 8 KiB.
     pub label_value_bytes_max: usize,
+    /// Bytes of memory for what queries found and decoded and the next may ask for again: three fifths for the series of
+    /// selections, two for timestamps that series share. Default: 20 MiB; eight of them hold the timestamps of a day of 1,000
+    /// targets that are scraped every minute, or of 300 every 15 seconds.
+    pub cache_bytes_max: usize,
     /// Bytes of memory for exemplars, which are all kept there and in a file; the oldest go first. 0 stores none.
     /// Default: 16 MiB, enough for about 100,000 exemplars.
     pub exemplar_bytes_max: usize,
@@ -86,6 +90,7 @@ impl Default for Options {
             labels_max: 64,
             label_name_bytes_max: 1 << 10,
             label_value_bytes_max: 8 << 10,
+            cache_bytes_max: 20 << 20,
             exemplar_bytes_max: 16 << 20,
             exemplars_per_series_max: 128,
             metadata_bytes_max: 32 << 20,

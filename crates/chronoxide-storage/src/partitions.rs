@@ -22,10 +22,6 @@ pub(crate) const ROOT: &str = "parts";
 /// What the directory of a partition that was dropped is called until it is empty.
 const DROPPED: &str = ".dropped";
 
-/// What the decoded timestamp columns of all parts may take together: those of a day of 1,000 targets that are scraped
-/// every minute, or of 300 every 15 seconds.
-const COLUMN_CACHE_BYTES: usize = 8 << 20;
-
 /// The partitions on disk.
 #[derive(Debug)]
 pub(crate) struct Partitions {
@@ -70,6 +66,7 @@ impl Partitions {
         quarantine: Arc<Quarantine>,
         data_dir: &Path,
         salt: u64,
+        columns: ColumnCache,
     ) -> Result<(Self, FoundParts)> {
         let root = data_dir.join(ROOT);
         fs.create_dir_all(&root)?;
@@ -80,7 +77,7 @@ impl Partitions {
             salt,
             manifests: BTreeMap::new(),
             next_number: 1,
-            columns: Arc::new(ColumnCache::new(COLUMN_CACHE_BYTES)),
+            columns: Arc::new(columns),
         };
         let mut found = FoundParts::new();
         for entry in partitions.fs.list(&partitions.root)? {

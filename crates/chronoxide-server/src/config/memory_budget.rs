@@ -40,6 +40,12 @@ impl MemoryBudget {
             .expect("the clamp keeps it below 2^32")
     }
 
+    /// Bytes that what queries found and decoded may take, kept for the next ones.
+    pub(crate) fn cache_bytes_max(self) -> usize {
+        usize::try_from((self.0 / 10).clamp(2 << 20, 20 << 20))
+            .expect("the clamp keeps it below 2^32")
+    }
+
     /// Bytes that exemplars may take in memory.
     pub(crate) fn exemplar_bytes_max(self) -> usize {
         usize::try_from((self.0 / 32).clamp(1 << 20, 16 << 20))
@@ -125,7 +131,8 @@ mod tests {
         // Two batches on their way to parts, and the open one.
         let head = 3 * budget.head_bytes_max();
         let stores = budget.exemplar_bytes_max() + budget.metadata_bytes_max();
-        let held = (budget.series_bytes_max() + head + stores) as u64;
+        let caches = budget.cache_bytes_max();
+        let held = (budget.series_bytes_max() + head + stores + caches) as u64;
         let under_way = budget.query_bytes() + budget.request_bytes() + budget.delta_bytes();
         assert!(held + under_way <= LIMIT, "{held} + {under_way}");
     }

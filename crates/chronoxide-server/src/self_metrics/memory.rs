@@ -68,7 +68,7 @@ impl MemoryUse {
                 Self {
                     user: "caches",
                     bytes: stats.cache_bytes,
-                    bytes_max: None,
+                    bytes_max: Some(memory.cache_bytes_max() as u64),
                 },
             ]);
         }

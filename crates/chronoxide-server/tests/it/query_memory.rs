@@ -10,7 +10,7 @@ use crate::wire::series;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// With so little in all, queries have 64 MiB.
+/// With so much in all, queries have 64 MiB.
 const SMALL: (&str, &str) = ("memory.limit", "256MiB");
 
 /// A query of 11,000 steps, and how many series it has.

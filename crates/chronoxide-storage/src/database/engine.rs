@@ -42,7 +42,7 @@ pub(super) struct Engine {
     pub(super) registry: SharedRegistry,
     /// What the registry waits for, until somebody takes it in.
     pub(super) coming: Mutex<Option<ComingSeries>>,
-    /// Why the registry lacks series that its log may have: nothing can be written then.
+    /// Why the registry lacks series that its log may have: no samples can be written then.
     pub(super) lost: OnceLock<chronoxide_format::Error>,
     /// Held while series are made or taken out, so that none is made twice.
     pub(super) creation: Mutex<()>,
@@ -195,7 +195,7 @@ impl Engine {
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "the active series cannot be read; nothing can be written"
+                    "the active series cannot be read; no samples can be written"
                 );
                 self.lost.get_or_init(|| error);
                 self.registry.read_at_once().emptied()

@@ -27,6 +27,7 @@ use crate::exemplars::{ExemplarLimits, ExemplarStore};
 use crate::head::BatchRows;
 use crate::log::ReplayReport;
 use crate::metadata::MetadataStore;
+use crate::part::ColumnCache;
 use crate::partitions::{FoundParts, Partitions};
 use crate::quarantine::Quarantine;
 use crate::registry::{LabelLimits, OrderCache, Refusals, Registry, SharedRegistry};
@@ -70,7 +71,9 @@ impl Engine {
         let series = SeriesLoader::start(data_dir.header.hash_seed, &dir.join(REGISTRY_DIR))?;
         let (registry_log, is_clean) = files.registry(&series)?;
         let coming = series.end(is_clean);
-        let (partitions, found) = files.partitions()?;
+        let column_bytes_max = options.cache_bytes_max / 5 * 2;
+        let found_bytes_max = options.cache_bytes_max - column_bytes_max;
+        let (partitions, found) = files.partitions(ColumnCache::new(column_bytes_max))?;
         let (tombstones, pending) = files.tombstones()?;
         let sink = Arc::new(Sink {
             catalog: Catalog::default(),
@@ -119,7 +122,7 @@ impl Engine {
             creation: Mutex::default(),
             writers: RwLock::default(),
             order: OrderCache::default(),
-            found: FoundCache::default(),
+            found: FoundCache::new(found_bytes_max),
             refusals: Refusals::default(),
             churn: Churn::default(),
             sink,
@@ -146,9 +149,9 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn partitions(&self) -> Result<(Partitions, FoundParts)> {
+    fn partitions(&self, columns: ColumnCache) -> Result<(Partitions, FoundParts)> {
         let (fs, quarantine) = (Arc::clone(&self.fs), Arc::clone(&self.quarantine));
-        Partitions::open(fs, quarantine, self.dir, self.salt)
+        Partitions::open(fs, quarantine, self.dir, self.salt, columns)
     }
 
     fn tombstones(&self) -> Result<(TombstoneFile, Vec<Arc<Tombstone>>)> {

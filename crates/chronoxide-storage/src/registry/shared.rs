@@ -92,6 +92,9 @@ impl SharedRegistry {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
     use chronoxide_model::Labels;
 
     use super::*;
@@ -108,14 +111,15 @@ mod tests {
     fn everybody_but_selections_waits_for_the_series() {
         let shared = SharedRegistry::awaited(3);
         let hasher = Arc::clone(shared.hasher());
+        let (lengths, got) = channel();
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| shared.read().len());
-            let writer = scope.spawn(|| shared.write().len());
-            assert_eq!(shared.read_at_once().len(), 0);
-            assert!(!reader.is_finished() && !writer.is_finished());
+            scope.spawn(|| lengths.send(shared.read().len()));
+            scope.spawn(|| lengths.send(shared.write().len()));
+            let at_once = shared.read_at_once().len();
+            let early = got.recv_timeout(Duration::from_millis(100));
             shared.complete(registry_of_one(3));
-            assert_eq!(reader.join().unwrap(), 1);
-            assert_eq!(writer.join().unwrap(), 1);
+            assert_eq!((at_once, early), (0, Err(RecvTimeoutError::Timeout)));
+            assert_eq!((got.recv(), got.recv()), (Ok(1), Ok(1)));
         });
         assert_eq!(shared.read_at_once().len(), 1);
         assert!(Arc::ptr_eq(&hasher, shared.read().hasher()));

@@ -9,9 +9,6 @@ use roaring::RoaringBitmap;
 use super::selection::Place;
 use crate::part::PartId;
 
-/// What the series of all selections that are kept may take.
-const BYTES_MAX: usize = 12 << 20;
-
 /// More selections than this are not kept, however small they are.
 const SELECTIONS_MAX: usize = 64;
 
@@ -82,8 +79,10 @@ impl Question<'_> {
 }
 
 /// The series of the selections that were made last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FoundCache {
+    /// What the series of all that are kept may take.
+    bytes_max: usize,
     /// The most recently used last.
     recent: Mutex<Vec<Kept>>,
 }
@@ -110,6 +109,14 @@ impl Kept {
 }
 
 impl FoundCache {
+    /// A cache that takes so many bytes at most.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            recent: Mutex::default(),
+        }
+    }
+
     /// What was found for the same question.
     pub(super) fn get(&self, question: &Question<'_>) -> Option<Arc<FoundSeries>> {
         let mut recent = self.recent.lock();
@@ -131,7 +138,7 @@ impl FoundCache {
         const SERIES_BYTES: usize = 256;
         Self::shrink(
             &mut self.recent.lock(),
-            BYTES_MAX.saturating_sub(series * SERIES_BYTES),
+            self.bytes_max.saturating_sub(series * SERIES_BYTES),
         );
     }
 
@@ -139,19 +146,19 @@ impl FoundCache {
     pub(super) fn put(&self, question: Question<'_>, found: &Arc<FoundSeries>) {
         /// What a series takes at least.
         const SERIES_BYTES: usize = 32;
-        if found.labels.len() * SERIES_BYTES > BYTES_MAX {
+        if found.labels.len() * SERIES_BYTES > self.bytes_max {
             // To find out exactly takes long.
             return;
         }
         let matcher_bytes = question.matcher_bytes();
         let bytes = found.memory_bytes() + matcher_bytes + question.source_bytes();
-        if matcher_bytes > MATCHER_BYTES_MAX || bytes > BYTES_MAX {
+        if matcher_bytes > MATCHER_BYTES_MAX || bytes > self.bytes_max {
             return;
         }
         let mut recent = self.recent.lock();
         // Another thread may have found the same.
         recent.retain(|kept| !kept.is_about(&question));
-        Self::shrink(&mut recent, BYTES_MAX - bytes);
+        Self::shrink(&mut recent, self.bytes_max - bytes);
         if recent.len() == SELECTIONS_MAX {
             recent.remove(0);
         }
@@ -190,6 +197,8 @@ impl FoundCache {
 mod tests {
     use super::*;
 
+    const BYTES_MAX: usize = 12 << 20;
+
     fn found(series: usize) -> Arc<FoundSeries> {
         let labels = |n: usize| Labels::from_pairs([("n", format!("{n:0>100}"))]).unwrap();
         Arc::new(FoundSeries {
@@ -210,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_kept_until_series_come_or_go() {
-        let cache = FoundCache::default();
+        let cache = FoundCache::new(BYTES_MAX);
         let matchers = [Matcher::equal("a", "b")];
         let active = |epoch, ids: &[u32]| Some((epoch, ids.iter().copied().collect()));
         cache.put(question(&matchers, active(1, &[7])), &found(1));
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_matchers_and_ids_take_counts_and_long_matchers_are_not_kept() {
-        let cache = FoundCache::default();
+        let cache = FoundCache::new(BYTES_MAX);
         for length in [1 << 20, MATCHER_BYTES_MAX] {
             let long = [Matcher::not_equal("a", "x".repeat(length))];
             cache.put(question(&long, None), &Arc::default());
@@ -250,7 +259,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_oldest_goes_first() {
-        let cache = FoundCache::default();
+        let cache = FoundCache::new(BYTES_MAX);
         let many: Vec<_> = (0..200)
             .map(|n| [Matcher::equal("a", format!("{n}"))])
             .collect();
