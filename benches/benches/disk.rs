@@ -12,7 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use chronoxide_benches::Workload;
-use chronoxide_storage::{CheckReport, Database, Options, RealFs};
+use chronoxide_storage::check::{CheckReport, check};
+use chronoxide_storage::system::RealFs;
+use chronoxide_storage::{Database, Options};
 
 /// 2023-11-14 00:00 UTC.
 const DAY_START_MS: i64 = 1_699_920_000_000;
@@ -95,7 +97,7 @@ fn measure(workload: &Workload) {
 }
 
 fn checked(path: &Path) -> CheckReport {
-    let report = chronoxide_storage::check(path, std::sync::Arc::new(RealFs)).expect("it is read");
+    let report = check(path, std::sync::Arc::new(RealFs)).expect("it is read");
     assert!(report.is_clean(), "{:?}", report.findings);
     report
 }

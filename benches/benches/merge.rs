@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use chronoxide_benches::{Job, Workload};
 use chronoxide_model::Labels;
-use chronoxide_storage::compaction::{FAN_IN, MergeOptions, Packing, merge};
-use chronoxide_storage::{Part, PartHeader, PartSummary, PartWriter, RealFs, Samples};
+use chronoxide_storage::internals::{
+    FAN_IN, MergeOptions, Packing, Part, PartHeader, PartSummary, PartWriter, Samples, merge,
+};
+use chronoxide_storage::system::RealFs;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 /// 2023-11-14 00:00 UTC.

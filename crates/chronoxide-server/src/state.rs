@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chronoxide_promql::{Cancellation, Engine, EngineOptions};
-use chronoxide_storage::{Database, ReplayProgress, Stats};
+use chronoxide_storage::status::ReplayProgress;
+use chronoxide_storage::{Database, Stats};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::active_queries::ActiveQueries;

@@ -17,7 +17,7 @@ use crate::lock::{DirLock, LOCK_FILE};
 use crate::log::ReplayReport;
 use crate::manifest::Manifest;
 use crate::metadata::MetadataStore;
-use crate::part::{CodingShare, Part};
+use crate::part::Part;
 use crate::partition::Partition;
 use crate::partitions::{EXTENSION, ROOT};
 use crate::quarantine::Quarantine;
@@ -26,6 +26,8 @@ use crate::registry_log::RegistryLog;
 use crate::state::StateStore;
 use crate::tombstones::TombstoneFile;
 use crate::{Error, Fs, Result, SystemClock, wal};
+
+pub use crate::part::CodingShare;
 
 /// What [`check`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

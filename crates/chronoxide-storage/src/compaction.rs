@@ -11,4 +11,5 @@ mod series;
 pub use crate::part::Packing;
 pub use merge::{MergeOptions, merge};
 pub(crate) use merge::{Merged, merge_without};
-pub use plan::{FAN_IN, MergeTask, plan, plan_closed, plan_resting};
+pub use plan::FAN_IN;
+pub(crate) use plan::{MergeTask, plan, plan_closed, plan_resting};

@@ -94,7 +94,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An I/O failure of `operation` on `path`; implementations of [`Fs`](crate::Fs) report with it.
+    /// An I/O failure of `operation` on `path`; implementations of [`Fs`](crate::system::Fs) report with it.
     #[must_use]
     pub fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {

@@ -25,14 +25,18 @@
 //! # db.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The names at the root are what reading and writing takes. [`histogram`] has what native histograms are made of,
+//! [`status`] what an operator wants to see, [`mod@check`] verifies a directory, and [`system`] is for tests with a clock
+//! and a disk of their own.
 
 mod abort;
 mod cardinality;
 mod catalog;
-mod check;
+pub mod check;
 mod churn;
 mod clock;
-pub mod compaction;
+mod compaction;
 mod counters;
 mod data_dir;
 mod database;
@@ -61,24 +65,56 @@ mod stats;
 mod tombstones;
 mod wal;
 
-pub use cardinality::{Cardinality, RejectedSeries};
-pub use check::{CheckFinding, CheckProgress, CheckReport, CheckedPart, check, check_with};
 pub use chronoxide_model::{
     Exemplar, Histogram, Labels, LabelsError, Matcher, MatcherError, Metadata, MetricType,
     RejectReason, Rejection, Sample, SampleColumns, SeriesSet, SeriesSource, TimeRange, WriteBatch,
     WriteOutcome,
 };
-pub use clock::{Clock, ManualClock, SystemClock};
-pub use database::{Database, DeleteOutcome, PartitionStats, ReplayProgress, ReplayedFiles};
+pub use database::{Database, DeleteOutcome};
 pub use error::{Error, Result};
 pub use exemplars::SeriesExemplars;
-pub use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};
 pub use options::{Durability, Options};
-pub use part::{
-    CodingShare, ColumnCache, Finding, LabelReader, Part, PartHeader, PartSummary, PartWriter,
-    Samples,
-};
 pub use select::{Selection, SelectionIter, Series};
-pub use sim_fs::{SimFault, SimFs, SimLoss};
 pub use state::SavedState;
-pub use stats::{Stats, Timings};
+pub use stats::Stats;
+
+pub(crate) use cardinality::{Cardinality, RejectedSeries};
+pub(crate) use clock::{Clock, SystemClock};
+pub(crate) use fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};
+#[cfg(test)]
+pub(crate) use {
+    clock::ManualClock,
+    sim_fs::{SimFault, SimFs},
+};
+
+/// The parts of native histograms, for those who write them.
+pub mod histogram {
+    pub use chronoxide_model::{
+        BucketCounts, BucketSpan, CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Histogram,
+        HistogramCounts,
+    };
+}
+
+/// How a database is doing: what [`Database`] tells those who operate it, beside its [`Stats`].
+pub mod status {
+    pub use crate::cardinality::{Cardinality, RejectedSeries};
+    pub use crate::database::{PartitionStats, ReplayProgress, ReplayedFiles};
+    pub use crate::stats::Timings;
+}
+
+/// What a database stands on: files and a clock. [`Database::open_with`](crate::Database::open_with) takes others than
+/// the machine's, such as a disk that fails and a clock that stands still.
+pub mod system {
+    pub use crate::clock::{Clock, ManualClock, SystemClock};
+    pub use crate::fs::{DirEntry, Fs, FsFile, FsLock, Map, RealFs};
+    pub use crate::sim_fs::{SimFault, SimFs, SimLoss};
+}
+
+/// What benches measure by itself. It is no part of the interface, and changes with any release.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::compaction::{FAN_IN, MergeOptions, Packing, merge};
+    pub use crate::part::{
+        ColumnCache, Finding, LabelReader, Part, PartHeader, PartSummary, PartWriter, Samples,
+    };
+}

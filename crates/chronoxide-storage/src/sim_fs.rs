@@ -14,7 +14,7 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use chronoxide_storage::{Fs, SimFs};
+//! use chronoxide_storage::system::{Fs, SimFs};
 //!
 //! let disk = SimFs::new(7);
 //! disk.create_dir_all(Path::new("/data"))?;

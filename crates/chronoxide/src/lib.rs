@@ -1,7 +1,7 @@
 //! The embeddable time-series database with PromQL.
 //!
-//! [`Database`] stores and selects ([`chronoxide_storage`], re-exported here); [`query`] and [`query_range`] evaluate
-//! PromQL on it. There is no network and no async runtime: for the server, see the `chronoxide` command.
+//! [`Database`] stores and selects; [`query`] and [`query_range`] evaluate PromQL on it. There is no network and no async
+//! runtime: for the server, see the `chronoxide` command.
 //!
 //! ```
 //! use chronoxide::{Database, Labels, Options, Value, WriteBatch, query};
@@ -21,18 +21,37 @@
 //! db.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The names here are what reading and writing takes. What native histograms are made of is in [`histogram`], queries
+//! with limits of one's own in [`promql`]. Whoever needs more of the engine (to verify a directory, to see where series
+//! come from, to test with a clock or a disk of their own) finds it in `chronoxide-storage`, whose types these are.
 
 use std::time::Duration;
 
-pub use chronoxide_promql::{
-    Answer, Cancellation, Engine, EngineOptions, Error as QueryError, FloatHistogram,
-    InstantSample, Point, QueryOptions, QueryStats, RangeSeries, RangeTimes, Value,
-};
-pub use chronoxide_storage::*;
+use chronoxide_promql::{Engine, QueryOptions, RangeTimes};
 
-/// The value of PromQL expression `text` at `at_ms`, Unix milliseconds, with the defaults of [`EngineOptions`].
+pub use chronoxide_promql::{
+    Answer, Error as QueryError, InstantSample, Point, RangeSeries, Value,
+};
+pub use chronoxide_storage::histogram;
+pub use chronoxide_storage::{
+    Database, Durability, Error, Exemplar, Histogram, Labels, Matcher, Metadata, MetricType,
+    Options, RejectReason, Rejection, Sample, Selection, Series, SeriesSource, Stats, TimeRange,
+    WriteBatch, WriteOutcome,
+};
+
+/// Queries with limits of one's own, that can be watched and stopped: what [`query`] and [`query_range`] call.
+pub mod promql {
+    pub use chronoxide_promql::{
+        Cancellation, Engine, EngineOptions, FloatHistogram, QueryMemory, QueryOptions,
+        QueryProgress, QueryStats, QueryTimings, RangeTimes,
+    };
+}
+
+/// The value of PromQL expression `text` at `at_ms`, Unix milliseconds, with the defaults of
+/// [`EngineOptions`](promql::EngineOptions).
 ///
-/// For other limits, or to stop a query from another thread, use an [`Engine`]: this is one call on it.
+/// For other limits, or to stop a query from another thread, use a [`promql::Engine`]: this is one call on it.
 ///
 /// # Errors
 /// When the text is no query, cannot be computed, takes too long or too many samples, or `source` cannot be read.

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chronoxide_storage::{CheckProgress, CheckReport, RealFs};
+use chronoxide_storage::check::{CheckProgress, CheckReport, check_with};
+use chronoxide_storage::system::RealFs;
 
 /// Verifies every file and checksum of `directory` and says on standard output what was found; code 1 when something
 /// is wrong. On a terminal, standard error shows how far it has come.
 pub(crate) fn check(directory: &Path) -> Result<ExitCode, String> {
     let stderr = std::io::stderr();
     let mut meter = Meter::new(stderr.is_terminal().then_some(stderr));
-    let report = chronoxide_storage::check_with(directory, Arc::new(RealFs), |progress| {
+    let report = check_with(directory, Arc::new(RealFs), |progress| {
         meter.show(progress);
     });
     meter.clear();

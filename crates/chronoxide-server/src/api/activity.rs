@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chronoxide_storage::PartitionStats;
+use chronoxide_storage::status::PartitionStats;
 
 use super::json::{Notes, write_list};
 use super::member::{Member, write_members};

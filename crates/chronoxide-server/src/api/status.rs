@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chronoxide_storage::{Cardinality, Stats};
+use chronoxide_storage::Stats;
+use chronoxide_storage::status::Cardinality;
 
 use super::form::Form;
 use super::json::{Notes, write_list, write_object, write_string};

@@ -12,7 +12,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use chronoxide_model::{MetricType, WriteOutcome};
 use chronoxide_otlp::Refusals;
-use chronoxide_storage::{Stats, Timings};
+use chronoxide_storage::Stats;
+use chronoxide_storage::status::Timings;
 
 pub(crate) use exposition::Exposition;
 pub(crate) use family::Family;

@@ -16,7 +16,7 @@ const WORTHWHILE: u64 = 16;
 
 /// Parts to join. They are neighbours in WAL sequence, so that what is newer stays newer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergeTask {
+pub(crate) struct MergeTask {
     /// The files, from the oldest to the newest.
     pub inputs: Vec<PathBuf>,
     /// Level of the part they become.
@@ -28,7 +28,7 @@ pub struct MergeTask {
 /// The next merge in a partition with these parts that is still written to: the oldest run of [`FAN_IN`] or more
 /// neighbours of the lowest level that has one.
 #[must_use]
-pub fn plan(parts: &[PartSummary]) -> Option<MergeTask> {
+pub(crate) fn plan(parts: &[PartSummary]) -> Option<MergeTask> {
     let sorted = in_sequence(parts);
     let runs = sorted.chunk_by(|a, b| a.header.level == b.header.level);
     let long_enough = runs.filter(|run| run.len() >= FAN_IN);
@@ -40,7 +40,7 @@ pub fn plan(parts: &[PartSummary]) -> Option<MergeTask> {
 /// as there are without one that has more samples than all others of them together. So a sample is rewritten only when
 /// the part it is in becomes twice as large, however often there is time.
 #[must_use]
-pub fn plan_resting(parts: &[PartSummary]) -> Option<MergeTask> {
+pub(crate) fn plan_resting(parts: &[PartSummary]) -> Option<MergeTask> {
     let sorted = in_sequence(parts);
     let (mut all, mut most, mut joined) = (0, 0, 0);
     for (count, part) in (1..).zip(sorted.iter().rev()) {
@@ -57,7 +57,7 @@ pub fn plan_resting(parts: &[PartSummary]) -> Option<MergeTask> {
 /// rewrite a large part for the sake of a few small ones. What merges on the way have left in short chunks gets as small as it
 /// can, once, also where there is nothing else to join it with.
 #[must_use]
-pub fn plan_closed(parts: &[PartSummary]) -> Option<MergeTask> {
+pub(crate) fn plan_closed(parts: &[PartSummary]) -> Option<MergeTask> {
     let largest = parts.iter().max_by_key(|part| part.bytes)?;
     let others = parts.iter().map(|part| part.bytes).sum::<u64>() - largest.bytes;
     let joins = parts.len() > 1

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::part::sample_data::{Series, random_series, write};
-use crate::{Part, PartHeader};
+use crate::part::{Part, PartHeader};
 
 const HEADER: PartHeader = PartHeader {
     level: 0,

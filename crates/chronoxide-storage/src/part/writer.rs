@@ -28,7 +28,8 @@ use crate::{Error, Fs, Result};
 ///
 /// ```
 /// use chronoxide_model::{Labels, SampleColumns, TimeRange};
-/// use chronoxide_storage::{Part, PartHeader, PartWriter, RealFs, Samples};
+/// use chronoxide_storage::internals::{Part, PartHeader, PartWriter, Samples};
+/// use chronoxide_storage::system::RealFs;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path();

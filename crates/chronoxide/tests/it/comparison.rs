@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chronoxide::{Answer, FloatHistogram, Labels, Point, QueryError, RangeSeries, Value};
+use chronoxide::promql::FloatHistogram;
+use chronoxide::{Answer, Labels, Point, QueryError, RangeSeries, Value};
 
 /// A value that equals another bit by bit; any NaN equals any other.
 #[derive(Clone, PartialEq)]

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chronoxide::{Database, Durability, Engine, ManualClock, Options, QueryOptions, RealFs};
+use chronoxide::promql::{Engine, QueryOptions};
+use chronoxide::{Database, Durability, Options};
+use chronoxide_storage::system::{ManualClock, RealFs};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chronoxide::{Database, Engine, QueryOptions, RangeTimes};
+use chronoxide::Database;
+use chronoxide::promql::{Engine, QueryOptions, RangeTimes};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

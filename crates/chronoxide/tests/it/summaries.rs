@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chronoxide::promql::{Engine, QueryOptions, RangeTimes};
 use chronoxide::{
-    Clock, Database, Durability, Engine, Labels, ManualClock, Matcher, Options, QueryOptions,
-    RangeTimes, RealFs, SampleColumns, SeriesSet, SeriesSource, TimeRange, WriteBatch,
+    Database, Durability, Labels, Matcher, Options, SeriesSource, TimeRange, WriteBatch,
 };
 use chronoxide_model::{
     BucketCounts, BucketSpan, CounterResetHint, Histogram, HistogramCounts, STALE_MARKER, Sample,
+    SampleColumns, SeriesSet,
 };
+use chronoxide_storage::system::{Clock, ManualClock, RealFs};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};

@@ -1,10 +1,10 @@
 //! What `check` says of good and of damaged directories.
 
 use super::*;
-use crate::CheckReport;
+use crate::check::CheckReport;
 
 fn check(place: &Place) -> CheckReport {
-    crate::check(place.path(), Arc::new(place.disk.clone())).expect("it can be checked")
+    crate::check::check(place.path(), Arc::new(place.disk.clone())).expect("it can be checked")
 }
 
 /// A directory with parts of two days, a log and a registry.
@@ -61,13 +61,13 @@ fn a_good_directory_has_no_findings_and_is_not_changed() {
 fn a_check_tells_of_each_part_of_codings_and_how_far_it_is() {
     let place = filled();
     let mut steps = Vec::new();
-    let report = crate::check_with(place.path(), Arc::new(place.disk.clone()), |progress| {
+    let report = crate::check::check_with(place.path(), Arc::new(place.disk.clone()), |progress| {
         steps.push((progress.parts, progress.parts_total));
         assert!(progress.bytes <= progress.bytes_total);
     })
     .expect("it can be checked");
     assert_eq!(steps, [(1, 2), (2, 2)]);
-    let sum = |field: fn(&crate::CheckedPart) -> u64| -> u64 {
+    let sum = |field: fn(&crate::check::CheckedPart) -> u64| -> u64 {
         report.checked_parts.iter().map(field).sum()
     };
     assert_eq!(sum(|part| part.samples), report.parts_samples);
@@ -87,13 +87,13 @@ fn a_directory_in_use_or_of_something_else_is_not_checked() {
     let place = Place::new();
     place.disk.create_dir_all(place.path()).unwrap();
     let disk = || Arc::new(place.disk.clone());
-    let foreign = crate::check(place.path(), disk());
+    let foreign = crate::check::check(place.path(), disk());
     assert!(matches!(
         foreign,
         Err(crate::Error::ForeignDirectory { .. })
     ));
     let db = place.open(Options::default());
-    let used = crate::check(place.path(), disk());
+    let used = crate::check::check(place.path(), disk());
     assert!(matches!(used, Err(crate::Error::InUse { .. })));
     db.close().unwrap();
     assert!(check(&place).is_clean());

@@ -103,7 +103,7 @@ fn writers_and_readers_meet_flushes_and_merges() {
     db.close().expect("the disk works");
     assert_eq!(read_floats(&open()), before);
     assert!(
-        crate::check(dir.path(), Arc::new(RealFs))
+        crate::check::check(dir.path(), Arc::new(RealFs))
             .expect("it can be checked")
             .is_clean()
     );

@@ -242,7 +242,7 @@ fn a_deletion_that_concerns_nothing_any_more_is_forgotten() {
     db.engine.forget_tombstones().unwrap();
     assert_eq!(db.stats().tombstones, 0);
     db.abandon();
-    let report = crate::check(place.path(), Arc::new(place.disk.clone())).unwrap();
+    let report = crate::check::check(place.path(), Arc::new(place.disk.clone())).unwrap();
     assert_eq!((report.findings.len(), report.tombstones), (0, 0));
 }
 
@@ -295,7 +295,7 @@ fn a_damaged_file_of_deletions_is_reported_and_set_aside() {
             };
             place.disk.damage(&path, change).unwrap();
             let what = format!("byte {at}, cut {cut}");
-            let report = crate::check(place.path(), Arc::new(place.disk.clone()));
+            let report = crate::check::check(place.path(), Arc::new(place.disk.clone()));
             let Ok(report) = report else {
                 continue;
             };

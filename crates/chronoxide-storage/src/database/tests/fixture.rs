@@ -158,7 +158,7 @@ fn a_directory_of_the_first_version_is_read_and_written_on() {
     copy(&fixture("data-v1"), &path);
     let mut expected = expected();
     let now_ms = START_MS + DAY_MS;
-    let report = crate::check(&path, Arc::new(RealFs)).expect("it can be checked");
+    let report = crate::check::check(&path, Arc::new(RealFs)).expect("it can be checked");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     let db = open(&path, now_ms);
     assert_eq!(content(&db), expected);

@@ -51,7 +51,7 @@ fn the_width_of_partitions_follows_retention_and_leaves_old_ones_alone() {
     assert_eq!(read_floats(&db)[0].1, expected);
     let findings = {
         db.close().unwrap();
-        crate::check(place.path(), Arc::new(place.disk.process()))
+        crate::check::check(place.path(), Arc::new(place.disk.process()))
             .unwrap()
             .findings
     };

@@ -55,7 +55,7 @@ fn a_snapshot_is_a_database_with_the_same_content() {
         (3, 1, 1)
     );
     let dir = db.snapshot(false).unwrap();
-    let report = crate::check(&dir, Arc::new(place.disk.clone())).unwrap();
+    let report = crate::check::check(&dir, Arc::new(place.disk.clone())).unwrap();
     assert_eq!(report.findings, []);
     assert!(report.parts >= 3, "{report:?}");
     let copy = open_at(&place, &dir).unwrap();
@@ -186,7 +186,7 @@ fn check(place: &Place, what: &str) -> usize {
     let names = db.list_snapshots().expect("it can be listed");
     for name in &names {
         let dir = place.path().join("snapshots").join(name);
-        let report = crate::check(&dir, Arc::new(place.disk.clone()));
+        let report = crate::check::check(&dir, Arc::new(place.disk.clone()));
         let report = report.unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(report.findings, [], "{what}");
         let copy = open_at(place, &dir).unwrap_or_else(|error| panic!("{what}: {error:?}"));
