@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/embedder.rs` is a program that keeps its own metrics with it: `cargo run -p chronoxide --example embedder`.
+//!
 //! The names here are what reading and writing takes. What native histograms are made of is in [`histogram`], queries
 //! with limits of one's own in [`promql`]. Whoever needs more of the engine (to verify a directory, to see where series
 //! come from, to test with a clock or a disk of their own) finds it in `chronoxide-storage`, whose types these are.

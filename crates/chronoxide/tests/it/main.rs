@@ -8,6 +8,7 @@
 
 mod comparison;
 mod data;
+mod embedder;
 mod layouts;
 mod query_text;
 mod steps;
