@@ -102,6 +102,22 @@ const MUST_NOT_SEE: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
+/// What an embedder gets to build must not hold: crates for those who embed, and packages that none of their
+/// dependencies may bring in, however indirectly.
+const FOR_EMBEDDERS: &[&str] = &["chronoxide", "chronoxide-storage"];
+const NOT_EMBEDDED: &[&str] = &[
+    "tokio",
+    "async-std",
+    "smol",
+    "mio",
+    "axum",
+    "hyper",
+    "tonic",
+    "tower",
+    "h2",
+    "prost",
+];
+
 fn metadata() -> Metadata {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     MetadataCommand::new()
@@ -118,6 +134,51 @@ fn shipped(package: &Package) -> BTreeSet<&str> {
         .filter(|dependency| dependency.kind != DependencyKind::Development)
         .map(|dependency| dependency.name.as_str())
         .collect()
+}
+
+/// The names of all packages that are built for `root`, by the resolved graph, each with the way it comes in.
+fn built_for(metadata: &Metadata, root: &str) -> BTreeMap<String, String> {
+    let resolve = metadata.resolve.as_ref().unwrap();
+    let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let packages = metadata.workspace_packages();
+    let start = packages.iter().find(|one| one.name.as_str() == root);
+    let start = start.unwrap_or_else(|| panic!("{root} is a crate of the workspace"));
+    let mut ways = BTreeMap::from([(&start.id, root.to_owned())]);
+    let mut open = vec![&start.id];
+    while let Some(id) = open.pop() {
+        let way = ways[id].clone();
+        for dependency in &nodes[id].deps {
+            let mut kinds = dependency.dep_kinds.iter();
+            let shipped = kinds.any(|kind| kind.kind != DependencyKind::Development);
+            if shipped && !ways.contains_key(&dependency.pkg) {
+                let name = &metadata[&dependency.pkg].name;
+                ways.insert(&dependency.pkg, format!("{way} > {name}"));
+                open.push(&dependency.pkg);
+            }
+        }
+    }
+    let named = ways.into_iter();
+    named
+        .map(|(id, way)| (metadata[id].name.to_string(), way))
+        .collect()
+}
+
+#[test]
+fn no_runtime_or_network_reaches_those_who_embed() {
+    let metadata = metadata();
+    for root in FOR_EMBEDDERS {
+        let built = built_for(&metadata, root);
+        // The walk gets through to what only the crates of the project name.
+        assert!(built.contains_key("zstd"), "{root}: {built:?}");
+        for name in NOT_EMBEDDED {
+            assert!(!built.contains_key(*name), "{}", built[*name]);
+        }
+    }
+    // The same walk finds the runtime where there is one, several crates away.
+    let command = built_for(&metadata, "chronoxide-cli");
+    for name in ["tokio", "hyper", "mio"] {
+        assert!(command.contains_key(name), "{command:?}");
+    }
 }
 
 #[test]
