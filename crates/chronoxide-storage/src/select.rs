@@ -2,6 +2,7 @@
 
 mod found_series;
 mod gather;
+mod many;
 mod matching;
 mod merge;
 mod selection;

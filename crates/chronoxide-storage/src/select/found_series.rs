@@ -6,6 +6,7 @@ use chronoxide_model::{Labels, Matcher, MatcherOp};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
+use super::many::Many;
 use super::selection::Place;
 use crate::part::PartId;
 
@@ -18,7 +19,7 @@ const MATCHER_BYTES_MAX: usize = 4096;
 /// Series in label order, and where the parts have samples of them.
 #[derive(Debug, Default)]
 pub(super) struct FoundSeries {
-    pub(super) labels: Vec<Labels>,
+    pub(super) labels: Many<Labels>,
     /// By series: its id among the active ones, or [`INACTIVE`].
     pub(super) sids: Vec<u32>,
     /// By series: the end of its places; the next one's begin there.

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use chronoxide_model::Labels;
 
 use super::found_series::{FoundSeries, INACTIVE};
+use super::many::Many;
 use super::selection::Place;
 use crate::Result;
 
@@ -15,7 +16,7 @@ const CHECK_SERIES: usize = 8192;
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     /// In the order in which they were found.
-    labels: Vec<Labels>,
+    labels: Many<Labels>,
     /// Indexes of `labels`, in label order.
     order: Vec<u32>,
     /// Where series have samples, by index of their labels; oldest write first.
@@ -52,7 +53,7 @@ impl Gathered {
 
     /// The series in label order with their places in parts, and their ids if they have one as a place of the head; nothing
     /// when `go_on`, which is asked every now and then, says to stop.
-    pub(super) fn finish_while(self, go_on: &dyn Fn() -> bool) -> Option<FoundSeries> {
+    pub(super) fn finish_while(mut self, go_on: &dyn Fn() -> bool) -> Option<FoundSeries> {
         let mut counts = vec![0_u32; self.labels.len()];
         let mut sids = vec![INACTIVE; self.labels.len()];
         for (index, place) in &self.places {
@@ -78,9 +79,10 @@ impl Gathered {
         if !go_on() {
             return None;
         }
-        let mut labels: Vec<Option<Labels>> = self.labels.into_iter().map(Some).collect();
+        let taken = self.labels.take().into_iter().map(Some);
+        let mut labels: Many<Option<Labels>> = taken.collect();
         let mut found = FoundSeries {
-            labels: Vec::with_capacity(self.order.len()),
+            labels: Many::with_capacity(self.order.len()),
             sids: Vec::with_capacity(self.order.len()),
             ends: Vec::with_capacity(self.order.len()),
             places,
