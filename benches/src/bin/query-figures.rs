@@ -1,9 +1,11 @@
 //! What each query of a dashboard costs over 1 h, 6 h and 24 h, and how soon queries end that nobody waits for any more.
 //!
-//!     query-figures fill FOLDER 5000 1500 merged    1,500 minutes of 5,000 series, the parts of a day merged
-//!     query-figures ask FOLDER 10                   all queries ten times, on one thread
-//!     query-figures ask FOLDER 10 1 'count(up)' 24  one query, a number or a text, over 24 hours
-//!     query-figures cancel FOLDER                   long queries, cancelled after a while
+//! ```text
+//! query-figures fill FOLDER 5000 1500 merged    1,500 minutes of 5,000 series, the parts of a day merged
+//! query-figures ask FOLDER 10                   all queries ten times, on one thread
+//! query-figures ask FOLDER 10 1 'count(up)' 24  one query, a number or a text, over 24 hours
+//! query-figures cancel FOLDER                   long queries, cancelled after a while
+//! ```
 //!
 //! `fill` may leave the parts as they come (`parts`), as they are on the day that is being written, or the samples in the log
 //! and so in the head (`head`). `ask` gives the least
