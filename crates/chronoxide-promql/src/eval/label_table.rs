@@ -1,9 +1,10 @@
 //! Label sets numbered in the order in which they first come.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 use chronoxide_model::Labels;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// Finds the number of labels that whoever has them keeps.
 ///
@@ -12,32 +13,8 @@ use chronoxide_model::Labels;
 #[derive(Debug, Default)]
 pub(crate) struct LabelTable {
     hasher: RandomState,
-    /// By hash: the number that came last.
-    last: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
-    /// By number: the one before with the same hash, or [`NONE`].
-    before: Vec<u32>,
-}
-
-const NONE: u32 = u32::MAX;
-
-/// The hash of a number that is a hash.
-#[derive(Debug, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
+    /// Hashes and numbers.
+    numbers: HashTable<(u64, u32)>,
 }
 
 /// What became of labels.
@@ -52,18 +29,16 @@ pub(crate) enum Place {
 impl LabelTable {
     /// The number of `labels`; `is` tells whether a number stands for them.
     pub(crate) fn place(&mut self, labels: &Labels, is: impl Fn(usize) -> bool) -> Place {
-        let next = self.before.len() as u32;
-        let last = self.last.entry(self.hasher.hash_one(labels));
-        let last = last.or_insert(NONE);
-        let mut number = *last;
-        while number != NONE {
-            if is(number as usize) {
-                return Place::Known(number as usize);
+        let next = self.numbers.len();
+        let hash = self.hasher.hash_one(labels);
+        let is_it = |(other, number): &(u64, u32)| *other == hash && is(*number as usize);
+        match self.numbers.entry(hash, is_it, |(hash, _)| *hash) {
+            Entry::Occupied(entry) => Place::Known(entry.get().1 as usize),
+            Entry::Vacant(entry) => {
+                entry.insert((hash, next as u32));
+                Place::New(next)
             }
-            number = self.before[number as usize];
         }
-        self.before.push(std::mem::replace(last, next));
-        Place::New(next as usize)
     }
 }
 
