@@ -35,6 +35,7 @@ impl Arguments {
             hours: 24,
             interval_s: 60,
             repeat: 5,
+            // A kind, or a kind and its program: `prometheus=/opt/prometheus`.
             peers: vec!["prometheus".into(), "victoria-metrics".into()],
         };
         let mut words = std::env::args().skip(1);
@@ -62,6 +63,8 @@ struct Server {
     name: String,
     process: Child,
     base: String,
+    /// Its answers have to be equal.
+    exact: bool,
 }
 
 impl Drop for Server {
@@ -73,15 +76,15 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(name: &str, program: &str, folder: &Path) -> Result<Self> {
-        let data = folder.join(name);
+    fn start(kind: &str, program: &str, folder: &Path) -> Result<Self> {
+        let data = folder.join(program.replace('/', "_"));
         fs::create_dir_all(&data)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
         let address = format!("127.0.0.1:{port}");
         let path = data.display();
-        let arguments: Vec<String> = match name {
+        let arguments: Vec<String> = match kind {
             "chronoxide" => vec![
                 format!("--storage.path={path}/data"),
                 format!("--http.listen={address}"),
@@ -114,8 +117,9 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
         let server = Self {
-            name: name.into(),
+            name: program.into(),
             process,
+            exact: kind == "prometheus",
             base: format!("http://{address}"),
         };
         server.wait_until_ready()?;
@@ -298,6 +302,37 @@ struct Took {
     cpu_ms: f64,
 }
 
+/// How many times as much a server took as the first one, over several queries: sums of logarithms.
+#[derive(Clone, Default)]
+struct Ratios {
+    time: f64,
+    cpu: f64,
+    count: u32,
+}
+
+impl Ratios {
+    fn add(&mut self, ours: &Took, theirs: &Took) -> (f64, f64) {
+        let time = theirs.p50_ms / ours.p50_ms;
+        let cpu = theirs.cpu_ms.max(0.1) / ours.cpu_ms.max(0.1);
+        self.join(&Self {
+            time: time.ln(),
+            cpu: cpu.ln(),
+            count: 1,
+        });
+        (time, cpu)
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.time += other.time;
+        self.cpu += other.cpu;
+        self.count += other.count;
+    }
+
+    fn mean(&self, sum: f64) -> f64 {
+        (sum / f64::from(self.count.max(1))).exp()
+    }
+}
+
 fn ask(server: &Server, path: &str, repeat: usize) -> Result<(Took, Vec<u8>)> {
     // The first one warms up whatever there is to warm.
     let body = server
@@ -336,7 +371,8 @@ fn main() -> Result<()> {
 fn run(arguments: &Arguments, folder: &Path) -> Result<()> {
     let mut servers = vec![Server::start("chronoxide", &arguments.chronoxide, folder)?];
     for peer in &arguments.peers {
-        servers.push(Server::start(peer, peer, folder)?);
+        let (kind, program) = peer.split_once('=').unwrap_or((peer, peer));
+        servers.push(Server::start(kind, program, folder)?);
     }
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let end_s = now_s / 3600 * 3600;
@@ -355,58 +391,80 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<()> {
     }
     // VictoriaMetrics shows what it took in a little later.
     std::thread::sleep(Duration::from_secs(3));
-    let mut logarithms = vec![(0.0, 0.0, 0_u32); servers.len()];
+    let mut all = vec![Ratios::default(); servers.len()];
     let mut wrong = 0;
     for hours in [1, 6, 24]
         .into_iter()
         .filter(|hours| *hours <= arguments.hours)
     {
         println!("\n{hours} h, 240 steps; p50 ms and CPU ms of each, ratios to chronoxide");
+        let mut ratios = vec![Ratios::default(); servers.len()];
         for text in DASHBOARD_QUERIES {
             let (from, step) = (end_s - hours * 3600, hours * 3600 / 240);
             let path = format!(
                 "/api/v1/query_range?query={}&start={from}&end={end_s}&step={step}&nocache=1",
                 escaped(text)
             );
-            let mut line = String::new();
-            let mut first: Option<(Took, Values)> = None;
-            for (server, sums) in servers.iter().zip(&mut logarithms) {
-                let (took, body) = ask(server, &path, arguments.repeat)?;
-                line += &format!("{:9.1} {:9.1}", took.p50_ms, took.cpu_ms);
-                match &first {
-                    None => first = Some((took, values(&body)?)),
-                    Some((ours, expected)) => {
-                        let ratio = (
-                            took.p50_ms / ours.p50_ms,
-                            took.cpu_ms.max(0.1) / ours.cpu_ms.max(0.1),
-                        );
-                        line += &format!(" ({:4.1}x {:4.1}x)", ratio.0, ratio.1);
-                        *sums = (sums.0 + ratio.0.ln(), sums.1 + ratio.1.ln(), sums.2 + 1);
-                        if server.name == "prometheus"
-                            && let Some(gap) = difference(expected, &values(&body)?)
-                        {
-                            wrong += 1;
-                            line += &format!(" DIFFERS: {gap}");
-                        }
-                    }
-                }
-            }
+            let (line, differ) = ask_all(&servers, &path, arguments.repeat, &mut ratios)?;
+            wrong += differ;
             println!("{line}  {text}");
         }
+        summary(&servers, &ratios)?;
+        for (all, ratios) in all.iter_mut().zip(&ratios) {
+            all.join(ratios);
+        }
     }
-    println!();
-    for (server, (time, cpu, count)) in servers.iter().zip(logarithms) {
-        let mean = |sum: f64| (sum / f64::from(count.max(1))).exp();
-        println!(
-            "{}: {:.2} times the time and {:.2} times the CPU of chronoxide (geometric means), {} MiB at most",
-            server.name,
-            mean(time),
-            mean(cpu),
-            server.resident_mib()?
-        );
-    }
+    println!("\nAll of them");
+    summary(&servers, &all)?;
     if wrong > 0 {
         return Err(format!("{wrong} answers differ from Prometheus").into());
+    }
+    Ok(())
+}
+
+/// Asks every server the same; returns what each took, as text, and how many answers are not what the first one said.
+fn ask_all(
+    servers: &[Server],
+    path: &str,
+    repeat: usize,
+    ratios: &mut [Ratios],
+) -> Result<(String, usize)> {
+    let (mut line, mut wrong) = (String::new(), 0);
+    let mut first: Option<(Took, Values)> = None;
+    for (server, ratios) in servers.iter().zip(ratios) {
+        let (took, body) = ask(server, path, repeat)?;
+        line += &format!("{:9.1} {:9.1}", took.p50_ms, took.cpu_ms);
+        let Some((ours, expected)) = &first else {
+            first = Some((took, values(&body)?));
+            continue;
+        };
+        let (time, cpu) = ratios.add(ours, &took);
+        line += &format!(" ({time:4.1}x {cpu:4.1}x)");
+        if server.exact
+            && let Some(gap) = difference(expected, &values(&body)?)
+        {
+            wrong += 1;
+            line += &format!(" DIFFERS: {gap}");
+        }
+    }
+    Ok((line, wrong))
+}
+
+fn summary(servers: &[Server], ratios: &[Ratios]) -> Result<()> {
+    println!(
+        "  {}: {} MiB at most",
+        servers[0].name,
+        servers[0].resident_mib()?
+    );
+    for (server, ratios) in servers.iter().zip(ratios).skip(1) {
+        println!(
+            "  {}: {:.2} times the time and {:.2} times the CPU of {} (geometric means), {} MiB at most",
+            server.name,
+            ratios.mean(ratios.time),
+            ratios.mean(ratios.cpu),
+            servers[0].name,
+            server.resident_mib()?
+        );
     }
     Ok(())
 }
