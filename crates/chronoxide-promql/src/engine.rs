@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use chronoxide_model::SeriesSource;
 
-use crate::eval::{Evaluation, Helpers, HistogramDetail, Meter, Query, Shared, Steps, Stop};
+use crate::eval::{Evaluation, Helpers, HistogramDetail, Meter, Query, Reads, Shared, Steps, Stop};
 use crate::lower::{LowerOptions, lower_tree};
 use crate::plan::{Node, ValueType};
 use crate::{Answer, Error};
@@ -177,17 +177,22 @@ impl Engine {
         let preparing = options.progress.time(Phase::Preparation);
         // All selectors read one moment, whatever is written meanwhile.
         let snapshot = source.snapshot();
+        let meter = Arc::new(meter);
+        let lookback_ms = milliseconds(options.lookback.unwrap_or(self.options.lookback));
+        let shared = Shared::of(node);
+        let source = snapshot.as_deref().unwrap_or(source);
+        let reads = Reads::of(node, steps, lookback_ms, &shared, source, &meter);
         let query = Query {
-            source: snapshot.as_deref().unwrap_or(source),
+            source: &reads,
             steps,
             end_ms,
             step_ms,
             threads: self.options.threads,
             helpers: &self.helpers,
-            lookback_ms: milliseconds(options.lookback.unwrap_or(self.options.lookback)),
-            meter: Arc::new(meter),
+            lookback_ms,
+            meter,
             stop: Stop::new(options.cancellation.clone(), self.deadline(options)),
-            shared: Shared::of(node),
+            shared,
             annotations: Mutex::default(),
         };
         drop(preparing);

@@ -64,7 +64,7 @@ pub(super) fn over_steps(evaluation: &Evaluation<'_>, node: &Node) -> Result<Val
 
 /// The samples of range vector `node` in its window at the only step.
 fn matrix(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<RangeSeries>, Error> {
-    let shape = RangeShape::of(evaluation, node)?;
+    let shape = RangeShape::of(evaluation.query.lookback_ms, node)?;
     let bounds = shape.bounds(evaluation.steps.start_ms);
     let work = |input: RangeInput<'_>, (): &mut ()| {
         let window = Slide::default().to(&bounds, input.samples);

@@ -6,7 +6,7 @@ use chronoxide_model::{Reduction, SampleColumns, TimeRange, is_stale_marker};
 
 use crate::eval::selector::Selection;
 use crate::eval::window::Passed;
-use crate::eval::{Bits, Column, Evaluation, Sink, StepSeries};
+use crate::eval::{Bits, Column, Evaluation, Sink, StepSeries, Steps};
 use crate::plan::Selector;
 use crate::{Error, FloatHistogram};
 
@@ -33,12 +33,8 @@ pub(crate) fn for_each(
     shown: Shown,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
-    let reach = Reach {
-        offset_ms: selector.offset_ms,
-        at_ms: selector.at_ms,
-        lookback_ms: evaluation.query.lookback_ms,
-    };
-    let Some(times) = reach.times(evaluation) else {
+    let reach = Reach::of(selector, evaluation.query.lookback_ms);
+    let Some(times) = reach.times(evaluation.steps) else {
         return Ok(());
     };
     let needs_values = shown == Shown::Value && evaluation.values;
@@ -53,6 +49,11 @@ pub(crate) fn for_each(
     selection.map(evaluation, &work, sink)
 }
 
+/// The times of all samples that `selector` may show at `steps`.
+pub(crate) fn times(selector: &Selector, lookback_ms: i64, steps: Steps) -> Option<TimeRange> {
+    Reach::of(selector, lookback_ms).times(steps)
+}
+
 /// How far back from a step samples are looked for.
 #[derive(Clone, Copy, Debug)]
 struct Reach {
@@ -62,15 +63,23 @@ struct Reach {
 }
 
 impl Reach {
+    const fn of(selector: &Selector, lookback_ms: i64) -> Self {
+        Self {
+            offset_ms: selector.offset_ms,
+            at_ms: selector.at_ms,
+            lookback_ms,
+        }
+    }
+
     /// The time that `step_ms` asks about.
     fn asked_ms(&self, step_ms: i64) -> i64 {
         self.at_ms.unwrap_or(step_ms).saturating_sub(self.offset_ms)
     }
 
     /// The times of all samples that the steps may show.
-    fn times(&self, evaluation: &Evaluation<'_>) -> Option<TimeRange> {
-        let first = self.asked_ms(evaluation.steps.start_ms);
-        let last = self.asked_ms(evaluation.steps.end_ms());
+    fn times(&self, steps: Steps) -> Option<TimeRange> {
+        let first = self.asked_ms(steps.start_ms);
+        let last = self.asked_ms(steps.end_ms());
         let after = first.saturating_sub(self.lookback_ms);
         TimeRange::new(after.saturating_add(1), last).ok()
     }

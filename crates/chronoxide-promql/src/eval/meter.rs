@@ -71,6 +71,11 @@ impl Meter {
         }
     }
 
+    /// The bytes that may be held at once.
+    pub(crate) const fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// How many more samples may be held.
     pub(crate) fn samples_left(&self) -> u64 {
         let held = self.samples.load(Ordering::Relaxed);

@@ -23,12 +23,11 @@ pub(crate) struct RangeShape {
 }
 
 impl RangeShape {
-    /// The shape of `node`.
+    /// The shape of `node` in a query whose instant selectors look back `lookback_ms`.
     ///
     /// # Errors
     /// When `node` is no range vector.
-    pub(crate) fn of(evaluation: &Evaluation<'_>, node: &Node) -> Result<Self, Error> {
-        let lookback_ms = evaluation.query.lookback_ms;
+    pub(crate) fn of(lookback_ms: i64, node: &Node) -> Result<Self, Error> {
         match &node.expr {
             Expr::Range {
                 selector,
@@ -95,7 +94,7 @@ impl RangeShape {
     }
 
     /// The times of all samples that the windows of `steps` look at.
-    fn times(&self, steps: Steps) -> Option<TimeRange> {
+    pub(crate) fn times(&self, steps: Steps) -> Option<TimeRange> {
         let first = self.bounds(steps.start_ms);
         let last = self.bounds(steps.end_ms());
         TimeRange::new(first.after_ms.saturating_add(1), last.until_ms).ok()
@@ -124,7 +123,7 @@ pub(crate) fn map<S: Default, T: Send>(
     work: RangeWork<'_, S, T>,
     sink: &mut dyn FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let shape = RangeShape::of(evaluation, node)?;
+    let shape = RangeShape::of(evaluation.query.lookback_ms, node)?;
     map_shaped(evaluation, node, shape, work, sink)
 }
 
@@ -209,7 +208,7 @@ fn map_subquery<S: Default, T>(
 }
 
 /// The steps inside a subquery: the multiples of its step within all windows of `steps`.
-fn inner_steps(steps: Steps, shape: &RangeShape, subquery: &Subquery) -> Steps {
+pub(crate) fn inner_steps(steps: Steps, shape: &RangeShape, subquery: &Subquery) -> Steps {
     let after_ms = shape.bounds(steps.start_ms).start_ms;
     let until_ms = shape.bounds(steps.end_ms()).end_ms;
     let step_ms = subquery.step_ms.max(1);

@@ -167,7 +167,8 @@ fn size_of_labels(set: &dyn SeriesSet) -> Size {
     Size::of_bytes((bytes * set.len() / looked_at.max(1)) as u64)
 }
 
-fn size_of_samples(columns: &SampleColumns) -> Size {
+/// How large `columns` are.
+pub(super) fn size_of_samples(columns: &SampleColumns) -> Size {
     let starts = columns.start_timestamps_ms.len() + columns.histogram_start_timestamps_ms.len();
     let floats = Size::of_floats(columns.values.len()).and(Size::of_bytes(8 * starts as u64));
     let histograms = columns.histograms.iter().map(|histogram| {

@@ -175,7 +175,8 @@ impl<'r> Run<'r> {
                     call.function.name()
                 ))
             })?;
-        let shape = RangeShape::of(evaluation, argument)?.reduced_by(reduction_of(call.function));
+        let shape = RangeShape::of(evaluation.query.lookback_ms, argument)?
+            .reduced_by(reduction_of(call.function));
         let kernel = kernel(call.function, shape.extension)
             .ok_or_else(|| extended::unsafe_function(call.function, shape.extension))?;
         let parameters = call

@@ -204,7 +204,8 @@ fn a_limit_of_series_reads_no_more_than_it_needs() {
 #[test]
 fn all_selectors_of_a_query_read_one_snapshot() {
     let source = Counters::new(3);
-    let text = "x_total + rate(x_total[5m]) + max_over_time(x_total[1h:1m])";
+    // Not the same one, which would be read once.
+    let text = r#"x_total + rate(x_total{a=""}[5m]) + max_over_time(x_total{b=""}[1h:1m])"#;
     let engine = Engine::default();
     engine
         .instant(&source, text, 600_000, &QueryOptions::default())
@@ -224,7 +225,8 @@ fn finding_series_is_preparation_and_reading_them_is_not() {
     for (text, selections, reads) in [
         ("x_total", 1, 3),
         ("x_total[5m]", 1, 3),
-        ("sum(x_total) + sum(rate(x_total[5m]))", 2, 6),
+        ("sum(x_total) + sum(rate(x_total[5m]))", 1, 3),
+        ("sum(x_total) + sum(rate(x_total{a=''}[5m]))", 2, 6),
         // No samples, and no finding either.
         ("1 + 1", 0, 0),
     ] {
