@@ -20,6 +20,8 @@ mod quote;
 #[cfg(test)]
 mod random_tests;
 #[cfg(test)]
+mod reread;
+#[cfg(test)]
 mod script_tests;
 mod second_reading;
 #[cfg(test)]

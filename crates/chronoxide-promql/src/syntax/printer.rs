@@ -169,9 +169,9 @@ impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             DurationKind::Literal(number) => {
-                let ms = number.value * 1000.0;
+                let ms = (number.value * 1000.0).round();
                 // What no duration can say, such as half a millisecond, stays a number.
-                if ms == ms.round() {
+                if ms / 1000.0 == number.value {
                     f.write_str(&format_duration(ms as i64))
                 } else {
                     f.write_str(&format_number(number.value))

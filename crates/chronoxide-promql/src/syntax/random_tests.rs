@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::reread::check_printed;
 use super::second_reading::Verdict;
 use super::tests::{read, verdict};
 
@@ -100,11 +101,8 @@ proptest! {
     #[test]
     fn no_text_panics(pieces in prop::collection::vec(piece(), 0..24), spaced: bool) {
         let text = pieces.join(if spaced { " " } else { "" });
-        if let Ok(expr) = read(&text) {
-            let printed = expr.to_string();
-            let again = read(&printed);
-            prop_assert!(again.is_ok(), "{text:?} -> {printed:?}: {:?}", again.err());
-            prop_assert_eq!(again.unwrap().to_string(), printed);
+        if read(&text).is_ok() {
+            check_printed(&text);
         }
     }
 
@@ -119,8 +117,7 @@ proptest! {
         prop_assert!(expr.is_ok(), "{text:?}: {:?}", expr.err());
         let (verdict, mirror) = verdict(&text);
         prop_assert_eq!(verdict, Verdict::Agrees, "{} -> {}", text, mirror);
-        let printed = expr.unwrap().to_string();
-        prop_assert_eq!(read(&printed).unwrap().to_string(), printed);
+        check_printed(&text);
     }
 }
 

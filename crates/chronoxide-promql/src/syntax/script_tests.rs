@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::reread::check_printed;
 use super::second_reading::{Verdict, second_reading};
 use super::*;
 
@@ -71,14 +72,7 @@ fn both_readers_see_one_shape_in_prometheus_scripts() {
             "{text} -> {}",
             mirror.text()
         );
-        let printed = expr.to_string();
-        for again in [
-            parse(&printed, Features::ALL),
-            parse(&expr.pretty(), Features::ALL),
-        ] {
-            let again = again.unwrap_or_else(|error| panic!("{text} -> {printed}: {error}"));
-            assert_eq!(again.to_string(), printed, "{text}");
-        }
+        check_printed(text);
     }
     eprintln!(
         "{} distinct queries read, printed and read again",

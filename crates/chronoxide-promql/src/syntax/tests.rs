@@ -1,4 +1,5 @@
 use super::mirror::Mirror;
+use super::reread::check_printed;
 use super::second_reading::{Verdict, second_reading};
 use super::*;
 
@@ -417,12 +418,7 @@ fn another_shape_is_noticed() {
 #[test]
 fn what_is_printed_reads_the_same() {
     for text in FINE {
-        let first = read(text).unwrap();
-        let printed = first.to_string();
-        let second = read(&printed).unwrap_or_else(|error| panic!("{text} -> {printed}: {error}"));
-        assert_eq!(second.to_string(), printed, "{text}");
-        let pretty = read(&first.pretty()).unwrap_or_else(|error| panic!("{text} pretty: {error}"));
-        assert_eq!(pretty.to_string(), printed, "{text}");
+        check_printed(text);
     }
 }
 
@@ -440,6 +436,8 @@ fn queries_are_printed_as_prometheus_does() {
             "a + bool on (x) group_left () b",
         ),
         ("foo[1h30m:10]", "foo[1h30m:10s]"),
+        ("foo[1001ms:1003ms]", "foo[1s1ms:1s3ms]"),
+        ("foo offset 2002ms", "foo offset 2s2ms"),
         ("1e3+0x10", "1000 + 16"),
         ("a+fill(1)b", "a + fill (1) b"),
     ] {
