@@ -36,7 +36,10 @@ pub use engine::{
 pub use error::Error;
 pub use function::{Arity, Function};
 pub use histogram::{IncompatibleBuckets, InvalidHistogram, MergeNotes, TrimSide};
-pub use lower::{LowerOptions, lower, lower_tree, parse_selector, selectors_of};
+pub use lower::{
+    LowerOptions, lower, lower_tree, parse_selector, parse_selector_with, selectors_of,
+};
+pub use syntax::Regexes;
 pub use value::{
     Answer, FloatHistogram, InstantSample, Point, QueryStats, QueryTimings, RangeSeries, Value,
 };

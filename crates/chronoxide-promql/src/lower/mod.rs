@@ -9,7 +9,7 @@ mod tests;
 use chronoxide_model::Matcher;
 
 use crate::plan::{self, Cardinality, Grouping, Matching, Node, Position};
-use crate::syntax::{self, At, Expr, ExprKind, Features, TimeModifiers};
+use crate::syntax::{self, At, Expr, ExprKind, Features, Regexes, TimeModifiers};
 use crate::{Error, Function};
 use duration::Clock;
 
@@ -74,7 +74,15 @@ pub fn lower_tree(text: &str, expr: Expr, options: &LowerOptions) -> Result<Node
 /// # Errors
 /// [`Error::Parse`] when it is none. That some matcher must not match the empty string is for the caller to check.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Error> {
-    Ok(syntax::parse_selector(text)?.all_matchers())
+    parse_selector_with(text, &mut Regexes::new())
+}
+
+/// As [`parse_selector`], for one of several selectors that share what regular expressions may take.
+///
+/// # Errors
+/// As [`parse_selector`].
+pub fn parse_selector_with(text: &str, regexes: &mut Regexes) -> Result<Vec<Matcher>, Error> {
+    Ok(syntax::parse_selector(text, regexes)?.all_matchers())
 }
 
 /// The matchers of all selectors of a query, in the order of the text.

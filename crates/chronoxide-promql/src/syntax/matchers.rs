@@ -1,7 +1,5 @@
 //! Selectors: a metric name and matchers in braces.
 
-use std::collections::HashMap;
-
 use chronoxide_model::{METRIC_NAME, Matcher, MatcherOp};
 
 use super::parser::{Construct, Parser};
@@ -9,19 +7,6 @@ use super::token::TokenKind;
 use super::tree::{Expr, ExprKind, Selector, TimeModifiers};
 use crate::Error;
 use crate::plan::{BinaryOp, Position};
-
-/// Different regular expressions a query may have: each one takes time and memory to compile.
-const REGEXES_MAX: usize = 256;
-
-/// What they may weigh together. It takes some microseconds a unit, less than a second for all.
-const REGEX_WEIGHT_MAX: usize = 400_000;
-
-/// The regular expressions compiled so far. Dashboards repeat the same few in every selector.
-#[derive(Debug, Default)]
-pub(crate) struct Regexes {
-    compiled: HashMap<(MatcherOp, String, String), Matcher>,
-    weight: usize,
-}
 
 impl Parser<'_> {
     /// The whole text as one selector, without brackets and modifiers.
@@ -145,29 +130,7 @@ impl Parser<'_> {
         value: String,
         position: Position,
     ) -> Result<Matcher, Error> {
-        let compile = match op {
-            MatcherOp::Equal => return Ok(Matcher::equal(name, value)),
-            MatcherOp::NotEqual => return Ok(Matcher::not_equal(name, value)),
-            MatcherOp::Regex => Matcher::regex,
-            MatcherOp::NotRegex => Matcher::not_regex,
-        };
-        let key = (op, name, value);
-        if let Some(matcher) = self.regexes.compiled.get(&key) {
-            return Ok(matcher.clone());
-        }
-        if self.regexes.compiled.len() >= REGEXES_MAX {
-            let message =
-                format!("more than {REGEXES_MAX} different regular expressions in one query");
-            return Err(self.error(position, message));
-        }
-        let matcher = compile(key.1.as_str(), key.2.as_str())
-            .map_err(|error| self.error(position, error.to_string()))?;
-        self.regexes.weight += matcher.weight();
-        if self.regexes.weight > REGEX_WEIGHT_MAX {
-            let message = "the regular expressions of the query are too large";
-            return Err(self.error(position, message));
-        }
-        self.regexes.compiled.insert(key, matcher.clone());
-        Ok(matcher)
+        let built = self.regexes.matcher(op, name, value);
+        built.map_err(|message| self.error(position, message))
     }
 }

@@ -19,6 +19,7 @@ mod printer;
 mod quote;
 #[cfg(test)]
 mod random_tests;
+mod regexes;
 #[cfg(test)]
 mod reread;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod token;
 mod tree;
 
 pub use number::parse_duration;
+pub use regexes::Regexes;
 pub use tree::{
     Aggregate, At, Binary, BinaryModifiers, Duration, DurationKind, Expr, ExprKind, NumberLiteral,
     Selector, StringLiteral, Subquery, TimeModifiers,
@@ -101,8 +103,12 @@ pub fn parse(text: &str, features: Features) -> Result<Expr, Error> {
 }
 
 /// Reads a single selector without brackets or modifiers, as in `match[]`.
-pub(crate) fn parse_selector(text: &str) -> Result<Selector, Error> {
-    parser(text, Features::ALL)?.lone_selector()
+pub(crate) fn parse_selector(text: &str, regexes: &mut Regexes) -> Result<Selector, Error> {
+    let mut parser = parser(text, Features::ALL)?;
+    std::mem::swap(&mut parser.regexes, regexes);
+    let selector = parser.lone_selector();
+    std::mem::swap(&mut parser.regexes, regexes);
+    selector
 }
 
 fn parser(text: &str, features: Features) -> Result<Parser<'_>, Error> {

@@ -5,6 +5,7 @@
 
 use super::Features;
 use super::mirror::Mirror;
+use super::regexes::Regexes;
 use super::token::{Keyword, Token, TokenKind};
 use super::tree::{Binary, Expr, ExprKind, NumberLiteral, StringLiteral};
 use crate::plan::{BinaryOp, Position};
@@ -25,7 +26,7 @@ pub(crate) struct Parser<'a> {
     pub(super) features: Features,
     /// The same query in the words of the second reader.
     pub(super) mirror: Mirror,
-    pub(super) regexes: super::matchers::Regexes,
+    pub(super) regexes: Regexes,
     tokens: Vec<Token>,
     at: usize,
     /// Constructs around that name themselves in messages, innermost last.
@@ -51,7 +52,7 @@ impl<'a> Parser<'a> {
             text,
             features,
             mirror: Mirror::default(),
-            regexes: super::matchers::Regexes::default(),
+            regexes: Regexes::default(),
             tokens,
             at: 0,
             constructs: Vec::new(),
