@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chronoxide_model::CounterResetHint;
 
-use super::notes::Notes;
+use super::notes::Note;
 use super::scalar;
 use crate::eval::{Cell, CellValue, Column};
 use crate::plan::{Binary, BinaryOp};
@@ -77,31 +77,31 @@ impl Operator {
         )
     }
 
-    /// Applies the operator to the values of one step.
-    pub(super) fn apply(self, left: Cell<'_>, right: Cell<'_>, notes: &mut Notes) -> Outcome {
+    /// Applies the operator to the values of one step; `note` becomes what there is to tell about them.
+    pub(super) fn apply(self, left: Cell<'_>, right: Cell<'_>, note: &mut Option<Note>) -> Outcome {
         match (left, right) {
             (Cell::Absent, _) | (_, Cell::Absent) => Outcome::Nothing,
-            (Cell::Float(left), Cell::Float(right)) => self.floats(left, right, notes),
+            (Cell::Float(left), Cell::Float(right)) => self.floats(left, right, note),
             (Cell::Float(left), Cell::Histogram(right)) => match self.op {
                 BinaryOp::Mul => changed(right, |histogram| histogram.mul(left)),
                 _ => {
-                    notes.float_histogram = true;
+                    *note = Some(Note::FloatHistogram);
                     Outcome::Nothing
                 }
             },
-            (Cell::Histogram(left), Cell::Float(right)) => self.histogram_float(left, right, notes),
-            (Cell::Histogram(left), Cell::Histogram(right)) => self.histograms(left, right, notes),
+            (Cell::Histogram(left), Cell::Float(right)) => self.histogram_float(left, right, note),
+            (Cell::Histogram(left), Cell::Histogram(right)) => self.histograms(left, right, note),
         }
     }
 
-    fn floats(self, left: f64, right: f64, notes: &mut Notes) -> Outcome {
+    fn floats(self, left: f64, right: f64, note: &mut Option<Note>) -> Outcome {
         if self.op.is_comparison() {
             let holds = scalar(self.op, left, right) != 0.0;
             let passing = if self.passes_right { right } else { left };
             return self.compared(holds, CellValue::Float(passing));
         }
         if matches!(self.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
-            notes.floats = true;
+            *note = Some(Note::Floats);
             return Outcome::Nothing;
         }
         Outcome::Value(CellValue::Float(scalar(self.op, left, right)))
@@ -115,14 +115,19 @@ impl Operator {
         }
     }
 
-    fn histogram_float(self, left: &Arc<FloatHistogram>, right: f64, notes: &mut Notes) -> Outcome {
+    fn histogram_float(
+        self,
+        left: &Arc<FloatHistogram>,
+        right: f64,
+        note: &mut Option<Note>,
+    ) -> Outcome {
         match self.op {
             BinaryOp::Mul => changed(left, |histogram| histogram.mul(right)),
             BinaryOp::Div => changed(left, |histogram| histogram.div(right)),
             BinaryOp::TrimUpper => trimmed(left, right, TrimSide::Upper),
             BinaryOp::TrimLower => trimmed(left, right, TrimSide::Lower),
             _ => {
-                notes.histogram_float = true;
+                *note = Some(Note::HistogramFloat);
                 Outcome::Nothing
             }
         }
@@ -132,21 +137,26 @@ impl Operator {
         self,
         left: &Arc<FloatHistogram>,
         right: &Arc<FloatHistogram>,
-        notes: &mut Notes,
+        note: &mut Option<Note>,
     ) -> Outcome {
         let passing = || CellValue::Histogram(Arc::clone(left));
         match self.op {
-            BinaryOp::Add | BinaryOp::Sub => self.merged(left, right, notes),
+            BinaryOp::Add | BinaryOp::Sub => self.merged(left, right, note),
             BinaryOp::Equal => self.compared(left.same_data(right), passing()),
             BinaryOp::NotEqual => self.compared(!left.same_data(right), passing()),
             _ => {
-                notes.histograms = true;
+                *note = Some(Note::Histograms);
                 Outcome::Nothing
             }
         }
     }
 
-    fn merged(self, left: &FloatHistogram, right: &FloatHistogram, notes: &mut Notes) -> Outcome {
+    fn merged(
+        self,
+        left: &FloatHistogram,
+        right: &FloatHistogram,
+        note: &mut Option<Note>,
+    ) -> Outcome {
         let mut result = left.clone();
         let merged = if self.op == BinaryOp::Add {
             result.add(right)
@@ -157,13 +167,17 @@ impl Operator {
         };
         match merged {
             Ok(merge) => {
-                notes.conflicting_resets |= merge.conflicting_resets;
-                notes.bounds_reconciled |= merge.bounds_reconciled;
+                if merge.bounds_reconciled {
+                    *note = Some(Note::BoundsReconciled);
+                }
+                if merge.conflicting_resets {
+                    *note = Some(Note::ConflictingResets);
+                }
                 result.compact();
                 Outcome::Value(CellValue::Histogram(Arc::new(result)))
             }
             Err(_) => {
-                notes.incompatible_buckets = true;
+                *note = Some(Note::IncompatibleBuckets);
                 Outcome::Nothing
             }
         }

@@ -5,6 +5,7 @@
 //! Duplicates within a group are an error only at steps where both have a value, as if each step stood alone.
 
 mod cells;
+mod failure;
 mod matching;
 mod notes;
 mod set;

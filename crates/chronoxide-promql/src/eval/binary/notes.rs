@@ -1,60 +1,89 @@
 //! What an operator has to say about the values it met, gathered over all steps.
+//!
+//! At each step only the last pair that there is something to say about is told of, as in Prometheus: the pairs come in
+//! the order of the series that may be many in a group, and after them those with a filled left side.
 
 use crate::annotations::{Annotation, HistogramOperation};
 use crate::eval::Evaluation;
 use crate::plan::{BinaryOp, Position};
 
-/// One flag for each annotation, so that a loop over steps builds none.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Notes {
+/// Something to tell about a pair of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Note {
     /// No use for two floats.
-    pub(super) floats: bool,
+    Floats,
     /// No use for a float on the left and a histogram on the right.
-    pub(super) float_histogram: bool,
+    FloatHistogram,
     /// No use for a histogram on the left and a float on the right.
-    pub(super) histogram_float: bool,
+    HistogramFloat,
     /// No use for two histograms.
-    pub(super) histograms: bool,
+    Histograms,
     /// Exponential and custom buckets met.
-    pub(super) incompatible_buckets: bool,
+    IncompatibleBuckets,
     /// One histogram said "reset", the other "no reset".
-    pub(super) conflicting_resets: bool,
+    ConflictingResets,
     /// Custom bounds differed.
-    pub(super) bounds_reconciled: bool,
+    BoundsReconciled,
 }
 
-impl Notes {
-    /// Hands all notes of operator `op`, written at `position`, to the query.
-    pub(super) fn annotate(self, evaluation: &Evaluation<'_>, op: BinaryOp, position: Position) {
-        for (met, left, right) in [
-            (self.floats, "float", "float"),
-            (self.float_histogram, "float", "histogram"),
-            (self.histogram_float, "histogram", "float"),
-            (self.histograms, "histogram", "histogram"),
-        ] {
-            if met {
-                let annotation = Annotation::IncompatibleTypesInBinary {
-                    left,
-                    operator: op.as_str(),
-                    right,
-                };
-                evaluation.annotate(annotation, position);
-            }
-        }
-        if self.incompatible_buckets {
-            let annotation = Annotation::IncompatibleBucketLayout(op.as_str());
-            evaluation.annotate(annotation, position);
-        }
+impl Note {
+    const ALL: [Self; 7] = [
+        Self::Floats,
+        Self::FloatHistogram,
+        Self::HistogramFloat,
+        Self::Histograms,
+        Self::IncompatibleBuckets,
+        Self::ConflictingResets,
+        Self::BoundsReconciled,
+    ];
+
+    fn annotation(self, op: BinaryOp) -> Annotation {
+        let incompatible = |left, right| Annotation::IncompatibleTypesInBinary {
+            left,
+            operator: op.as_str(),
+            right,
+        };
         let operation = if op == BinaryOp::Sub {
             HistogramOperation::Subtraction
         } else {
             HistogramOperation::Addition
         };
-        if self.conflicting_resets {
-            evaluation.annotate(Annotation::CounterResetCollision(operation), position);
+        match self {
+            Self::Floats => incompatible("float", "float"),
+            Self::FloatHistogram => incompatible("float", "histogram"),
+            Self::HistogramFloat => incompatible("histogram", "float"),
+            Self::Histograms => incompatible("histogram", "histogram"),
+            Self::IncompatibleBuckets => Annotation::IncompatibleBucketLayout(op.as_str()),
+            Self::ConflictingResets => Annotation::CounterResetCollision(operation),
+            Self::BoundsReconciled => Annotation::MismatchedCustomBuckets(operation),
         }
-        if self.bounds_reconciled {
-            evaluation.annotate(Annotation::MismatchedCustomBuckets(operation), position);
+    }
+}
+
+/// The notes of an operator so far.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// The last note of each step and the pair it is about; empty until there is one.
+    last: Vec<Option<(usize, Note)>>,
+}
+
+impl Notes {
+    /// Takes `note` down for pair `pair` at `step`, unless a later pair has one there.
+    pub(super) fn add(&mut self, note: Note, pair: usize, step: usize) {
+        if self.last.len() <= step {
+            self.last.resize(step + 1, None);
+        }
+        if self.last[step].is_none_or(|(later, _)| later <= pair) {
+            self.last[step] = Some((pair, note));
+        }
+    }
+
+    /// Hands the notes of operator `op`, written at `position`, to the query.
+    pub(super) fn annotate(&self, evaluation: &Evaluation<'_>, op: BinaryOp, position: Position) {
+        for note in Note::ALL {
+            if self.last.iter().flatten().any(|(_, last)| *last == note) {
+                evaluation.annotate(note.annotation(op), position);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A vector and a scalar: series by series, nothing is held.
 
 use super::cells::{Operand, Operator, Outcome};
-use super::notes::Notes;
+use super::notes::{Note, Notes};
 use super::scalar;
 use crate::Error;
 use crate::eval::{Bits, CellValue, Column, Evaluation, Sink};
@@ -24,6 +24,7 @@ pub(super) fn for_each(
     let operator = Operator::new(binary, scalar_left);
     let drops_name = operator.changes_quantity() || operator.returns_bool;
     let mut notes = Notes::default();
+    let mut pair = 0;
     let done = evaluation.for_each(vector, &mut |mut series| {
         if operator.changes_quantity() && !series.column.has_histograms() {
             let column = &mut series.column;
@@ -31,8 +32,11 @@ pub(super) fn for_each(
         } else if let Some(column) = compare(operator, &series.column, &numbers, scalar_left) {
             series.column = column;
         } else {
-            series.column = apply(operator, &series.column, &numbers, scalar_left, &mut notes);
+            let column = &series.column;
+            let mut tell = |note, step| notes.add(note, pair, step);
+            series.column = apply(operator, column, &numbers, scalar_left, &mut tell);
         }
+        pair += 1;
         series.drop_name |= drops_name;
         sink(series)
     });
@@ -111,7 +115,7 @@ fn apply(
     column: &Column,
     numbers: &[f64],
     scalar_left: bool,
-    notes: &mut Notes,
+    tell: &mut dyn FnMut(Note, usize),
 ) -> Column {
     let (series, number) = (Operand::Column(column), Operand::Scalar(numbers));
     let (left, right) = if scalar_left {
@@ -121,7 +125,12 @@ fn apply(
     };
     let mut result = Column::absent(column.len());
     for step in 0..column.len() {
-        match operator.apply(left.cell(step), right.cell(step), notes) {
+        let mut note = None;
+        let outcome = operator.apply(left.cell(step), right.cell(step), &mut note);
+        if let Some(note) = note {
+            tell(note, step);
+        }
+        match outcome {
             Outcome::Value(CellValue::Float(value)) => result.set_float(step, value),
             Outcome::Value(value) => result.set(step, value),
             Outcome::Nothing | Outcome::Filtered => {}

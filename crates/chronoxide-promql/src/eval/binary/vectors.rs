@@ -5,7 +5,8 @@
 //! `group_right`.
 //!
 //! One thing differs from Prometheus with late name removal: a comparison of `rate(a[5m])` and the like does not bring
-//! back the name `a`, which is to go; without late removal Prometheus agrees.
+//! back the name `a`, which is to go; without late removal Prometheus agrees. What forbids a join is told of the first step
+//! that has anything.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use chronoxide_model::{Labels, METRIC_NAME};
 
 use super::cells::{Operand, Operator, Outcome};
+use super::failure::{Failure, Turn};
 use super::matching::{MatchGroup, match_groups, present_steps};
 use super::notes::Notes;
 use super::scalar;
@@ -47,11 +49,13 @@ pub(super) fn for_each(
     };
     let mut notes = Notes::default();
     let mut output = Merged::default();
+    let mut failure = Failure::default();
     let joined = groups.iter().try_for_each(|group| {
         evaluation.check()?;
-        join.group(group, &mut output, &mut notes)
+        join.group(group, &mut output, &mut notes, &mut failure)
     });
     notes.annotate(evaluation, binary.op, position);
+    failure.into_result()?;
     joined?;
     output.into_series().into_iter().try_for_each(sink)
 }
@@ -104,6 +108,22 @@ struct Paired {
     any: Vec<bool>,
 }
 
+/// Two partners to be joined.
+struct Pair<'j> {
+    /// Where the pair stands among those of a step.
+    number: usize,
+    many: Partner<'j>,
+    one: Partner<'j>,
+}
+
+/// What comes of the pairs of a group.
+struct State<'s> {
+    paired: Paired,
+    output: &'s mut Merged,
+    notes: &'s mut Notes,
+    failure: &'s mut Failure,
+}
+
 impl Join<'_> {
     /// Joins the series of one group.
     fn group(
@@ -111,6 +131,7 @@ impl Join<'_> {
         group: &MatchGroup,
         output: &mut Merged,
         notes: &mut Notes,
+        failure: &mut Failure,
     ) -> Result<(), Error> {
         let (many, one) = if self.swapped {
             (&group.right, &group.left)
@@ -120,39 +141,54 @@ impl Join<'_> {
         if let Some(series) = self.single_pair(many, one) {
             return output.add(series);
         }
-        self.check_one_side(group, one)?;
+        self.check_one_side(group, one, failure);
         let matching = &self.binary.matching;
-        let mut paired = Paired {
-            any: vec![false; self.steps],
-            ..Paired::default()
+        let mut state = State {
+            paired: Paired {
+                any: vec![false; self.steps],
+                ..Paired::default()
+            },
+            output,
+            notes,
+            failure,
         };
         let filled_one = matching.fill_right.map(|value| {
             let present = present_steps(one.iter().map(|&index| &self.one[index]), self.steps);
             (Partner::fill(group, value), present)
         });
-        for &index in many {
-            let many = Partner::series(&self.many[index]);
+        for &number in many {
+            if state.failure.steps_of_pair(number, self.steps) == 0 {
+                return Ok(());
+            }
+            let many = Partner::series(&self.many[number]);
             for &index in one {
                 let one = Partner::series(&self.one[index]);
-                self.pair(many, one, |_| true, &mut paired, output, notes)?;
+                self.pair(Pair { number, many, one }, |_| true, &mut state)?;
             }
             if let Some((fill, present)) = &filled_one {
-                self.pair(
+                let pair = Pair {
+                    number,
                     many,
-                    *fill,
-                    |step| !present[step],
-                    &mut paired,
-                    output,
-                    notes,
-                )?;
+                    one: *fill,
+                };
+                self.pair(pair, |step| !present[step], &mut state)?;
             }
         }
         if let Some(value) = matching.fill_left {
-            let unpaired: Vec<bool> = paired.any.iter().map(|paired| !paired).collect();
+            let unpaired: Vec<bool> = state.paired.any.iter().map(|paired| !paired).collect();
             let fill = Partner::fill(group, value);
             for &index in one {
                 let one = Partner::series(&self.one[index]);
-                self.pair(fill, one, |step| unpaired[step], &mut paired, output, notes)?;
+                let number = self.many.len() + index;
+                if state.failure.steps_of_pair(number, self.steps) == 0 {
+                    return Ok(());
+                }
+                let pair = Pair {
+                    number,
+                    many: fill,
+                    one,
+                };
+                self.pair(pair, |step| unpaired[step], &mut state)?;
             }
         }
         Ok(())
@@ -182,26 +218,27 @@ impl Join<'_> {
     }
 
     /// Two series of the "one" side at the same step are an error, if there is anything that they could match.
-    fn check_one_side(&self, group: &MatchGroup, one: &[usize]) -> Result<(), Error> {
+    fn check_one_side(&self, group: &MatchGroup, one: &[usize], failure: &mut Failure) {
         if one.len() < 2 {
-            return Ok(());
+            return;
         }
         let matching = &self.binary.matching;
         let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
         let many_present = self
             .many_present
             .get_or_init(|| present_steps(self.many, self.steps));
-        let steps = (0..self.steps).filter(|&step| filled || many_present[step]);
-        for step in steps {
+        let steps = failure.steps(self.steps);
+        for step in (0..steps).filter(|&step| filled || many_present[step]) {
             let mut present = one
                 .iter()
-                .map(|&index| &self.one[index])
-                .filter(|series| !series.column.is_absent(step));
-            if let (Some(first), Some(second)) = (present.next(), present.next()) {
-                return Err(self.duplicate(group, &first.labels, &second.labels));
+                .filter(|&&index| !self.one[index].column.is_absent(step));
+            if let (Some(&first), Some(&second)) = (present.next(), present.next()) {
+                failure.add(Turn::one_side(step, second), || {
+                    self.duplicate(group, &self.one[first].labels, &self.one[second].labels)
+                });
+                return;
             }
         }
-        Ok(())
     }
 
     fn duplicate(&self, group: &MatchGroup, first: &Labels, second: &Labels) -> Error {
@@ -220,12 +257,9 @@ impl Join<'_> {
     /// Applies the operator to one pair at those `steps` where both have a value.
     fn pair(
         &self,
-        many: Partner<'_>,
-        one: Partner<'_>,
+        Pair { number, many, one }: Pair<'_>,
         steps: impl Fn(usize) -> bool,
-        paired: &mut Paired,
-        output: &mut Merged,
-        notes: &mut Notes,
+        state: &mut State<'_>,
     ) -> Result<(), Error> {
         let labels = self.result_labels(many.labels, one.labels);
         let (left, right) = if self.swapped {
@@ -234,30 +268,40 @@ impl Join<'_> {
             (many.values, one.values)
         };
         let one_to_one = self.binary.matching.cardinality == Cardinality::OneToOne;
+        let paired = &mut state.paired;
         let mut results = (!one_to_one).then(|| {
             let unseen = || vec![false; self.steps];
             paired.results.entry(labels.clone()).or_insert_with(unseen)
         });
         let mut column = Column::absent(self.steps);
-        for step in (0..self.steps).filter(|&step| steps(step)) {
-            let value = match self
+        let counted = 0..state.failure.steps_of_pair(number, self.steps);
+        for step in counted.filter(|&step| steps(step)) {
+            let mut note = None;
+            let outcome = self
                 .operator
-                .apply(left.cell(step), right.cell(step), notes)
-            {
+                .apply(left.cell(step), right.cell(step), &mut note);
+            if let Some(note) = note {
+                state.notes.add(note, number, step);
+            }
+            let value = match outcome {
                 Outcome::Nothing => continue,
                 Outcome::Filtered => None,
                 Outcome::Value(value) => Some(value),
             };
-            if let Some(results) = &mut results {
-                if std::mem::replace(&mut results[step], true) {
-                    return Err(Error::execution(
-                        "multiple matches for labels: grouping labels must ensure unique matches",
-                    ));
-                }
-            } else if paired.any[step] {
-                return Err(Error::execution(
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
-                ));
+            let (again, needed) = match &mut results {
+                Some(results) => (
+                    std::mem::replace(&mut results[step], true),
+                    "grouping labels must ensure unique matches",
+                ),
+                None => (
+                    paired.any[step],
+                    "many-to-one matching must be explicit (group_left/group_right)",
+                ),
+            };
+            if again {
+                let error = || Error::execution(format!("multiple matches for labels: {needed}"));
+                state.failure.add(Turn::pair(step, number), error);
+                return Ok(());
             }
             paired.any[step] = true;
             match value {
@@ -267,7 +311,7 @@ impl Join<'_> {
             }
         }
         let drop_name = self.operator.returns_bool || self.keeps_doubtful_name(many);
-        output.add(StepSeries::new(labels, column, drop_name))
+        state.output.add(StepSeries::new(labels, column, drop_name))
     }
 
     /// Whether the result carries on a name that is to go at the end of the query.
