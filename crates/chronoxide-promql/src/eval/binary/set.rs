@@ -39,14 +39,17 @@ pub(super) fn for_each(
         };
         if binary.op == BinaryOp::Or {
             left.absorb(&ours, &mut right, &theirs, &other);
-            left.emit(&ours, |_| true, sink)?;
-            right.emit(&theirs, |step| !other[step], sink)?;
+            right.keep(&theirs, |step| !other[step]);
         } else {
             let wanted = binary.op == BinaryOp::And;
-            left.emit(&ours, |step| other[step] == wanted, sink)?;
+            left.keep(&ours, |step| other[step] == wanted);
         }
     }
-    Ok(())
+    left.emit(sink)?;
+    match binary.op {
+        BinaryOp::Or => right.emit(sink),
+        _ => Ok(()),
+    }
 }
 
 /// Series that are taken out one by one.
@@ -86,15 +89,10 @@ impl Emptied {
         }
     }
 
-    /// Hands on the series `which` with the values of the steps that `stays` holds for.
-    fn emit(
-        &mut self,
-        which: &[usize],
-        stays: impl Fn(usize) -> bool,
-        sink: Sink<'_>,
-    ) -> Result<(), Error> {
+    /// Leaves the series `which` their values at the steps that `stays` holds for.
+    fn keep(&mut self, which: &[usize], stays: impl Fn(usize) -> bool) {
         for &index in which {
-            let Some(mut series) = self.0[index].take() else {
+            let Some(series) = &mut self.0[index] else {
                 continue;
             };
             for step in 0..series.column.len() {
@@ -102,10 +100,15 @@ impl Emptied {
                     series.column.clear(step);
                 }
             }
-            if !series.column.is_empty() {
-                sink(series)?;
-            }
         }
-        Ok(())
+    }
+
+    /// Hands on what is left, in the order in which it came.
+    fn emit(self, sink: Sink<'_>) -> Result<(), Error> {
+        self.0
+            .into_iter()
+            .flatten()
+            .filter(|series| !series.column.is_empty())
+            .try_for_each(sink)
     }
 }
