@@ -15,7 +15,7 @@ use crate::functions::sorted_window::SortedWindow;
 use crate::functions::{
     changes, extended, instant_rate, over_time, quantile, rate, regression, smoothing,
 };
-use crate::plan::{Call, Node, Position, RangeExtension, ValueType};
+use crate::plan::{Call, Expr, Node, Position, RangeExtension, ValueType};
 use crate::{Error, Function};
 
 /// What a kernel works with besides its window.
@@ -131,6 +131,15 @@ const fn keeps_name(function: Function) -> bool {
     matches!(function, Function::LastOverTime | Function::FirstOverTime)
 }
 
+/// Where annotations about the argument `first` point. What a subquery gives has no place of its own in Prometheus, which
+/// points at the beginning of the text then.
+const fn place_of(first: &Node) -> Position {
+    match first.expr {
+        Expr::Subquery(_) => Position { start: 0, end: 0 },
+        _ => first.position,
+    }
+}
+
 /// The change over a window that `function` asks for, if it is one between its first and last sample.
 const fn change_of(function: Function, extension: Option<RangeExtension>) -> Option<Change> {
     if extension.is_some() {
@@ -199,7 +208,7 @@ impl<'r> Run<'r> {
             shape,
             argument,
             parameters,
-            position: call.arguments[0].position,
+            position: place_of(&call.arguments[0]),
         })
     }
 
