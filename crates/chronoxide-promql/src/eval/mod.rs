@@ -86,6 +86,14 @@ impl<'q> Evaluation<'q> {
         }
     }
 
+    /// The same part for someone who looks at buckets, so that whatever it is made of keeps them.
+    pub(crate) const fn with_buckets(&self) -> Self {
+        Self {
+            histograms: HistogramDetail::Always,
+            ..*self
+        }
+    }
+
     /// The same part for someone who asks only where it has values; what they are does not matter then, but for
     /// histograms, whose buckets count as samples.
     pub(crate) const fn without_values(&self) -> Self {

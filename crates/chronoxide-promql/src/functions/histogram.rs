@@ -18,24 +18,25 @@ pub(crate) fn for_each(
     call: &Call,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
+    let whole = &evaluation.with_buckets();
     match (call.function, &call.arguments[..]) {
         (Function::HistogramCount, [node]) => of_totals(evaluation, node, sink, |h| h.count),
         (Function::HistogramSum, [node]) => of_totals(evaluation, node, sink, |h| h.sum),
         (Function::HistogramAvg, [node]) => of_totals(evaluation, node, sink, FloatHistogram::mean),
         (Function::HistogramStdvar, [node]) => {
-            of_native(evaluation, node, sink, FloatHistogram::variance)
+            of_native(whole, node, sink, FloatHistogram::variance)
         }
         (Function::HistogramStddev, [node]) => {
-            of_native(evaluation, node, sink, |h| h.variance().sqrt())
+            of_native(whole, node, sink, |h| h.variance().sqrt())
         }
         (Function::HistogramQuantile, [q, node]) => {
-            quantile::histogram_quantile(evaluation, q, node, sink)
+            quantile::histogram_quantile(whole, q, node, sink)
         }
         (Function::HistogramQuantiles, [node, label, quantiles @ ..]) => {
-            quantile::histogram_quantiles(evaluation, node, label, quantiles, sink)
+            quantile::histogram_quantiles(whole, node, label, quantiles, sink)
         }
         (Function::HistogramFraction, [lower, upper, node]) => {
-            fraction::histogram_fraction(evaluation, [lower, upper], node, sink)
+            fraction::histogram_fraction(whole, [lower, upper], node, sink)
         }
         (function, arguments) => Err(Error::execution(format!(
             "function {} is none of histograms with {} arguments",

@@ -26,6 +26,12 @@ pub(crate) fn for_each(
     position: Position,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
+    let trims = matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
+    let evaluation = &if trims {
+        evaluation.with_buckets()
+    } else {
+        *evaluation
+    };
     let is_vector = |node: &Node| node.expr.value_type() == ValueType::InstantVector;
     if !is_vector(&binary.left) || !is_vector(&binary.right) {
         return vector_scalar::for_each(evaluation, binary, position, sink);
