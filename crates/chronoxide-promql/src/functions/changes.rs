@@ -98,7 +98,7 @@ pub(super) fn is_float_change(previous: f64, current: f64) -> bool {
 pub(super) fn is_change(previous: &Step<'_>, current: &Step<'_>) -> bool {
     match (previous.histogram, current.histogram) {
         (None, None) => is_float_change(previous.value, current.value),
-        (Some(previous), Some(current)) => !current.same_data(previous),
+        (Some(previous), Some(current)) => !current.same_observations(previous),
         _ => true,
     }
 }
