@@ -1,6 +1,7 @@
 //! Functions of one number: each float is replaced, histograms are left out, and the metric's name goes.
 
 use crate::eval::{Evaluation, Scalars, Sink};
+use crate::functions::logarithm;
 use crate::plan::{Call, Node};
 use crate::{Error, Function};
 
@@ -12,9 +13,9 @@ fn of_one_number(function: Function) -> Option<fn(f64) -> f64> {
         Function::Floor => f64::floor,
         Function::Exp => f64::exp,
         Function::Sqrt => f64::sqrt,
-        Function::Ln => f64::ln,
-        Function::Log2 => f64::log2,
-        Function::Log10 => f64::log10,
+        Function::Ln => logarithm::ln,
+        Function::Log2 => logarithm::log2,
+        Function::Log10 => logarithm::log10,
         Function::Sin => f64::sin,
         Function::Cos => f64::cos,
         Function::Tan => f64::tan,

@@ -9,6 +9,7 @@ pub(crate) mod histogram;
 pub(crate) mod info;
 mod instant_rate;
 pub(crate) mod label;
+mod logarithm;
 pub(crate) mod math;
 pub(crate) mod notes;
 mod over_time;
