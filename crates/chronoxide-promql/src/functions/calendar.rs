@@ -42,6 +42,19 @@ impl Calendar {
         }
     }
 
+    /// The instant `seconds` after 1970-01-01, parts of seconds left out.
+    ///
+    /// What is no number of seconds that 64 bits hold (NaN and the infinities, too) counts as the last one that they do:
+    /// there Prometheus ends up as well, where processors turn all of these into the first one, a second after the last.
+    pub(crate) fn of_value(seconds: f64) -> Self {
+        const BOUND: f64 = (1_u64 << 63) as f64;
+        Self::of_seconds(if -BOUND < seconds && seconds < BOUND {
+            seconds as i64
+        } else {
+            i64::MAX
+        })
+    }
+
     /// How many days the month has.
     pub(crate) fn days_in_month(&self) -> u32 {
         match self.month {
@@ -105,6 +118,20 @@ mod tests {
         assert_eq!((at.year, at.month, at.day), (1969, 12, 31));
         assert_eq!((at.hour, at.minute, at.second), (23, 59, 59));
         assert_eq!(at.day_of_year, 365);
+    }
+
+    #[test]
+    fn what_is_no_time_counts_as_the_last_one() {
+        let last = Calendar::of_seconds(i64::MAX);
+        assert_eq!((last.year, last.month, last.day), (292_277_026_596, 12, 4));
+        assert_eq!((last.hour, last.minute), (15, 30));
+        let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300];
+        for value in values {
+            assert_eq!(Calendar::of_value(value), last, "{value}");
+        }
+        assert_eq!(Calendar::of_value(-0.5), Calendar::of_seconds(0));
+        let early = -9_223_372_036_854_774_784.0;
+        assert!(Calendar::of_value(early).year < -292_277_000_000);
     }
 
     #[test]

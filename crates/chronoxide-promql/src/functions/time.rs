@@ -29,8 +29,6 @@ pub(crate) fn is_date_function(function: Function) -> bool {
 
 /// Hands on the parts of the dates that the values of the argument are, or of the steps without an argument.
 ///
-/// What is no time at all (NaN, infinite) has no date: NaN.
-///
 /// # Errors
 /// Whatever the evaluation or `sink` fails with.
 pub(crate) fn date(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
@@ -42,11 +40,7 @@ pub(crate) fn date(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> 
     };
     match call.arguments.first() {
         Some(argument) => math::map(evaluation, argument, sink, |value| {
-            if value.is_finite() {
-                part(Calendar::of_seconds(value as i64))
-            } else {
-                f64::NAN
-            }
+            part(Calendar::of_value(value))
         }),
         None => {
             let values =
