@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chronoxide_model::{Labels, LabelsBuilder, METRIC_NAME, MatcherOp};
+use chronoxide_model::{Labels, LabelsBuilder, METRIC_NAME, Matcher, MatcherOp};
 
 use crate::Error;
 use crate::eval::{Column, Evaluation, Sink, StepSeries};
@@ -54,14 +54,19 @@ pub(crate) fn absent_over_time(
     range::absent_over_time(evaluation, call, labels, sink)
 }
 
-/// The labels that all series of selector `node` would have: those asked for by `=`, each once.
+/// The labels that all series of selector `node` would have: those asked for by `=`, each once, and not by another matcher
+/// behind it. Matchers that exclude values count as if they came last: Prometheus has sorted them by then.
 fn selected_labels(node: &Node) -> Result<Labels, Error> {
     let (Expr::Vector(selector) | Expr::Range { selector, .. }) = &node.expr else {
         return Ok(Labels::empty());
     };
     let mut labels = LabelsBuilder::new();
     let mut seen: Vec<&str> = Vec::new();
-    for matcher in &selector.matchers {
+    let excludes = |matcher: &&Matcher| {
+        matches!(matcher.op(), MatcherOp::NotEqual | MatcherOp::NotRegex) && matcher.matches_empty()
+    };
+    let (last, first): (Vec<_>, Vec<_>) = selector.matchers.iter().partition(excludes);
+    for matcher in first.into_iter().chain(last) {
         let name = matcher.name();
         if name == METRIC_NAME {
             continue;
