@@ -1,6 +1,8 @@
 //! The entry point: a query's text in, its answer out.
 
 mod answer;
+#[cfg(test)]
+mod name_tests;
 mod options;
 mod progress;
 #[cfg(test)]
@@ -193,6 +195,7 @@ impl Engine {
             meter,
             stop: Stop::new(options.cancellation.clone(), self.deadline(options)),
             shared,
+            late_names: self.options.features.delayed_name_removal,
             annotations: Mutex::default(),
         };
         drop(preparing);

@@ -10,6 +10,7 @@ mod label_table;
 pub(crate) mod lookback;
 mod merged;
 mod meter;
+mod names;
 mod negate;
 pub(crate) mod order;
 mod parallel;
@@ -174,12 +175,15 @@ impl<'q> Evaluation<'q> {
                     values: true,
                     ..*self
                 };
-                shared::for_each(&whole, index, sink, |sink| whole.evaluate(node, sink))
+                shared::for_each(&whole, index, sink, |sink| {
+                    names::for_each(&whole, node, sink)
+                })
             }
-            None => self.inside(&node.expr).evaluate(node, sink),
+            None => names::for_each(&self.inside(&node.expr), node, sink),
         }
     }
 
+    /// The series of `node`, some of which may have names that are to go.
     fn evaluate(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         match &node.expr {
             _ if node.expr.value_type() == ValueType::Scalar => {

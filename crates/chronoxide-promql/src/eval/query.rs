@@ -32,6 +32,8 @@ pub(crate) struct Query<'q> {
     pub(crate) stop: Stop,
     /// Expressions that stand more than once.
     pub(crate) shared: Shared<'q>,
+    /// Whether names that are to go are kept until the end.
+    pub(crate) late_names: bool,
     /// Warnings and infos so far.
     pub(crate) annotations: Mutex<Annotations>,
 }

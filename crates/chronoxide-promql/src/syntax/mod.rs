@@ -58,6 +58,9 @@ pub struct Features {
     pub extended_range_selectors: bool,
     /// `fill`, `fill_left` and `fill_right`.
     pub fill_modifiers: bool,
+    /// Names of metrics go at the end of the query, and not as soon as a value is another quantity: until then they group,
+    /// and `label_replace` can save them.
+    pub delayed_name_removal: bool,
 }
 
 impl Features {
@@ -67,6 +70,7 @@ impl Features {
         duration_expressions: true,
         extended_range_selectors: true,
         fill_modifiers: true,
+        delayed_name_removal: true,
     };
 
     /// What Prometheus understands without any flag.
@@ -75,6 +79,7 @@ impl Features {
         duration_expressions: false,
         extended_range_selectors: false,
         fill_modifiers: false,
+        delayed_name_removal: false,
     };
 }
 

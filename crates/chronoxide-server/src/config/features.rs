@@ -8,7 +8,7 @@ use super::settings::nearest_of;
 type Part = (&'static str, fn(&mut Features) -> &mut bool);
 
 /// The parts that Prometheus keeps behind flags.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("experimental-functions", |features| {
         &mut features.experimental_functions
     }),
@@ -20,6 +20,9 @@ const PARTS: [Part; 4] = [
     }),
     ("binop-fill-modifiers", |features| {
         &mut features.fill_modifiers
+    }),
+    ("delayed-name-removal", |features| {
+        &mut features.delayed_name_removal
     }),
 ];
 
@@ -88,6 +91,13 @@ mod tests {
                     ..Features::STABLE
                 },
             ),
+            (
+                "delayed-name-removal",
+                Features {
+                    delayed_name_removal: true,
+                    ..Features::STABLE
+                },
+            ),
         ] {
             assert_eq!(parse_features(text), Ok(expected), "{text}");
         }
@@ -106,7 +116,8 @@ mod tests {
             (
                 "duration-expressions,",
                 "\"\" is not a part of PromQL that can be turned on; those are experimental-functions, \
-                 duration-expressions, extended-range-selectors, binop-fill-modifiers; or all, or none",
+                 duration-expressions, extended-range-selectors, binop-fill-modifiers, \
+                 delayed-name-removal; or all, or none",
             ),
             (
                 "duration-expressions,all",

@@ -55,7 +55,7 @@ pub(super) fn for_each(
     };
     for histogram in gather(evaluation, node)? {
         evaluation.check()?;
-        let metric = histogram.labels.metric_name().unwrap_or_default();
+        let metric = name_to_tell(evaluation, &histogram.labels);
         measure.begin(metric);
         let (columns, mixed) = scratch.measure(&histogram, evaluation.steps.count, measure);
         measure.end();
@@ -151,7 +151,7 @@ fn gather(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<Histogram>, Er
                 let place = of(&mut histograms, labels);
                 histograms[place].buckets.push((bound, series));
             } else {
-                let metric = series.labels.metric_name().unwrap_or_default();
+                let metric = name_to_tell(evaluation, &series.labels);
                 let annotation = Annotation::BadBucketLabel {
                     metric: metric.to_owned(),
                     label: label.to_owned(),
@@ -170,6 +170,12 @@ fn gather(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<Histogram>, Er
         histogram.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     Ok(histograms)
+}
+
+/// The name that annotations mention: none where names go at once, though the series still has one.
+fn name_to_tell<'l>(evaluation: &Evaluation<'_>, labels: &'l Labels) -> &'l str {
+    let known = labels.metric_name().filter(|_| evaluation.query.late_names);
+    known.unwrap_or_default()
 }
 
 /// The number in an `le` label.

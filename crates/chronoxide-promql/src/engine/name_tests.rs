@@ -1,0 +1,104 @@
+use chronoxide_model::STALE_MARKER;
+
+use super::*;
+use crate::Value;
+use crate::memory_source::MemorySource;
+use crate::syntax::Features;
+
+const MINUTE: i64 = 60_000;
+
+/// The texts of the series of `text` at one minute, where names go at the end or at once, with what was told.
+fn named(late: bool, text: &str) -> Result<(Vec<String>, Vec<String>), Error> {
+    let mut source = MemorySource::default();
+    for name in ["x", "y"] {
+        source.floats(&[("__name__", name), ("n", "1")], 0, MINUTE, &[1.0, 2.0]);
+    }
+    source.floats(&[("__name__", "early")], 0, MINUTE, &[1.0, STALE_MARKER]);
+    source.floats(&[("__name__", "later")], MINUTE, MINUTE, &[2.0]);
+    let engine = Engine::new(EngineOptions {
+        features: Features {
+            delayed_name_removal: late,
+            ..Features::ALL
+        },
+        ..EngineOptions::default()
+    });
+    let times = RangeTimes {
+        start_ms: 0,
+        end_ms: MINUTE,
+        step_ms: MINUTE,
+    };
+    let answer = engine.range(&source, text, times, &QueryOptions::default())?;
+    let Value::Matrix(series) = answer.value else {
+        panic!("{text} is no vector");
+    };
+    let texts = series.iter().map(|one| one.labels.to_string()).collect();
+    Ok((texts, answer.warnings))
+}
+
+#[test]
+fn names_go_at_once_where_they_are_not_kept_until_the_end() {
+    for (text, late, early) in [
+        ("sum by (__name__) (-x)", "{}", "{}"),
+        (
+            "label_replace(-x, \"was\", \"$1\", \"__name__\", \"(.*)\")",
+            "{n=\"1\", was=\"x\"}",
+            "{n=\"1\"}",
+        ),
+        (
+            "label_replace(x * 2, \"was\", \"$1\", \"__name__\", \"(.*)\")",
+            "{n=\"1\", was=\"x\"}",
+            "{n=\"1\"}",
+        ),
+        (
+            "label_join(last_over_time(x[5m]), \"was\", \"\", \"__name__\")",
+            "x{n=\"1\", was=\"x\"}",
+            "x{n=\"1\", was=\"x\"}",
+        ),
+        (
+            "label_join(max_over_time(abs(x)[5m:1m]), \"was\", \"\", \"__name__\")",
+            "{n=\"1\", was=\"x\"}",
+            "{n=\"1\"}",
+        ),
+        ("x > bool 1", "{n=\"1\"}", "{n=\"1\"}"),
+        ("x > 1", "x{n=\"1\"}", "x{n=\"1\"}"),
+        ("abs({__name__=~\"early|later\"})", "{}", "{}"),
+        ("sum(abs({__name__=~\"early|later\"}))", "{}", "{}"),
+    ] {
+        for (is_late, expected) in [(true, late), (false, early)] {
+            let (series, _) = named(is_late, text).unwrap();
+            assert_eq!(series, [expected], "{text} {is_late}");
+        }
+    }
+}
+
+#[test]
+fn series_that_are_the_same_without_their_names_cannot_lose_them_at_once() {
+    for text in [
+        "count(-{n=\"1\"})",
+        "count(abs({n=\"1\"}))",
+        "count({n=\"1\"} * 2)",
+        "count({n=\"1\"} > bool on (__name__, n) {n=\"1\"})",
+        "count(rate({n=\"1\"}[5m]))",
+        "count(abs(x or on (__name__) y))",
+        "count(abs(topk(2, {n=\"1\"})))",
+        "count(abs(sum by (__name__) ({n=\"1\"})))",
+        "count(abs(label_replace(x, \"__name__\", \"y\", \"n\", \"2\") or on (__name__) y))",
+    ] {
+        assert!(named(true, text).is_ok(), "{text}");
+        let error = named(false, text).expect_err(text).to_string();
+        assert!(error.contains("same labelset"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn names_that_went_at_once_are_not_told() {
+    let text = "histogram_quantile(0.5, x)";
+    let told = |late| named(late, text).unwrap().1.join("\n");
+    assert!(
+        told(true).contains("for metric name \"x\""),
+        "{}",
+        told(true)
+    );
+    assert!(!told(false).contains("metric name"), "{}", told(false));
+    assert!(told(false).contains("bucket label"), "{}", told(false));
+}

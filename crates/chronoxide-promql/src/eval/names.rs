@@ -1,0 +1,98 @@
+//! When names go that are to go: at the end of the query, or as soon as a value is another quantity than the metric.
+
+use chronoxide_model::{METRIC_NAME, MatcherOp};
+
+use crate::eval::{Evaluation, Merged, Sink, reserved};
+use crate::plan::{AggregateOp, BinaryOp, Expr, Grouping, Node, Selector};
+use crate::{Error, Function};
+
+/// Hands on the series of `node`, with names that are to go only if they are kept until the end of the query.
+///
+/// # Errors
+/// When two series are the same without their names, and whatever the evaluation or `sink` fails with.
+pub(super) fn for_each(
+    evaluation: &Evaluation<'_>,
+    node: &Node,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
+    if evaluation.query.late_names {
+        return evaluation.evaluate(node, sink);
+    }
+    let differ_by_name = match &node.expr {
+        Expr::Negate(inner) => may_differ_by_name(inner),
+        Expr::Call(call) => call.arguments.iter().any(may_differ_by_name),
+        Expr::Binary(binary) => [&binary.left, &binary.right]
+            .into_iter()
+            .any(may_differ_by_name),
+        _ => return evaluation.evaluate(node, sink),
+    };
+    if !differ_by_name {
+        return evaluation.evaluate(node, &mut |mut series| {
+            if std::mem::take(&mut series.drop_name) {
+                series.labels = reserved::without(&series.labels);
+            }
+            sink(series)
+        });
+    }
+    let mut merged = Merged::default();
+    evaluation.evaluate(node, &mut |mut series| {
+        if std::mem::take(&mut series.drop_name) {
+            series.labels = reserved::without(&series.labels);
+        }
+        series.charge(&evaluation.query.meter)?;
+        merged.add(series)
+    })?;
+    merged.into_series().into_iter().try_for_each(sink)
+}
+
+/// Whether two series of `node` may have the same labels but for their names.
+fn may_differ_by_name(node: &Node) -> bool {
+    match &node.expr {
+        Expr::Number(_) | Expr::String(_) | Expr::Negate(_) => false,
+        Expr::Vector(selector) | Expr::Range { selector, .. } => !has_one_name(selector),
+        Expr::Subquery(subquery) => may_differ_by_name(&subquery.inner),
+        Expr::Aggregate(aggregate) => {
+            let keeps_labels = matches!(
+                aggregate.op,
+                AggregateOp::Topk
+                    | AggregateOp::Bottomk
+                    | AggregateOp::Limitk
+                    | AggregateOp::LimitRatio
+            );
+            let groups_by_name = match &aggregate.grouping {
+                Grouping::By(names) => names.iter().any(|name| name == METRIC_NAME),
+                Grouping::Without(_) => false,
+            };
+            // The value may become the name.
+            aggregate.op == AggregateOp::CountValues
+                || (keeps_labels || groups_by_name) && may_differ_by_name(&aggregate.inner)
+        }
+        Expr::Binary(binary) => match binary.op {
+            BinaryOp::Or => true,
+            BinaryOp::And | BinaryOp::Unless => may_differ_by_name(&binary.left),
+            op => {
+                op.is_comparison()
+                    && !binary.returns_bool
+                    && (may_differ_by_name(&binary.left) || may_differ_by_name(&binary.right))
+            }
+        },
+        Expr::Call(call) => match call.function {
+            Function::LabelReplace | Function::LabelJoin | Function::Info => true,
+            Function::LastOverTime
+            | Function::FirstOverTime
+            | Function::Sort
+            | Function::SortDesc
+            | Function::SortByLabel
+            | Function::SortByLabelDesc => call.arguments.iter().any(may_differ_by_name),
+            _ => false,
+        },
+    }
+}
+
+/// Whether all series that `selector` asks for have the same name.
+fn has_one_name(selector: &Selector) -> bool {
+    selector
+        .matchers
+        .iter()
+        .any(|matcher| matcher.name() == METRIC_NAME && matcher.op() == MatcherOp::Equal)
+}
