@@ -19,6 +19,7 @@ fuzz_target!(|input: &[u8]| {
         duration_expressions: flags & 2 != 0,
         extended_range_selectors: flags & 4 != 0,
         fill_modifiers: flags & 8 != 0,
+        ..Features::ALL
     };
     let _ = parse_selector(text);
     let Ok(expr) = parse(text, features) else {

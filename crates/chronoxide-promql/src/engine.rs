@@ -195,7 +195,7 @@ impl Engine {
             meter,
             stop: Stop::new(options.cancellation.clone(), self.deadline(options)),
             shared,
-            late_names: self.options.features.delayed_name_removal,
+            features: self.options.features,
             annotations: Mutex::default(),
         };
         drop(preparing);

@@ -91,6 +91,18 @@ fn series_that_are_the_same_without_their_names_cannot_lose_them_at_once() {
 }
 
 #[test]
+fn windows_of_series_that_follow_each_other_cannot_lose_names_at_once() {
+    for text in [
+        "count_over_time({__name__=~\"early|later\"}[1m])",
+        "sum(present_over_time({__name__=~\"early|later\"}[1m]))",
+    ] {
+        assert!(named(true, text).is_ok(), "{text}");
+        let error = named(false, text).expect_err(text).to_string();
+        assert!(error.contains("same labelset"), "{text}: {error}");
+    }
+}
+
+#[test]
 fn names_that_went_at_once_are_not_told() {
     let text = "histogram_quantile(0.5, x)";
     let told = |late| named(late, text).unwrap().1.join("\n");

@@ -112,7 +112,7 @@ fn cancelled(text: &str, count: i64, at_once: bool) -> (Result<(), Error>, bool)
         meter: Arc::new(Meter::new(1_000_000, u64::MAX, QueryProgress::new())),
         stop: Stop::new(cancellation.clone(), None),
         shared: Shared::of(&node),
-        late_names: true,
+        features: crate::syntax::Features::ALL,
         annotations: Mutex::default(),
     };
     let evaluation = Evaluation {

@@ -323,6 +323,38 @@ fn many_series_are_sorted_as_few_are() {
 }
 
 #[test]
+fn start_times_matter_unless_they_are_turned_off() {
+    let mut source = MemorySource::default();
+    let columns = source.series(&[("__name__", "x_total")]);
+    // Begun anew between the samples, at a value above the last one.
+    for (at_ms, value, start_ms) in [(MINUTE, 10.0, 1), (2 * MINUTE, 30.0, MINUTE + 1)] {
+        columns.timestamps_ms.push(at_ms);
+        columns.values.push(value);
+        columns.start_timestamps_ms.push(start_ms);
+    }
+    for (start_timestamps, resets, start) in [(true, 1.0, 60.001), (false, 0.0, 0.0)] {
+        let engine = Engine::new(EngineOptions {
+            features: crate::syntax::Features {
+                start_timestamps,
+                ..crate::syntax::Features::ALL
+            },
+            ..EngineOptions::default()
+        });
+        for (text, expected) in [
+            ("resets(x_total[5m])", resets),
+            ("start_timestamp(x_total)", start),
+        ] {
+            let options = QueryOptions::default();
+            let answer = engine.instant(&source, text, 2 * MINUTE, &options).unwrap();
+            let Value::Vector(samples) = answer.value else {
+                panic!("a vector")
+            };
+            assert_eq!(samples[0].point, Point::Float(expected), "{text}");
+        }
+    }
+}
+
+#[test]
 fn times_at_the_ends_of_time_are_answered() {
     let ends = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
     let mut source = MemorySource::default();

@@ -11,25 +11,25 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    /// Adds a series, or its values to the one with the same labels; one without values is left out.
+    /// Adds a series, or its values to the one with the same labels; one without values is left out. Whether no other
+    /// had the same labels.
     ///
     /// # Errors
     /// When both have a value at the same step.
-    pub(crate) fn add(&mut self, series: StepSeries) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, series: StepSeries) -> Result<bool, Error> {
         if series.column.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let known = &self.series;
         let is_same = |place: usize| known[place].labels == series.labels;
         match self.places.place(&series.labels, is_same) {
-            Place::New(_) => self.series.push(series),
-            Place::Known(place) => {
-                if !self.series[place].column.merge(&series.column) {
-                    return Err(Error::same_labels());
-                }
+            Place::New(_) => {
+                self.series.push(series);
+                Ok(true)
             }
+            Place::Known(place) if self.series[place].column.merge(&series.column) => Ok(false),
+            Place::Known(_) => Err(Error::same_labels()),
         }
-        Ok(())
     }
 
     /// All series.

@@ -3,7 +3,7 @@
 use chronoxide_model::{METRIC_NAME, MatcherOp};
 
 use crate::eval::{Evaluation, Merged, Sink, reserved};
-use crate::plan::{AggregateOp, BinaryOp, Expr, Grouping, Node, Selector};
+use crate::plan::{AggregateOp, BinaryOp, Expr, Grouping, Node, Selector, ValueType};
 use crate::{Error, Function};
 
 /// Hands on the series of `node`, with names that are to go only if they are kept until the end of the query.
@@ -15,7 +15,7 @@ pub(super) fn for_each(
     node: &Node,
     sink: Sink<'_>,
 ) -> Result<(), Error> {
-    if evaluation.query.late_names {
+    if evaluation.query.features.delayed_name_removal {
         return evaluation.evaluate(node, sink);
     }
     let differ_by_name = match &node.expr {
@@ -34,15 +34,27 @@ pub(super) fn for_each(
             sink(series)
         });
     }
+    let joins = !is_of_range(&node.expr);
     let mut merged = Merged::default();
     evaluation.evaluate(node, &mut |mut series| {
         if std::mem::take(&mut series.drop_name) {
             series.labels = reserved::without(&series.labels);
         }
         series.charge(&evaluation.query.meter)?;
-        merged.add(series)
+        if merged.add(series)? || joins {
+            return Ok(());
+        }
+        Err(Error::same_labels())
     })?;
     merged.into_series().into_iter().try_for_each(sink)
+}
+
+/// Whether `expr` is a function of a range vector: Prometheus joins no series of its result, not even where they have
+/// values at different steps.
+fn is_of_range(expr: &Expr) -> bool {
+    let Expr::Call(call) = expr else { return false };
+    let mut arguments = call.arguments.iter();
+    arguments.any(|argument| argument.expr.value_type() == ValueType::RangeVector)
 }
 
 /// Whether two series of `node` may have the same labels but for their names.

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::annotations::{Annotation, Annotations};
 use crate::eval::{Helpers, Meter, Shared, Steps, Stop};
 use crate::plan::Position;
+use crate::syntax::Features;
 
 /// One running query.
 pub(crate) struct Query<'q> {
@@ -32,8 +33,8 @@ pub(crate) struct Query<'q> {
     pub(crate) stop: Stop,
     /// Expressions that stand more than once.
     pub(crate) shared: Shared<'q>,
-    /// Whether names that are to go are kept until the end.
-    pub(crate) late_names: bool,
+    /// What of the language is on.
+    pub(crate) features: Features,
     /// Warnings and infos so far.
     pub(crate) annotations: Mutex<Annotations>,
 }

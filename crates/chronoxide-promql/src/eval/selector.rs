@@ -141,6 +141,10 @@ impl<'q> Selection<'q> {
             evaluation.check()?;
             return Err(self.meter.too_many_samples());
         }
+        if !evaluation.query.features.start_timestamps {
+            columns.start_timestamps_ms.clear();
+            columns.histogram_start_timestamps_ms.clear();
+        }
         self.histograms.apply(&mut columns.histograms);
         Charge::new(&self.meter, size_of_samples(columns))
     }

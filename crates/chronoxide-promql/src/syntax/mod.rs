@@ -47,7 +47,7 @@ use second_reading::{Verdict, second_reading};
 /// Longer texts are refused unread.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Parts of the language that Prometheus keeps behind flags. All are on by default.
+/// Parts of PromQL that Prometheus keeps behind flags. All are on by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// Functions and aggregations marked experimental, such as `info` and `limitk`.
@@ -61,6 +61,9 @@ pub struct Features {
     /// Names of metrics go at the end of the query, and not as soon as a value is another quantity: until then they group,
     /// and `label_replace` can save them.
     pub delayed_name_removal: bool,
+    /// `rate`, `increase`, `irate` and `resets` look at when counters started, where that is known, and `start_timestamp`
+    /// tells.
+    pub start_timestamps: bool,
 }
 
 impl Features {
@@ -71,6 +74,7 @@ impl Features {
         extended_range_selectors: true,
         fill_modifiers: true,
         delayed_name_removal: true,
+        start_timestamps: true,
     };
 
     /// What Prometheus understands without any flag.
@@ -80,6 +84,7 @@ impl Features {
         extended_range_selectors: false,
         fill_modifiers: false,
         delayed_name_removal: false,
+        start_timestamps: false,
     };
 }
 

@@ -24,7 +24,7 @@ fn is_query(input: &[u8]) -> bool {
         duration_expressions: flags & 2 != 0,
         extended_range_selectors: flags & 4 != 0,
         fill_modifiers: flags & 8 != 0,
-        delayed_name_removal: true,
+        ..Features::ALL
     };
     let _ = parse_selector(text);
     let Ok(expr) = parse(text, features) else {

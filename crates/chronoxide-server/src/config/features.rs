@@ -8,7 +8,7 @@ use super::settings::nearest_of;
 type Part = (&'static str, fn(&mut Features) -> &mut bool);
 
 /// The parts that Prometheus keeps behind flags.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("experimental-functions", |features| {
         &mut features.experimental_functions
     }),
@@ -23,6 +23,9 @@ const PARTS: [Part; 5] = [
     }),
     ("delayed-name-removal", |features| {
         &mut features.delayed_name_removal
+    }),
+    ("use-start-timestamps", |features| {
+        &mut features.start_timestamps
     }),
 ];
 
@@ -117,7 +120,7 @@ mod tests {
                 "duration-expressions,",
                 "\"\" is not a part of PromQL that can be turned on; those are experimental-functions, \
                  duration-expressions, extended-range-selectors, binop-fill-modifiers, \
-                 delayed-name-removal; or all, or none",
+                 delayed-name-removal, use-start-timestamps; or all, or none",
             ),
             (
                 "duration-expressions,all",

@@ -139,7 +139,8 @@ impl Join<'_> {
             (&group.left, &group.right)
         };
         if let Some(series) = self.single_pair(many, one) {
-            return output.add(series);
+            output.add(series)?;
+            return Ok(());
         }
         self.check_one_side(group, one, failure);
         let matching = &self.binary.matching;
@@ -311,7 +312,9 @@ impl Join<'_> {
             }
         }
         let drop_name = self.operator.returns_bool || self.keeps_doubtful_name(many);
-        state.output.add(StepSeries::new(labels, column, drop_name))
+        let series = StepSeries::new(labels, column, drop_name);
+        state.output.add(series)?;
+        Ok(())
     }
 
     /// Whether the result carries on a name that is to go at the end of the query.

@@ -174,7 +174,8 @@ fn gather(evaluation: &Evaluation<'_>, node: &Node) -> Result<Vec<Histogram>, Er
 
 /// The name that annotations mention: none where names go at once, though the series still has one.
 fn name_to_tell<'l>(evaluation: &Evaluation<'_>, labels: &'l Labels) -> &'l str {
-    let known = labels.metric_name().filter(|_| evaluation.query.late_names);
+    let is_told = evaluation.query.features.delayed_name_removal;
+    let known = labels.metric_name().filter(|_| is_told);
     known.unwrap_or_default()
 }
 
