@@ -55,9 +55,9 @@ impl Engine {
         // One query in full and another one's start: more threads than cores only take memory.
         let helpers = Helpers::new(options.threads.saturating_mul(2));
         Self {
+            trees: Arc::new(Trees::new(options.trees_bytes_max)),
             options,
             helpers: Arc::new(helpers),
-            trees: Arc::default(),
         }
     }
 
@@ -65,6 +65,13 @@ impl Engine {
     #[must_use]
     pub const fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    /// Bytes that the trees of queries take which were read and are kept, about; see
+    /// [`EngineOptions::trees_bytes_max`].
+    #[must_use]
+    pub fn trees_bytes(&self) -> usize {
+        self.trees.bytes()
     }
 
     /// Evaluates the query `text` at `time_ms`.

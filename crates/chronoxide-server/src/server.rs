@@ -243,7 +243,7 @@ fn storage_options(config: &Config) -> Options {
         label_name_bytes_max: config.label_name_bytes_max,
         label_value_bytes_max: config.label_value_bytes_max,
         labels_bytes_max: config.labels_bytes_max,
-        cache_bytes_max: memory.cache_bytes_max(),
+        cache_bytes_max: memory.cache_bytes_max() - memory.tree_bytes_max(),
         exemplar_bytes_max: config.exemplar_bytes_max(),
         exemplars_per_series_max: config.exemplars_per_series_max,
         metadata_bytes_max: memory.metadata_bytes_max(),

@@ -89,6 +89,7 @@ impl ServerState {
                 .query_memory_max
                 .unwrap_or_else(|| memory.query_bytes() / 2),
             memory: Some(Arc::clone(&query_memory) as _),
+            trees_bytes_max: memory.tree_bytes_max(),
             timeout: config.query_timeout,
             features: config.promql_features,
             ..EngineOptions::default()

@@ -18,6 +18,8 @@ pub struct EngineOptions {
     pub memory_max: u64,
     /// Memory that all queries share; none, the default, for no bound on all of them together.
     pub memory: Option<Arc<dyn QueryMemory>>,
+    /// How many bytes the trees of queries that were read may take, about, kept for whoever asks the same again; 2 MiB.
+    pub trees_bytes_max: usize,
     /// How long a query may run; 2 minutes.
     pub timeout: Duration,
     /// The step of subqueries that state none; 1 minute.
@@ -36,6 +38,7 @@ impl Default for EngineOptions {
             samples_max: 50_000_000,
             memory_max: 1 << 30,
             memory: None,
+            trees_bytes_max: 2 << 20,
             timeout: Duration::from_secs(120),
             subquery_step: Duration::from_secs(60),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

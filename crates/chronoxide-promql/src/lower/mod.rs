@@ -9,7 +9,7 @@ mod tests;
 use chronoxide_model::Matcher;
 
 use crate::plan::{self, Cardinality, Grouping, Matching, Node, Position};
-use crate::syntax::{self, At, Expr, ExprKind, Features, Regexes, TimeModifiers};
+use crate::syntax::{self, At, Expr, ExprKind, Features, Regexes, Selector, TimeModifiers};
 use crate::{Error, Function};
 use duration::Clock;
 
@@ -91,15 +91,8 @@ pub fn parse_selector_with(text: &str, regexes: &mut Regexes) -> Result<Vec<Matc
 /// [`Error::Parse`] when the text is no query.
 pub fn selectors_of(text: &str) -> Result<Vec<Vec<Matcher>>, Error> {
     let expr = syntax::parse(text, Features::ALL)?;
-    let mut selectors = Vec::new();
-    let mut rest = vec![&expr];
-    while let Some(next) = rest.pop() {
-        if let ExprKind::Vector(selector) | ExprKind::Range { selector, .. } = &next.kind {
-            selectors.push(selector.all_matchers());
-        }
-        rest.extend(next.children().into_iter().rev());
-    }
-    Ok(selectors)
+    let selectors = expr.selectors();
+    Ok(selectors.into_iter().map(Selector::all_matchers).collect())
 }
 
 struct Lowering<'a> {
@@ -157,7 +150,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn selector(&self, selector: syntax::Selector) -> Result<plan::Selector, Error> {
+    fn selector(&self, selector: Selector) -> Result<plan::Selector, Error> {
         let (at_ms, offset_ms) = self.time(&selector.time)?;
         Ok(plan::Selector {
             matchers: selector.all_matchers(),

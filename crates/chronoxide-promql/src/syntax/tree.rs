@@ -290,6 +290,20 @@ impl Expr {
         }
     }
 
+    /// The selectors of the whole expression, in the order of the text.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<&Selector> {
+        let mut selectors = Vec::new();
+        let mut rest = vec![self];
+        while let Some(next) = rest.pop() {
+            if let ExprKind::Vector(selector) | ExprKind::Range { selector, .. } = &next.kind {
+                selectors.push(selector.as_ref());
+            }
+            rest.extend(next.children().into_iter().rev());
+        }
+        selectors
+    }
+
     /// The expressions directly below, in the order of the text.
     pub fn children_mut(&mut self) -> Vec<&mut Self> {
         match &mut self.kind {

@@ -40,7 +40,12 @@ impl MemoryBudget {
             .expect("the clamp keeps it below 2^32")
     }
 
-    /// Bytes that what queries found and decoded may take, kept for the next ones.
+    /// Bytes that the trees of queries may take of those of all caches.
+    pub(crate) fn tree_bytes_max(self) -> usize {
+        self.cache_bytes_max() / 10
+    }
+
+    /// Bytes that what queries read, found and decoded may take, kept for the next ones.
     pub(crate) fn cache_bytes_max(self) -> usize {
         usize::try_from((self.0 / 10).clamp(2 << 20, 20 << 20))
             .expect("the clamp keeps it below 2^32")

@@ -67,7 +67,7 @@ impl MemoryUse {
                 },
                 Self {
                     user: "caches",
-                    bytes: stats.cache_bytes,
+                    bytes: stats.cache_bytes + state.engine.trees_bytes() as u64,
                     bytes_max: Some(memory.cache_bytes_max() as u64),
                 },
             ]);
@@ -114,6 +114,29 @@ mod tests {
         let all = MemoryUse::all(state, None);
         let queries = all.iter().find(|one| one.user == "queries");
         queries.expect("queries are users").bytes
+    }
+
+    #[test]
+    fn queries_that_are_remembered_are_among_the_caches() {
+        let config = Config::new(&Settings::default()).expect("the defaults are good");
+        let state = ServerState::new(config, "here".to_owned());
+        let caches = || {
+            let stats = Stats::default();
+            let all = MemoryUse::all(&state, Some(&stats));
+            let caches = all.into_iter().find(|one| one.user == "caches");
+            caches.expect("caches are users").bytes
+        };
+        assert_eq!(caches(), 0);
+        let dir = tempfile::tempdir().expect("there is room");
+        let database = Database::open(dir.path().join("data"), Options::default());
+        let database = database.expect("a fresh directory opens");
+        let options = QueryOptions::default();
+        let answer = state
+            .engine
+            .instant(&database, r#"up{job=~"a.+"}"#, 0, &options);
+        answer.expect("it can be evaluated");
+        assert_eq!(caches(), state.engine.trees_bytes() as u64);
+        assert!(caches() > 0);
     }
 
     #[test]
