@@ -23,6 +23,7 @@ use chronoxide_model::SeriesSource;
 use crate::eval::{Evaluation, Helpers, HistogramDetail, Meter, Query, Reads, Shared, Steps, Stop};
 use crate::lower::{LowerOptions, lower_tree};
 use crate::plan::{Node, ValueType};
+use crate::syntax::{Expr, Selector};
 use crate::{Answer, Error};
 use trees::Trees;
 
@@ -46,6 +47,14 @@ impl Default for Engine {
 enum When {
     Instant(i64),
     Range(RangeTimes),
+}
+
+/// What a text comes to.
+#[derive(Debug)]
+struct Plan {
+    node: Node,
+    /// As an answer tells them.
+    metric_names: Vec<String>,
 }
 
 impl Engine {
@@ -87,7 +96,7 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let _whole = options.progress.time(Phase::Whole);
         let preparing = options.progress.time(Phase::Preparation);
-        let node = self.lower(
+        let plan = self.lower(
             text,
             LowerOptions {
                 start_ms: time_ms,
@@ -97,7 +106,7 @@ impl Engine {
             },
         )?;
         drop(preparing);
-        self.evaluate(source, text, &node, When::Instant(time_ms), options)
+        self.evaluate(source, text, plan, When::Instant(time_ms), options)
     }
 
     /// Evaluates the query `text` at all steps of `times`.
@@ -127,7 +136,7 @@ impl Engine {
         }
         let _whole = options.progress.time(Phase::Whole);
         let preparing = options.progress.time(Phase::Preparation);
-        let node = self.lower(
+        let plan = self.lower(
             text,
             LowerOptions {
                 start_ms,
@@ -137,16 +146,18 @@ impl Engine {
             },
         )?;
         drop(preparing);
-        let got = node.expr.value_type();
+        let got = plan.node.expr.value_type();
         if !matches!(got, ValueType::Scalar | ValueType::InstantVector) {
             return Err(Error::RangeType { got });
         }
-        self.evaluate(source, text, &node, When::Range(times), options)
+        self.evaluate(source, text, plan, When::Range(times), options)
     }
 
-    fn lower(&self, text: &str, options: LowerOptions) -> Result<Node, Error> {
+    fn lower(&self, text: &str, options: LowerOptions) -> Result<Plan, Error> {
         let tree = self.trees.of(text, self.options.features)?;
-        lower_tree(text, tree, &options)
+        let metric_names = metric_names(&tree);
+        let node = lower_tree(text, tree, &options)?;
+        Ok(Plan { node, metric_names })
     }
 
     fn lower_options(&self) -> LowerOptions {
@@ -162,10 +173,12 @@ impl Engine {
         &self,
         source: &dyn SeriesSource,
         text: &str,
-        node: &Node,
+        plan: Plan,
         when: When,
         options: &QueryOptions,
     ) -> Result<Answer, Error> {
+        let Plan { node, metric_names } = plan;
+        let node = &node;
         let (steps, end_ms, step_ms) = match when {
             When::Instant(at_ms) => (Steps::instant(at_ms), at_ms, 0),
             When::Range(times) => (
@@ -229,6 +242,7 @@ impl Engine {
             warnings,
             infos,
             stats: options.progress.stats(),
+            metric_names,
         })
     }
 
@@ -241,6 +255,15 @@ impl Engine {
             .checked_add(limit)
             .map(|deadline| (limit, deadline))
     }
+}
+
+fn metric_names(tree: &Expr) -> Vec<String> {
+    let selectors = tree.selectors().into_iter();
+    let names = selectors.filter_map(Selector::only_metric_name);
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn milliseconds(duration: Duration) -> i64 {

@@ -162,4 +162,6 @@ pub struct Answer {
     pub infos: Vec<String>,
     /// What the query touched.
     pub stats: QueryStats,
+    /// The metrics that the query asks for by name: sorted, each once.
+    pub metric_names: Vec<String>,
 }

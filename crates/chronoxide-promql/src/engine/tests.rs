@@ -66,6 +66,13 @@ fn a_selector_looks_back_five_minutes_and_not_more() {
 }
 
 #[test]
+fn an_answer_names_the_metrics_that_were_asked_for_by_name() {
+    let text = r#"sum(b{x=~"c.+"}) / on () {__name__=~"a"} + count({__name__="b"}) + count({__name__=~"c|d"}) + count({x="y"})"#;
+    let answer = Engine::default().instant(&source(), text, 0, &QueryOptions::default());
+    assert_eq!(answer.unwrap().metric_names, ["a", "b"]);
+}
+
+#[test]
 fn a_stale_marker_ends_a_series() {
     assert_eq!(only("gone", MINUTE - 1), 1.0);
     assert!(instant("gone", MINUTE).unwrap().is_empty());

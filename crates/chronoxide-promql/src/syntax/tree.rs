@@ -115,6 +115,18 @@ impl Selector {
             .collect()
     }
 
+    /// The only metric name that the selector can select, if there is but one, however it is written.
+    pub(crate) fn only_metric_name(&self) -> Option<&str> {
+        if let Some(name) = &self.name {
+            return Some(name);
+        }
+        let of_name = |matcher: &&Matcher| matcher.name() == METRIC_NAME;
+        match self.matchers.iter().find(of_name)?.literals() {
+            Some([name]) if !name.is_empty() => Some(name),
+            _ => None,
+        }
+    }
+
     /// The metric name, before or inside the braces.
     #[must_use]
     pub fn metric_name(&self) -> Option<&str> {

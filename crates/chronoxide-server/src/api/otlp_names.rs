@@ -146,25 +146,19 @@ fn write_optional(out: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-/// What to tell whoever asked `query` and got nothing: names like those that have no series.
+/// What to tell whoever asked for metrics and got nothing: names like those that have no series.
 ///
 /// Costs nothing where there is an answer.
-pub(super) fn hints(database: &Database, query: &str, answer: &Answer) -> Vec<String> {
+pub(super) fn hints(database: &Database, answer: &Answer) -> Vec<String> {
     let nothing = match &answer.value {
         Value::Vector(samples) => samples.is_empty(),
         Value::Matrix(series) => series.is_empty(),
         _ => false,
     };
-    let selectors = nothing.then(|| chronoxide_promql::selectors_of(query));
-    let Some(Ok(selectors)) = selectors else {
+    if !nothing {
         return Vec::new();
-    };
-    let mut asked: Vec<String> = selectors
-        .iter()
-        .filter_map(|matchers| name_of(matchers))
-        .collect();
-    asked.sort_unstable();
-    asked.dedup();
+    }
+    let mut asked: Vec<&String> = answer.metric_names.iter().collect();
     asked.retain(|name| !is_stored(database, name));
     if asked.is_empty() {
         return Vec::new();
@@ -177,17 +171,6 @@ pub(super) fn hints(database: &Database, query: &str, answer: &Answer) -> Vec<St
         .iter()
         .filter_map(|name| hint(name, &stored))
         .collect()
-}
-
-/// The metric name that a selector asks for, if it asks for one.
-fn name_of(matchers: &[Matcher]) -> Option<String> {
-    let named = matchers
-        .iter()
-        .find(|matcher| matcher.name() == METRIC_NAME)?;
-    match named.literals() {
-        Some([name]) if !name.is_empty() => Some(name.clone()),
-        _ => None,
-    }
 }
 
 fn is_stored(database: &Database, name: &str) -> bool {

@@ -170,7 +170,7 @@ impl Query {
         }
         out.take_over(options.progress.hand_over(), answer.value.memory_bytes())?;
         notes.warnings.append(&mut self.notes.warnings);
-        let mut hints = hints(database, &self.text, &answer);
+        let mut hints = hints(database, &answer);
         notes.infos.append(&mut hints);
         out.begin_success();
         let stats = self.with_stats.then_some((answer.stats, timing));
