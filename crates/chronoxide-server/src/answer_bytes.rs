@@ -108,6 +108,11 @@ impl AnswerBytes {
         self.grant.resize(bytes)
     }
 
+    /// What ends the work.
+    pub(crate) const fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// Whether the work may go on.
     pub(crate) fn check(&self) -> Result<(), ApiError> {
         self.watch.check()

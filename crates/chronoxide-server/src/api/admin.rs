@@ -10,7 +10,7 @@ use chronoxide_storage::Database;
 
 use super::form::Form;
 use super::json::write_string;
-use super::request::{blocking, storage_failed, success_response};
+use super::request::{blocking, in_lookup_turn, storage_failed, success_response};
 use crate::error::ApiError;
 use crate::state::ServerState;
 
@@ -20,11 +20,11 @@ pub(crate) async fn delete_series(
     _: Allowed,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let selectors = form.selectors()?;
-    if selectors.is_empty() {
+    if form.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let range = form.range()?;
+    let selectors = in_lookup_turn(&state, move |watch| form.selectors(watch)).await?;
     let deleted = change(&state, move |database| {
         database.delete_series(&selectors, range)
     })

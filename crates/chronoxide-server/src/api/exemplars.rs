@@ -27,10 +27,10 @@ pub(crate) async fn exemplars(
             "end timestamp must not be before start timestamp",
         ));
     };
-    let selectors = chronoxide_promql::selectors_of(form.query())
-        .map_err(|error| ApiError::from_query(&error))?;
     let look_up = LookUp::new(format!("exemplars of {}", form.query()), encoding).within(range);
     let work = move |database: &Database, out: &mut AnswerBytes| {
+        let selectors = chronoxide_promql::selectors_of(form.query())
+            .map_err(|error| ApiError::from_query(&error))?;
         let found = if selectors.is_empty() {
             Vec::new()
         } else {

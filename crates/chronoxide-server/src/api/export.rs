@@ -11,6 +11,7 @@ use chronoxide_model::{Labels, Matcher, SeriesSet, TimeRange};
 use chronoxide_storage::Database;
 
 use super::form::Form;
+use super::request::in_lookup_turn;
 use crate::edge::accepts_gzip;
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -25,8 +26,7 @@ pub(crate) async fn export(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let selectors = form.selectors()?;
-    if selectors.is_empty() {
+    if form.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let range = form.range()?;
@@ -36,6 +36,7 @@ pub(crate) async fn export(
         .filter(|rows| *rows > 0)
         .map_or(ROWS_MAX, |rows| rows.min(ROWS_MAX));
     let database = state.ready_database()?;
+    let selectors = in_lookup_turn(&state, move |watch| form.selectors(watch)).await?;
     let turn = state.stream_turn().await?;
     let gzip = accepts_gzip(&headers);
     let shared = Arc::clone(&state);

@@ -59,7 +59,6 @@ async fn answer(
     form: Result<Form, ApiError>,
 ) -> Result<Response, ApiError> {
     let form = form?;
-    let selectors = form.parsed_selectors().map_err(ApiError::bad_data)?;
     let shape = Shape::accepted(headers);
     let now_ms = state.now_ms();
     let lookback_ms = i64::try_from(state.config.lookback.as_millis()).unwrap_or(i64::MAX);
@@ -71,6 +70,7 @@ async fn answer(
         .within(range)
         .answered_as(shape.content_type());
     let work = move |database: &Database, out: &mut AnswerBytes| {
+        let selectors = form.selectors_or(out.watch(), ApiError::bad_data)?;
         let mut found = Vec::new();
         for matchers in &selectors {
             collect(database, matchers, range, shape, &mut found, out)?;

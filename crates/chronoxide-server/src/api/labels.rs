@@ -26,7 +26,7 @@ pub(crate) async fn names(
     form: Form,
 ) -> Result<Response, ApiError> {
     let look_up = LookUp::new(form.described("labels"), encoding);
-    strings(&state, &form, look_up, Database::label_names).await
+    strings(&state, form, look_up, Database::label_names).await
 }
 
 /// `/label/{name}/values`: values of one label.
@@ -48,7 +48,7 @@ pub(crate) async fn values(
         .filter(|name| !name.is_empty())
         .ok_or_else(|| ApiError::bad_data(format!("invalid label name: {segment:?}")))?;
     let look_up = LookUp::new(form.described(&format!("values of {name:?}")), encoding);
-    strings(&state, &form, look_up, move |database, matchers, range| {
+    strings(&state, form, look_up, move |database, matchers, range| {
         database.label_values(&name, matchers, range)
     })
     .await
@@ -57,7 +57,7 @@ pub(crate) async fn values(
 /// The sorted union of what `find` gives for each selector.
 async fn strings(
     state: &Arc<ServerState>,
-    form: &Form,
+    form: Form,
     look_up: LookUp,
     find: impl Fn(&Database, &[Matcher], TimeRange) -> chronoxide_storage::Result<Vec<String>>
     + Send
@@ -65,16 +65,14 @@ async fn strings(
 ) -> Result<Response, ApiError> {
     let limit = form.limit()?;
     let range = form.lookup_range()?;
-    let mut selectors = form.selectors()?;
-    if selectors.is_empty() {
-        selectors.push(Vec::new());
-    }
-    let Some(range) = range else {
-        return look_up
-            .run(state, |_, out| write_limited(out, 0..0, None, |_, _| ()))
-            .await;
-    };
     let work = move |database: &Database, out: &mut AnswerBytes| {
+        let mut selectors = form.selectors(out.watch())?;
+        if selectors.is_empty() {
+            selectors.push(Vec::new());
+        }
+        let Some(range) = range else {
+            return write_limited(out, 0..0, None, |_, _| ());
+        };
         let mut found = Vec::with_capacity(selectors.len());
         for matchers in &selectors {
             out.check()?;
@@ -87,5 +85,5 @@ async fn strings(
             write_string(out, &text)
         })
     };
-    look_up.within(range).run(state, work).await
+    look_up.within_some(range).run(state, work).await
 }

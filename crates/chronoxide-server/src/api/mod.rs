@@ -3,6 +3,8 @@
 mod activity;
 mod admin;
 mod answer;
+#[cfg(test)]
+mod blocking_tests;
 mod exemplars;
 mod export;
 mod federate;

@@ -11,24 +11,51 @@ use chronoxide_promql::syntax::{
     Subquery, TimeModifiers,
 };
 use chronoxide_promql::{Arity, Function};
+use chronoxide_storage::Database;
 use serde_json::{Value, json};
 
 use super::form::Form;
+use super::json::Notes;
 use super::number::write_scalar_value;
 use super::query::tree;
-use super::request::success_response;
+use super::request::LookUp;
+use crate::answer_bytes::AnswerBytes;
+use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::state::ServerState;
 
 /// `/parse_query`
 pub(crate) async fn parse(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let tree = expression(&tree(&state, &form)?);
-    Ok(success_response(|out| {
-        out.extend_from_slice(tree.to_string().as_bytes());
-    }))
+    let look_up = LookUp::new(format!("tree of {}", form.query()), encoding);
+    let features = state.engine.options().features;
+    let work = move |_: &Database, out: &mut AnswerBytes| {
+        let tree = tree(&form, features)?;
+        out.hold(json_bytes(form.query(), &tree))?;
+        out.begin_success();
+        let drawn = expression(&tree).to_string();
+        out.pending().extend_from_slice(drawn.as_bytes());
+        out.end_success(&Notes::default());
+        Ok(())
+    };
+    look_up.run(&state, work).await
+}
+
+/// Bytes of memory that the tree of `text` takes as JSON, about.
+fn json_bytes(text: &str, tree: &Expr) -> u64 {
+    /// For names, values and whatever there are lists of.
+    const TEXT_BYTE: u64 = 256;
+    const NODE_BYTES: u64 = 2560;
+    let mut nodes = 0;
+    let mut rest = vec![tree];
+    while let Some(next) = rest.pop() {
+        nodes += 1;
+        rest.extend(next.children());
+    }
+    nodes * NODE_BYTES + text.len() as u64 * TEXT_BYTE
 }
 
 fn expression(expr: &Expr) -> Value {

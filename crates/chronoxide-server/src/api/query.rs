@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::Response;
-use chronoxide_promql::syntax::{self, Expr};
+use chronoxide_promql::syntax::{self, Expr, Features};
 use chronoxide_promql::{Answer, QueryOptions, QueryProgress, QueryStats, Value};
 use chronoxide_storage::Database;
 
@@ -13,7 +13,7 @@ use super::answer::{Timing, write_value_of};
 use super::form::Form;
 use super::json::{Notes, write_string};
 use super::otlp_names::hints;
-use super::request::{blocking, success_response};
+use super::request::{LookUp, blocking};
 use crate::active_queries::QueryTimes;
 use crate::answer_bytes::{AnswerBytes, Watch};
 use crate::client::Client;
@@ -63,16 +63,24 @@ pub(crate) async fn range(
 /// `/format_query`: the query, written the usual way.
 pub(crate) async fn format(
     State(state): State<Arc<ServerState>>,
+    encoding: AcceptedEncoding,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let tree = tree(&state, &form)?;
-    Ok(success_response(|out| write_string(out, &tree.pretty())))
+    let look_up = LookUp::new(format!("form of {}", form.query()), encoding);
+    let features = state.engine.options().features;
+    let work = move |_: &Database, out: &mut AnswerBytes| {
+        let tree = tree(&form, features)?;
+        out.begin_success();
+        write_string(out.pending(), &tree.pretty());
+        out.end_success(&Notes::default());
+        Ok(())
+    };
+    look_up.run(&state, work).await
 }
 
 /// The query as it is written.
-pub(super) fn tree(state: &ServerState, form: &Form) -> Result<Expr, ApiError> {
-    syntax::parse(form.query(), state.engine.options().features)
-        .map_err(|error| ApiError::from_query(&error))
+pub(super) fn tree(form: &Form, features: Features) -> Result<Expr, ApiError> {
+    syntax::parse(form.query(), features).map_err(|error| ApiError::from_query(&error))
 }
 
 impl Query {

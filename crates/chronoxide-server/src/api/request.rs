@@ -95,6 +95,14 @@ impl LookUp {
         self
     }
 
+    /// The same in this range, if there is one.
+    pub(crate) fn within_some(self, range: Option<TimeRange>) -> Self {
+        match range {
+            Some(range) => self.within(range),
+            None => self,
+        }
+    }
+
     /// The same, answered as something other than JSON.
     pub(crate) const fn answered_as(mut self, content_type: &'static str) -> Self {
         self.content_type = content_type;
@@ -137,6 +145,27 @@ impl LookUp {
         })
         .await
     }
+}
+
+/// Runs `work`, which reads texts of a request, on a thread that may block and in a turn of lookups.
+///
+/// It is to ask the watch now and then, which ends it at the time limit of queries and with its client.
+pub(crate) async fn in_lookup_turn<T: Send + 'static>(
+    state: &ServerState,
+    work: impl FnOnce(&Watch) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let deadline = Deadline::new(state.config.query_timeout);
+    let cancel = CancelOnDrop::default();
+    let turn = state.lookup_turn(deadline.left()).await?;
+    let watch = Watch {
+        cancellation: cancel.0.clone(),
+        deadline,
+    };
+    blocking(state, move || {
+        let _turn = turn;
+        work(&watch)
+    })
+    .await
 }
 
 /// Runs `work` on a thread that may block; a panic of it becomes an answer.

@@ -1,14 +1,21 @@
 //! Rules, alerts and targets: chronoxide evaluates no rules and scrapes nobody, and says so in the shape that clients
 //! expect.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
 
 use super::form::Form;
-use super::request::success_response;
+use super::request::{in_lookup_turn, success_response};
 use crate::error::ApiError;
+use crate::state::ServerState;
 
 /// `/rules`
-pub(crate) async fn rules(form: Form) -> Result<Response, ApiError> {
+pub(crate) async fn rules(
+    State(state): State<Arc<ServerState>>,
+    form: Form,
+) -> Result<Response, ApiError> {
     match form.get("type") {
         None | Some("alert" | "record") => {}
         Some(other) => {
@@ -17,7 +24,7 @@ pub(crate) async fn rules(form: Form) -> Result<Response, ApiError> {
             )));
         }
     }
-    form.selectors()?;
+    in_lookup_turn(&state, move |watch| form.selectors(watch)).await?;
     Ok(success_response(|out| {
         out.extend_from_slice(br#"{"groups":[]}"#)
     }))

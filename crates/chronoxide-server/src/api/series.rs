@@ -11,7 +11,7 @@ use super::form::Form;
 use super::json::{Notes, write_labels};
 use super::request::{LookUp, storage_failed};
 use super::union::union;
-use crate::answer_bytes::AnswerBytes;
+use crate::answer_bytes::{AnswerBytes, Watch};
 use crate::edge::AcceptedEncoding;
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -27,20 +27,28 @@ impl Form {
         text
     }
 
-    /// The selectors of `match[]`, each of which excludes something.
-    pub(crate) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        self.parsed_selectors().map_err(|reason| {
+    /// The selectors of `match[]`, each of which excludes something; asks `watch` before each whether to go on.
+    ///
+    /// Reading them takes a while: never where connections are served.
+    pub(crate) fn selectors(&self, watch: &Watch) -> Result<Vec<Vec<Matcher>>, ApiError> {
+        self.selectors_or(watch, |reason| {
             ApiError::bad_data(format!("invalid parameter \"match[]\": {reason}"))
         })
     }
 
-    /// The same, or why there are none.
-    pub(super) fn parsed_selectors(&self) -> Result<Vec<Vec<Matcher>>, String> {
+    /// The same; `refusal` is made of why there are none.
+    pub(super) fn selectors_or(
+        &self,
+        watch: &Watch,
+        refusal: impl Fn(String) -> ApiError,
+    ) -> Result<Vec<Vec<Matcher>>, ApiError> {
         let selectors = self.all("match[]").map(|text| {
-            let matchers =
-                chronoxide_promql::parse_selector(text).map_err(|error| error.to_string())?;
+            watch.check()?;
+            let matchers = chronoxide_promql::parse_selector(text)
+                .map_err(|error| refusal(error.to_string()))?;
             if matchers.iter().all(Matcher::matches_empty) {
-                return Err("match[] must contain at least one non-empty matcher".to_owned());
+                let reason = "match[] must contain at least one non-empty matcher";
+                return Err(refusal(reason.to_owned()));
             }
             Ok(matchers)
         });
@@ -59,14 +67,12 @@ pub(crate) async fn series(
     }
     let limit = form.limit()?;
     let range = form.lookup_range()?;
-    let selectors = form.selectors()?;
     let look_up = LookUp::new(form.described("series"), encoding);
-    let Some(range) = range else {
-        return look_up
-            .run(&state, |_, out| write_limited(out, 0..0, None, |_, _| ()))
-            .await;
-    };
     let work = move |database: &Database, out: &mut AnswerBytes| {
+        let selectors = form.selectors(out.watch())?;
+        let Some(range) = range else {
+            return write_limited(out, 0..0, None, |_, _| ());
+        };
         let mut found = Vec::with_capacity(selectors.len());
         for matchers in &selectors {
             out.check()?;
@@ -78,7 +84,7 @@ pub(crate) async fn series(
         let all = union(found.iter().map(Selection::labels));
         write_limited(out, all, limit, write_labels)
     };
-    look_up.within(range).run(&state, work).await
+    look_up.within_some(range).run(&state, work).await
 }
 
 /// About what a selection takes, going by some of its series.
