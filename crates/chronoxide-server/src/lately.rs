@@ -94,7 +94,7 @@ pub(crate) struct SlowQuery {
     pub(crate) ended_ms: i64,
     /// How long it waited for its turn.
     pub(crate) queue: Duration,
-    /// How long it was evaluated.
+    /// How long it was evaluated and its answer written.
     pub(crate) duration: Duration,
     /// What it touched, until it failed if it did.
     pub(crate) stats: QueryStats,

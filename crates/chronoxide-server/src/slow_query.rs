@@ -15,7 +15,7 @@ pub(crate) struct EndedQuery<'a> {
     pub(crate) times: QueryTimes,
     /// How long it waited for its turn.
     pub(crate) queue: Duration,
-    /// How long it was evaluated.
+    /// How long it was evaluated and its answer written, but for sending that.
     pub(crate) duration: Duration,
     /// What it touched, until it failed if it did.
     pub(crate) stats: QueryStats,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::response::Response;
 use chronoxide_promql::syntax::{self, Expr, Features};
-use chronoxide_promql::{Answer, QueryOptions, QueryProgress, QueryStats, Value};
+use chronoxide_promql::{Answer, QueryOptions, QueryProgress, Value};
 use chronoxide_storage::Database;
 
 use super::answer::{Timing, write_value_of};
@@ -141,17 +141,44 @@ impl Query {
             let _listed = shared
                 .active_queries
                 .enter(&self.text, kind, times, shared.now_ms());
-            self.evaluate(&shared, &database, &options, (queue, client), out)
+            self.answer(&shared, &database, &options, (queue, client), out)
         })
         .await
     }
 
-    fn evaluate(
+    /// The answer, of which nothing is left to do but to send it; notes how long that took.
+    fn answer(
         mut self,
         state: &ServerState,
         database: &Database,
         options: &QueryOptions,
         (queue, client): (Duration, Client),
+        out: AnswerBytes,
+    ) -> Result<Response, ApiError> {
+        let started = Instant::now();
+        let answered = self.evaluate(state, database, options, queue, out);
+        let stats = options.progress.stats();
+        state.metrics.query_samples.add(stats.samples);
+        let ended = EndedQuery {
+            text: &self.text,
+            client,
+            times: self.times,
+            queue,
+            duration: started.elapsed(),
+            stats,
+            failure: answered.as_ref().err().map(ApiError::message),
+        };
+        ended.log_if_slow(state.config.slow_query);
+        state.slowest_queries.add(&ended, state.now_ms());
+        answered
+    }
+
+    fn evaluate(
+        &mut self,
+        state: &ServerState,
+        database: &Database,
+        options: &QueryOptions,
+        queue: Duration,
         mut out: AnswerBytes,
     ) -> Result<Response, ApiError> {
         let started = Instant::now();
@@ -164,11 +191,7 @@ impl Query {
             evaluation: started.elapsed(),
             parts: options.progress.timings(),
         };
-        let answer = answer.map_err(|error| ApiError::from_query(&error));
-        let stats = options.progress.stats();
-        state.metrics.query_samples.add(stats.samples);
-        self.note_end(state, timing, client, stats, &answer);
-        let mut answer = answer?;
+        let mut answer = answer.map_err(|error| ApiError::from_query(&error))?;
         let mut notes = Notes {
             warnings: std::mem::take(&mut answer.warnings),
             infos: std::mem::take(&mut answer.infos),
@@ -178,35 +201,12 @@ impl Query {
         }
         out.take_over(options.progress.hand_over(), answer.value.memory_bytes())?;
         notes.warnings.append(&mut self.notes.warnings);
-        let mut hints = hints(database, &answer);
-        notes.infos.append(&mut hints);
+        notes.infos.append(&mut hints(database, &answer));
         out.begin_success();
         let stats = self.with_stats.then_some((answer.stats, timing));
         write_value_of(&mut out, answer.value, stats)?;
         out.end_success(&notes);
         out.into_response("application/json")
-    }
-
-    /// Logs the query if it was slow, and keeps it if it was among the slowest.
-    fn note_end(
-        &self,
-        state: &ServerState,
-        timing: Timing,
-        client: Client,
-        stats: QueryStats,
-        answer: &Result<Answer, ApiError>,
-    ) {
-        let ended = EndedQuery {
-            text: &self.text,
-            client,
-            times: self.times,
-            queue: timing.queue,
-            duration: timing.evaluation,
-            stats,
-            failure: answer.as_ref().err().map(ApiError::message),
-        };
-        ended.log_if_slow(state.config.slow_query);
-        state.slowest_queries.add(&ended, state.now_ms());
     }
 }
 

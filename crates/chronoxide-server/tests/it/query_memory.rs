@@ -181,6 +181,8 @@ fn what_never_fits_is_refused_for_good_and_says_what_to_raise() {
         assert_eq!((answer.status, kind.as_str()), (422, "execution"), "{text}");
         assert!(text.contains(setting), "{text}");
         assert_eq!(answer.header("retry-after"), "");
+        let ended = large.server.get("/api/v1/status/slow_queries").data();
+        assert_eq!(ended[0]["error"], text, "the query ends with its answer");
         large.wait_until_nothing_is_held(&format!("a query of {} series", large.series));
     }
 }
