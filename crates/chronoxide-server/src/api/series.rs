@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use chronoxide_model::Matcher;
+use chronoxide_promql::{Regexes, parse_selector_with};
 use chronoxide_storage::{Database, Selection};
 
 use super::form::Form;
@@ -42,9 +43,11 @@ impl Form {
         watch: &Watch,
         refusal: impl Fn(String) -> ApiError,
     ) -> Result<Vec<Vec<Matcher>>, ApiError> {
+        // What one query may cost goes for all of them together.
+        let mut regexes = Regexes::new();
         let selectors = self.all("match[]").map(|text| {
             watch.check()?;
-            let matchers = chronoxide_promql::parse_selector(text)
+            let matchers = parse_selector_with(text, &mut regexes)
                 .map_err(|error| refusal(error.to_string()))?;
             if matchers.iter().all(Matcher::matches_empty) {
                 let reason = "match[] must contain at least one non-empty matcher";
@@ -117,4 +120,47 @@ pub(super) fn write_limited<T>(
     }
     out.end_success(&notes);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chronoxide_promql::Cancellation;
+
+    use super::*;
+    use crate::state::Deadline;
+
+    fn watch() -> Watch {
+        Watch {
+            cancellation: Cancellation::new(),
+            deadline: Deadline::new(Duration::from_secs(60)),
+        }
+    }
+
+    fn form(different: usize) -> Form {
+        let mut form = Form::default();
+        for number in 0..different {
+            let pair = format!("match[]=up{{job%3D~\"a.*{number}\"}}");
+            form.append(pair.as_bytes()).unwrap();
+        }
+        form
+    }
+
+    #[test]
+    fn the_selectors_of_a_request_share_what_regular_expressions_may_take() {
+        let watch = watch();
+        assert_eq!(form(10).selectors(&watch).unwrap().len(), 10);
+        let refused = form(1000).selectors(&watch).unwrap_err();
+        assert_eq!(refused.status(), 400);
+        let reason = refused.message();
+        assert!(reason.contains("different regular expressions"), "{reason}");
+    }
+
+    #[test]
+    fn nobody_reads_on_for_a_client_that_has_left() {
+        let watch = watch();
+        watch.cancellation.cancel();
+        assert_eq!(form(1).selectors(&watch).unwrap_err().status(), 499);
+    }
 }
