@@ -230,6 +230,19 @@ impl<'q> Evaluation<'q> {
         scalar::scalar(self, node)
     }
 
+    /// The number of a scalar `node` that stands behind `vector`, which is asked for later but fails first.
+    ///
+    /// # Errors
+    /// Whatever the evaluation of either fails with.
+    pub(crate) fn scalar_behind(&self, vector: &Node, node: &Node) -> Result<Scalars, Error> {
+        self.scalar(node).or_else(|error| {
+            if matches!(error, Error::Execution { .. }) {
+                self.for_each(vector, &mut |_| Ok(()))?;
+            }
+            Err(error)
+        })
+    }
+
     /// Evaluates `node` at the first step and repeats the values at all steps.
     fn repeat_first_step(&self, node: &Node, sink: Sink<'_>) -> Result<(), Error> {
         let count = self.steps.count;

@@ -25,6 +25,9 @@ impl Steps {
     ///
     /// A step that is not positive counts as 1 ms.
     pub(crate) fn new(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        if start_ms == end_ms {
+            return Self::instant(start_ms);
+        }
         let step_ms = step_ms.max(1);
         let count = if end_ms < start_ms {
             0
@@ -54,6 +57,11 @@ impl Steps {
         self.at(self.count.saturating_sub(1))
     }
 
+    /// Whether just one instant was asked for: there may also be one between a start and an end that differ.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.count == 1 && self.step_ms == 1
+    }
+
     /// Whether there is just one instant, as in an instant query.
     pub(crate) const fn is_instant(&self) -> bool {
         self.count == 1
@@ -80,7 +88,10 @@ mod tests {
         assert_eq!(steps.iter().collect::<Vec<_>>(), [0, 10, 20]);
         assert_eq!(steps.end_ms(), 20);
         assert_eq!(Steps::new(5, 4, 10).count, 0);
-        assert_eq!(Steps::new(5, 5, 0), Steps::instant(5));
+        assert_eq!(Steps::new(5, 5, 10), Steps::instant(5));
+        assert!(Steps::new(5, 5, 10).is_alone());
+        assert!(!Steps::new(5, 6, 10).is_alone());
+        assert_eq!(Steps::new(5, 6, 10).count, 1);
     }
 
     #[test]

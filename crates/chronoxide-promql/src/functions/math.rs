@@ -111,7 +111,7 @@ fn map_at_steps(
 /// `round`: to the nearest multiple, halves up.
 pub(crate) fn round(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
     let nearest = match call.arguments.get(1) {
-        Some(node) => evaluation.scalar(node)?,
+        Some(node) => evaluation.scalar_behind(&call.arguments[0], node)?,
         None => Scalars::constant(evaluation, 1.0)?,
     };
     map_at_steps(evaluation, &call.arguments[0], sink, |index, value| {
@@ -124,7 +124,7 @@ pub(crate) fn round(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) ->
 /// `clamp`, `clamp_min`, `clamp_max`: nothing at all where the minimum is above the maximum.
 pub(crate) fn clamp(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
     let unbounded = |value: f64| Scalars::constant(evaluation, value);
-    let bound = |index: usize| evaluation.scalar(&call.arguments[index]);
+    let bound = |index: usize| evaluation.scalar_behind(&call.arguments[0], &call.arguments[index]);
     let (low, high) = match call.function {
         Function::ClampMin => (bound(1)?, unbounded(f64::INFINITY)?),
         Function::ClampMax => (unbounded(f64::NEG_INFINITY)?, bound(1)?),

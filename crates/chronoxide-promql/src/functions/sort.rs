@@ -12,7 +12,7 @@ use crate::{Error, Function};
 
 /// Hands on the series of the sorting function `call`, written at `position`.
 ///
-/// Over several steps there is no order, which a warning says.
+/// Where several steps were asked for there is no order, which a warning says.
 ///
 /// # Errors
 /// Whatever the evaluation or `sink` fails with.
@@ -26,7 +26,7 @@ pub(crate) fn for_each(
         call.function,
         Function::SortByLabel | Function::SortByLabelDesc
     );
-    if !evaluation.steps.is_instant() {
+    if !evaluation.steps.is_alone() {
         evaluation.for_each(&call.arguments[0], &mut |mut series| {
             if !by_label {
                 series.column.drop_histograms();

@@ -117,6 +117,9 @@ impl Lowering<'_> {
                 let operand = self.node(*operand)?;
                 if negative {
                     plan::Expr::Negate(Box::new(operand))
+                } else if matches!(operand.expr, plan::Expr::Binary(_)) {
+                    // What an operator has to tell points at its operands, of which the sign is none.
+                    return Ok(operand);
                 } else {
                     operand.expr
                 }

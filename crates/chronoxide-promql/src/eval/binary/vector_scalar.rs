@@ -20,7 +20,11 @@ pub(super) fn for_each(
     } else {
         (&binary.left, &binary.right)
     };
-    let numbers = evaluation.scalar(number)?;
+    let numbers = if scalar_left {
+        evaluation.scalar(number)?
+    } else {
+        evaluation.scalar_behind(vector, number)?
+    };
     let operator = Operator::new(binary, scalar_left);
     let drops_name = operator.changes_quantity() || operator.returns_bool;
     let mut notes = Notes::default();

@@ -53,6 +53,8 @@ pub(super) fn for_each(
         buckets: ClassicBuckets::default(),
         results: vec![None; measure.count()],
     };
+    // Of several results the first ones of all histograms come first.
+    let mut later: Vec<Vec<StepSeries>> = Vec::new();
     for histogram in gather(evaluation, node)? {
         evaluation.check()?;
         let metric = name_to_tell(evaluation, &histogram.labels);
@@ -65,10 +67,17 @@ pub(super) fn for_each(
         }
         for (number, column) in columns.into_iter().enumerate() {
             let labels = measure.labels(&histogram.labels, number)?;
-            sink(StepSeries::new(labels, column, true))?;
+            let mut series = StepSeries::new(labels, column, true);
+            let Some(number) = number.checked_sub(1) else {
+                sink(series)?;
+                continue;
+            };
+            series.charge(&evaluation.query.meter)?;
+            later.resize_with(later.len().max(number + 1), Vec::new);
+            later[number].push(series);
         }
     }
-    Ok(())
+    later.into_iter().flatten().try_for_each(sink)
 }
 
 struct Scratch {
