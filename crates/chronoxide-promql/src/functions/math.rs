@@ -1,7 +1,7 @@
 //! Functions of one number: each float is replaced, histograms are left out, and the metric's name goes.
 
 use crate::eval::{Evaluation, Scalars, Sink};
-use crate::functions::logarithm;
+use crate::functions::{arctangent, logarithm};
 use crate::plan::{Call, Node};
 use crate::{Error, Function};
 
@@ -21,7 +21,7 @@ fn of_one_number(function: Function) -> Option<fn(f64) -> f64> {
         Function::Tan => f64::tan,
         Function::Asin => f64::asin,
         Function::Acos => f64::acos,
-        Function::Atan => f64::atan,
+        Function::Atan => arctangent::atan,
         Function::Sinh => f64::sinh,
         Function::Cosh => f64::cosh,
         Function::Tanh => f64::tanh,

@@ -1,6 +1,7 @@
 //! What the functions compute.
 
 pub(crate) mod absent;
+pub(crate) mod arctangent;
 pub(crate) mod calendar;
 mod changes;
 mod extended;

@@ -17,6 +17,7 @@ mod tests;
 
 use crate::Error;
 use crate::eval::{Evaluation, Sink};
+use crate::functions::arctangent;
 use crate::plan::{Binary, BinaryOp, Node, Position, ValueType};
 
 /// Hands on the series of `binary`, written at `position`, of which at least one operand is a vector.
@@ -54,7 +55,7 @@ pub(crate) fn scalar(op: BinaryOp, left: f64, right: f64) -> f64 {
         BinaryOp::Div => left / right,
         BinaryOp::Mod => left % right,
         BinaryOp::Pow => left.powf(right),
-        BinaryOp::Atan2 => left.atan2(right),
+        BinaryOp::Atan2 => arctangent::atan2(left, right),
         BinaryOp::Equal => truth(left == right),
         BinaryOp::NotEqual => truth(left != right),
         BinaryOp::Less => truth(left < right),
