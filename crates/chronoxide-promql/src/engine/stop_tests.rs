@@ -172,3 +172,15 @@ fn loops_over_many_steps_look_whether_the_query_is_to_stop() {
         );
     }
 }
+
+#[test]
+fn series_that_lie_ready_are_not_handed_on_any_more() {
+    for text in ["sort(x)", "sort_desc(x)", "sort_by_label(x, \"a\")"] {
+        let (result, any) = cancelled(text, 2, false);
+        assert!(
+            matches!(result, Err(Error::Cancelled)),
+            "{text}: {result:?}"
+        );
+        assert!(!any, "{text}");
+    }
+}

@@ -206,6 +206,21 @@ impl<'q> Evaluation<'q> {
         }
     }
 
+    /// Hands `series` to `sink`, one by one, unless the query is to stop.
+    ///
+    /// # Errors
+    /// Whatever `sink` fails with, and when the query is to stop.
+    pub(crate) fn hand_on(
+        &self,
+        series: impl IntoIterator<Item = StepSeries>,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        series.into_iter().try_for_each(|one| {
+            self.check()?;
+            sink(one)
+        })
+    }
+
     /// All series of `node` that have any value, counted against the limit of samples while they are held.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ pub(super) fn for_each(
         }
         Err(Error::same_labels())
     })?;
-    merged.into_series().into_iter().try_for_each(sink)
+    evaluation.hand_on(merged.into_series(), sink)
 }
 
 /// Whether `expr` is a function of a range vector: Prometheus joins no series of its result, not even where they have

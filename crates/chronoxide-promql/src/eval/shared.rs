@@ -102,7 +102,7 @@ pub(super) fn for_each(
 ) -> Result<(), Error> {
     let query = evaluation.query;
     if let Some(series) = query.shared.find(evaluation, index) {
-        return series.iter().try_for_each(|one| sink(copy(one)));
+        return evaluation.hand_on(series.iter().map(copy), sink);
     }
     let noted = query.annotation_count();
     let mut copies = Copies::default();

@@ -43,7 +43,7 @@ pub(crate) fn for_each(
             enrichment.enrich(&series, &mut merged)?;
         }
     }
-    merged.into_series().into_iter().try_for_each(sink)
+    evaluation.hand_on(merged.into_series(), sink)
 }
 
 /// What the second argument asks for.

@@ -54,7 +54,7 @@ pub(crate) fn for_each(
         let compare = |left: &StepSeries, right: &StepSeries| by_value(left, right, descending);
         order::sort_by(evaluation, &mut all, compare)?;
     }
-    all.into_iter().try_for_each(sink)
+    evaluation.hand_on(all, sink)
 }
 
 /// By the value of the only step, NaN last either way.

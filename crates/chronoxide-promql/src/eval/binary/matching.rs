@@ -73,9 +73,14 @@ pub(super) fn present_steps<'s>(
 ) -> Vec<bool> {
     let mut present = vec![false; steps];
     for one in series {
-        for (step, seen) in present.iter_mut().enumerate() {
-            *seen |= !one.column.is_absent(step);
-        }
+        mark_present(one, &mut present);
     }
     present
+}
+
+/// Marks the steps at which `series` has a value.
+pub(super) fn mark_present(series: &StepSeries, present: &mut [bool]) {
+    for (step, seen) in present.iter_mut().enumerate() {
+        *seen |= !series.column.is_absent(step);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chronoxide_model::Labels;
 
-use super::matching::{MatchGroup, match_groups, present_steps};
+use super::matching::{MatchGroup, mark_present, match_groups};
 use crate::Error;
 use crate::eval::{Evaluation, Sink, StepSeries};
 use crate::plan::{Binary, BinaryOp};
@@ -22,7 +22,6 @@ pub(super) fn for_each(
         evaluation.without_values().collect(&binary.right)?
     };
     let groups = match_groups(evaluation, &binary.matching, &left, &right)?;
-    let steps = evaluation.steps.count;
     let mut left = Emptied(left.into_iter().map(Some).collect());
     let mut right = Emptied(right.into_iter().map(Some).collect());
     for group in groups {
@@ -33,21 +32,21 @@ pub(super) fn for_each(
             ..
         } = group;
         let other = if binary.op == BinaryOp::Or {
-            present_steps(left.iter(&ours), steps)
+            left.present_steps(evaluation, &ours)?
         } else {
-            present_steps(right.iter(&theirs), steps)
+            right.present_steps(evaluation, &theirs)?
         };
         if binary.op == BinaryOp::Or {
-            left.absorb(&ours, &mut right, &theirs, &other);
-            right.keep(&theirs, |step| !other[step]);
+            left.absorb(evaluation, &ours, (&mut right, &theirs), &other)?;
+            right.keep(evaluation, &theirs, |step| !other[step])?;
         } else {
             let wanted = binary.op == BinaryOp::And;
-            left.keep(&ours, |step| other[step] == wanted);
+            left.keep(evaluation, &ours, |step| other[step] == wanted)?;
         }
     }
-    left.emit(sink)?;
+    evaluation.hand_on(left.into_rest(), sink)?;
     match binary.op {
-        BinaryOp::Or => right.emit(sink),
+        BinaryOp::Or => evaluation.hand_on(right.into_rest(), sink),
         _ => Ok(()),
     }
 }
@@ -56,20 +55,39 @@ pub(super) fn for_each(
 struct Emptied(Vec<Option<StepSeries>>);
 
 impl Emptied {
-    fn iter<'s>(&'s self, which: &'s [usize]) -> impl Iterator<Item = &'s StepSeries> {
-        which.iter().filter_map(|&index| self.0[index].as_ref())
+    /// At which steps any of the series `which` has a value.
+    fn present_steps(
+        &self,
+        evaluation: &Evaluation<'_>,
+        which: &[usize],
+    ) -> Result<Vec<bool>, Error> {
+        let mut present = vec![false; evaluation.steps.count];
+        for &index in which {
+            evaluation.check()?;
+            if let Some(series) = &self.0[index] {
+                mark_present(series, &mut present);
+            }
+        }
+        Ok(present)
     }
 
     /// Moves series of `right` into those of the same labels here, at the steps where no series of the group `taken`.
-    fn absorb(&mut self, ours: &[usize], right: &mut Self, theirs: &[usize], taken: &[bool]) {
+    fn absorb(
+        &mut self,
+        evaluation: &Evaluation<'_>,
+        ours: &[usize],
+        (right, theirs): (&mut Self, &[usize]),
+        taken: &[bool],
+    ) -> Result<(), Error> {
         if ours.is_empty() || theirs.is_empty() {
-            return;
+            return Ok(());
         }
         let places: HashMap<Labels, usize> = ours
             .iter()
             .filter_map(|&index| Some((self.0[index].as_ref()?.labels.clone(), index)))
             .collect();
         for &index in theirs {
+            evaluation.check()?;
             let Some(series) = &right.0[index] else {
                 continue;
             };
@@ -87,11 +105,18 @@ impl Emptied {
             }
             right.0[index] = None;
         }
+        Ok(())
     }
 
     /// Leaves the series `which` their values at the steps that `stays` holds for.
-    fn keep(&mut self, which: &[usize], stays: impl Fn(usize) -> bool) {
+    fn keep(
+        &mut self,
+        evaluation: &Evaluation<'_>,
+        which: &[usize],
+        stays: impl Fn(usize) -> bool,
+    ) -> Result<(), Error> {
         for &index in which {
+            evaluation.check()?;
             let Some(series) = &mut self.0[index] else {
                 continue;
             };
@@ -101,14 +126,12 @@ impl Emptied {
                 }
             }
         }
+        Ok(())
     }
 
-    /// Hands on what is left, in the order in which it came.
-    fn emit(self, sink: Sink<'_>) -> Result<(), Error> {
-        self.0
-            .into_iter()
-            .flatten()
-            .filter(|series| !series.column.is_empty())
-            .try_for_each(sink)
+    /// What is left, in the order in which it came.
+    fn into_rest(self) -> impl Iterator<Item = StepSeries> {
+        let left = self.0.into_iter().flatten();
+        left.filter(|series| !series.column.is_empty())
     }
 }

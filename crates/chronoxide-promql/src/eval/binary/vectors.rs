@@ -57,7 +57,7 @@ pub(super) fn for_each(
     notes.annotate(evaluation, binary.op, position);
     failure.into_result()?;
     joined?;
-    output.into_series().into_iter().try_for_each(sink)
+    evaluation.hand_on(output.into_series(), sink)
 }
 
 /// An operator and its two collected vectors.

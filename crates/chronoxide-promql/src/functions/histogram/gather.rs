@@ -77,7 +77,7 @@ pub(super) fn for_each(
             later[number].push(series);
         }
     }
-    later.into_iter().flatten().try_for_each(sink)
+    evaluation.hand_on(later.into_iter().flatten(), sink)
 }
 
 struct Scratch {
