@@ -19,6 +19,7 @@ mod printer;
 mod quote;
 #[cfg(test)]
 mod random_tests;
+mod reading;
 mod regexes;
 #[cfg(test)]
 mod reread;
@@ -31,6 +32,7 @@ mod token;
 mod tree;
 
 pub use number::parse_duration;
+pub use reading::reading_bytes;
 pub use regexes::Regexes;
 pub use tree::{
     Aggregate, At, Binary, BinaryModifiers, Duration, DurationKind, Expr, ExprKind, NumberLiteral,

@@ -10,7 +10,7 @@ use chronoxide_storage::Database;
 
 use super::form::Form;
 use super::json::write_string;
-use super::request::{blocking, in_lookup_turn, storage_failed, success_response};
+use super::request::{blocking, selectors_of, storage_failed, success_response};
 use crate::error::ApiError;
 use crate::state::ServerState;
 
@@ -24,7 +24,7 @@ pub(crate) async fn delete_series(
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let range = form.range()?;
-    let selectors = in_lookup_turn(&state, move |watch| form.selectors(watch)).await?;
+    let selectors = selectors_of(&state, form).await?;
     let deleted = change(&state, move |database| {
         database.delete_series(&selectors, range)
     })

@@ -1,4 +1,4 @@
-//! Where the texts of requests are read: in their turn, and never on a thread that serves connections.
+//! Where the texts of requests are read: in their turn, with memory for it, and never on a thread that serves connections.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
+use chronoxide_promql::QueryMemory as _;
 use chronoxide_storage::{Database, Options};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -106,6 +107,25 @@ fn texts_are_read_on_threads_that_may_block() {
         server.runtime.block_on(blocker).unwrap();
         let answer = server.runtime.block_on(asked).unwrap();
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+    }
+}
+
+#[test]
+fn texts_are_read_where_there_is_memory_for_it() {
+    let server = Small::start();
+    let memory = &server.state.query_memory;
+    let all = memory.limit_bytes();
+    assert!(memory.take(all));
+    for (method, path) in UNREADABLE {
+        let answer = server.runtime.block_on(server.ask(method, path));
+        let status = answer.unwrap().status();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    memory.give_back(all);
+    for (method, path) in UNREADABLE {
+        let answer = server.runtime.block_on(server.ask(method, path));
+        assert_eq!(answer.unwrap().status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(memory.held_bytes(), 0, "{path}");
     }
 }
 

@@ -11,7 +11,7 @@ use chronoxide_model::{Labels, Matcher, SeriesSet, TimeRange};
 use chronoxide_storage::Database;
 
 use super::form::Form;
-use super::request::in_lookup_turn;
+use super::request::selectors_of;
 use crate::edge::accepts_gzip;
 use crate::error::ApiError;
 use crate::state::ServerState;
@@ -36,7 +36,7 @@ pub(crate) async fn export(
         .filter(|rows| *rows > 0)
         .map_or(ROWS_MAX, |rows| rows.min(ROWS_MAX));
     let database = state.ready_database()?;
-    let selectors = in_lookup_turn(&state, move |watch| form.selectors(watch)).await?;
+    let selectors = selectors_of(&state, form).await?;
     let turn = state.stream_turn().await?;
     let gzip = accepts_gzip(&headers);
     let shared = Arc::clone(&state);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::Response;
-use chronoxide_promql::syntax::{self, Expr, Features};
+use chronoxide_promql::syntax::{self, Expr, Features, reading_bytes};
 use chronoxide_promql::{Answer, QueryOptions, QueryProgress, Value};
 use chronoxide_storage::Database;
 
@@ -182,6 +182,7 @@ impl Query {
         mut out: AnswerBytes,
     ) -> Result<Response, ApiError> {
         let started = Instant::now();
+        out.hold(reading_bytes(&self.text))?;
         let answer = match self.times {
             QueryTimes::At(at_ms) => state.engine.instant(database, &self.text, at_ms, options),
             QueryTimes::Range(times) => state.engine.range(database, &self.text, times, options),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use chronoxide_model::TimeRange;
+use chronoxide_model::{Matcher, TimeRange};
 use chronoxide_promql::RangeTimes;
+use chronoxide_promql::syntax::reading_bytes;
 use chronoxide_storage::Database;
 
 use super::form::Form;
@@ -15,6 +16,7 @@ use crate::answer_bytes::{AnswerBytes, Watch};
 use crate::edge::{AcceptedEncoding, Encoding};
 use crate::error::{ApiError, with_sources};
 use crate::ingest::{BodyError, HeldMemory, read};
+use crate::query_memory::Grant;
 use crate::state::{CancelOnDrop, Deadline, ServerState};
 
 /// Largest form body, in bytes: that of Go's standard library.
@@ -140,6 +142,8 @@ impl LookUp {
                 .active_queries
                 .enter(&self.text, "lookup", times, now_ms);
             let mut out = AnswerBytes::new(&shared, self.encoding, watch);
+            // All texts that are read stand in it.
+            out.hold(reading_bytes(&self.text))?;
             work(&database, &mut out)?;
             out.into_response(self.content_type)
         })
@@ -147,13 +151,11 @@ impl LookUp {
     }
 }
 
-/// Runs `work`, which reads texts of a request, on a thread that may block and in a turn of lookups.
-///
-/// It is to ask the watch now and then, which ends it at the time limit of queries and with its client.
-pub(crate) async fn in_lookup_turn<T: Send + 'static>(
+/// The selectors of `form`, read on a thread that may block and in a turn of lookups, for what is no lookup itself.
+pub(crate) async fn selectors_of(
     state: &ServerState,
-    work: impl FnOnce(&Watch) -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
+    form: Form,
+) -> Result<Vec<Vec<Matcher>>, ApiError> {
     let deadline = Deadline::new(state.config.query_timeout);
     let cancel = CancelOnDrop::default();
     let turn = state.lookup_turn(deadline.left()).await?;
@@ -161,9 +163,11 @@ pub(crate) async fn in_lookup_turn<T: Send + 'static>(
         cancellation: cancel.0.clone(),
         deadline,
     };
+    let mut held = Grant::new(&state.query_memory);
     blocking(state, move || {
         let _turn = turn;
-        work(&watch)
+        held.grow(reading_bytes(&form.described("")))?;
+        form.selectors(&watch)
     })
     .await
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::form::Form;
-use super::request::{in_lookup_turn, success_response};
+use super::request::{selectors_of, success_response};
 use crate::error::ApiError;
 use crate::state::ServerState;
 
@@ -24,7 +24,7 @@ pub(crate) async fn rules(
             )));
         }
     }
-    in_lookup_turn(&state, move |watch| form.selectors(watch)).await?;
+    selectors_of(&state, form).await?;
     Ok(success_response(|out| {
         out.extend_from_slice(br#"{"groups":[]}"#)
     }))
