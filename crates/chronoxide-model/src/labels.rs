@@ -178,6 +178,13 @@ impl Labels {
         self.0.ends.is_empty()
     }
 
+    /// How many bytes of memory the set takes, about; sets that were cloned from each other take it once.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let counts = 2 * size_of::<usize>();
+        counts + size_of::<Packed>() + self.0.text.len() + size_of_val(&*self.0.ends)
+    }
+
     /// Name and value of label `index`.
     fn pair(&self, index: usize) -> (&str, &str) {
         let ends = &self.0.ends;
@@ -437,6 +444,8 @@ mod tests {
         assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
         assert_eq!(labels.get("b"), Some("2"));
         assert_eq!(labels.get("empty"), None);
+        let none = Labels::empty().memory_bytes();
+        assert_eq!(labels.memory_bytes(), none + "a1b2".len() + 4 * 4);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use histogram::{
     BucketCounts, BucketSpan, CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Histogram, HistogramCounts,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
-pub use matcher::{Matcher, MatcherError, MatcherOp, ValueWalk, anchored_regex};
+pub use matcher::{Matcher, MatcherError, MatcherOp, RegexError, ValueWalk, anchored_regex};
 pub use metadata::{Metadata, MetricType};
 pub use outcome::{RejectReason, Rejection, WriteOutcome};
 pub use sample::{STALE_MARKER, STALE_MARKER_BITS, Sample, is_stale_marker};

@@ -1,13 +1,14 @@
 //! Label tests: `=`, `!=`, `=~`, `!~`.
 
+mod alternatives;
 mod pattern;
 mod re2;
 mod walk;
 
 use std::fmt;
 
-pub use pattern::anchored_regex;
-use pattern::{Pattern, Reach};
+use pattern::{LITERALS_MAX, Pattern, Reach};
+pub use pattern::{RegexError, anchored_regex};
 pub use walk::ValueWalk;
 
 /// How a matcher compares.
@@ -51,13 +52,36 @@ pub struct Matcher {
 pub struct MatcherError {
     /// The label the expression is for.
     pub name: String,
-    /// The expression.
+    /// The expression, or its beginning when it is long.
     pub pattern: String,
-    /// What is wrong with it, on one line.
-    pub reason: String,
+    /// What is wrong with it.
+    pub reason: RegexError,
 }
 
 impl Matcher {
+    /// What a regular expression may weigh where nobody says otherwise.
+    pub const WEIGHT_MAX: usize = 400_000;
+
+    /// The matcher of `name`, `op` and `value`, unless it is a regular expression that weighs more than `weight_max`: see
+    /// [`Matcher::weight`]. That is known before anything is built of the expression.
+    ///
+    /// # Errors
+    /// When the pattern is no valid expression or too large.
+    pub fn within(
+        op: MatcherOp,
+        name: impl Into<String>,
+        value: impl Into<String>,
+        weight_max: usize,
+    ) -> Result<Self, MatcherError> {
+        match op {
+            MatcherOp::Equal => Ok(Self::equal(name, value)),
+            MatcherOp::NotEqual => Ok(Self::not_equal(name, value)),
+            MatcherOp::Regex | MatcherOp::NotRegex => {
+                Self::with_pattern(op, name.into(), value.into(), weight_max)
+            }
+        }
+    }
+
     /// `name="value"`
     #[must_use]
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -88,7 +112,7 @@ impl Matcher {
         name: impl Into<String>,
         pattern: impl Into<String>,
     ) -> Result<Self, MatcherError> {
-        Self::with_pattern(MatcherOp::Regex, name.into(), pattern.into())
+        Self::within(MatcherOp::Regex, name, pattern, Self::WEIGHT_MAX)
     }
 
     /// `name!~"pattern"`
@@ -99,22 +123,33 @@ impl Matcher {
         name: impl Into<String>,
         pattern: impl Into<String>,
     ) -> Result<Self, MatcherError> {
-        Self::with_pattern(MatcherOp::NotRegex, name.into(), pattern.into())
+        Self::within(MatcherOp::NotRegex, name, pattern, Self::WEIGHT_MAX)
     }
 
-    fn with_pattern(op: MatcherOp, name: String, value: String) -> Result<Self, MatcherError> {
-        match Pattern::compile(&value) {
+    fn with_pattern(
+        op: MatcherOp,
+        name: String,
+        value: String,
+        weight_max: usize,
+    ) -> Result<Self, MatcherError> {
+        /// So much of a pattern tells which one it is.
+        const SHOWN_BYTES_MAX: usize = 200;
+        match Pattern::compile(&value, weight_max) {
             Ok(pattern) => Ok(Self {
                 op,
                 name,
                 value,
                 pattern: Some(pattern),
             }),
-            Err(reason) => Err(MatcherError {
-                name,
-                pattern: value,
-                reason,
-            }),
+            Err(reason) => {
+                let mut pattern = value;
+                pattern.truncate(pattern.floor_char_boundary(SHOWN_BYTES_MAX));
+                Err(MatcherError {
+                    name,
+                    pattern,
+                    reason,
+                })
+            }
         }
     }
 
@@ -166,10 +201,7 @@ impl Matcher {
     pub fn literals(&self) -> Option<&[String]> {
         match self.op {
             MatcherOp::Equal => Some(std::slice::from_ref(&self.value)),
-            MatcherOp::Regex => self
-                .pattern
-                .as_ref()
-                .and_then(|pattern| pattern.literals.as_deref()),
+            MatcherOp::Regex => self.pattern.as_ref().and_then(few_literals),
             MatcherOp::NotEqual | MatcherOp::NotRegex => None,
         }
     }
@@ -180,7 +212,7 @@ impl Matcher {
     pub fn right_side_literals(&self) -> Option<&[String]> {
         match &self.pattern {
             None => Some(std::slice::from_ref(&self.value)),
-            Some(pattern) => pattern.literals.as_deref(),
+            Some(pattern) => few_literals(pattern),
         }
     }
 
@@ -189,7 +221,7 @@ impl Matcher {
     pub fn verdict_on_any_value(&self) -> Option<bool> {
         let right_side = match &self.pattern {
             None => self.value.is_empty().then_some(false),
-            Some(pattern) => match (&pattern.reach, pattern.literals.as_deref()) {
+            Some(pattern) => match (&pattern.reach, pattern.literals()) {
                 (Reach::All, _) => Some(true),
                 (Reach::Some, Some([only])) if only.is_empty() => Some(false),
                 (Reach::Some, _) => None,
@@ -205,8 +237,9 @@ impl Matcher {
         ValueWalk::new(self)
     }
 
-    /// What it took to compile a regular expression: characters and character ranges, times their repetitions; 0 for
-    /// other matchers. Time and memory go with it, so that a caller can bound what one request may cost.
+    /// What a regular expression took to compile, and takes to keep: characters and character ranges, times their
+    /// repetitions, or its length if that is more, and some more for each expression; 0 for other matchers. Time and memory go with it, so that a caller
+    /// can bound what one request may cost. Alternatives that are all plain text weigh little more than one each.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.pattern.as_ref().map_or(0, |pattern| pattern.weight)
@@ -221,6 +254,12 @@ impl Matcher {
             None => std::slice::from_ref(&self.value),
         }
     }
+}
+
+/// The literals of a pattern, unless they are so many that looking for each is no help.
+fn few_literals(pattern: &Pattern) -> Option<&[String]> {
+    let literals = pattern.literals();
+    literals.filter(|literals| literals.len() <= LITERALS_MAX)
 }
 
 impl PartialEq for Matcher {
@@ -325,20 +364,73 @@ mod tests {
     #[test]
     fn weights_grow_with_repetitions() {
         let weight = |pattern: &str| Matcher::regex("a", pattern).unwrap().weight();
-        assert_eq!(weight("abc"), 3);
-        assert_eq!(weight("(?:ab+){10}[0-9]"), 21);
+        assert_eq!(weight("abc"), 1);
+        assert_eq!(weight("[abc]x"), "[abc]x".len());
+        assert_eq!(weight("(?:ab+){100}[0-9]"), 2 * 100 + 3 + 40);
         assert!(weight("\\pL{100}") > 50_000, "{}", weight("\\pL{100}"));
         assert_eq!(Matcher::equal("a", "abc").weight(), 0);
     }
 
     #[test]
+    fn what_weighs_too_much_is_refused_by_name_and_not_shown_whole() {
+        let within = |pattern: &str, weight_max| {
+            Matcher::within(MatcherOp::Regex, "job", pattern, weight_max)
+        };
+        assert!(within("[a-z]{100}", 340).is_ok());
+        assert!(within("[a-z]{100}", 339).is_err());
+        assert!(within("a|b|c", 1).is_ok());
+        assert!(within(&"a|".repeat(100), 20).is_err());
+        let error = within("\\pL{1000}", 100_000).unwrap_err().to_string();
+        assert!(
+            error.contains("job") && error.contains("too large") && error.contains("100000"),
+            "{error}"
+        );
+        // Not even the tree of such an expression is made.
+        for long in ["\\pL".repeat(1000), "a.".repeat(100_000)] {
+            let error = within(&long, 100_000).unwrap_err().to_string();
+            assert!(error.len() < 1000 && error.contains("too large"), "{error}");
+        }
+        assert!(anchored_regex("\\pL{1000}", 100_000).is_err());
+        assert!(anchored_regex("(a+)b", 300).is_ok());
+        let escaped = "\\\\p".repeat(1000);
+        assert!(
+            within(&escaped, 10_000).is_ok(),
+            "a backslash and a letter are no class"
+        );
+    }
+
+    #[test]
+    fn ten_thousand_plain_alternatives_weigh_little() {
+        let names: Vec<String> = (0..10_000)
+            .map(|number| format!("shop-{number:05}\\.example-host:9100"))
+            .collect();
+        for pattern in [names.join("|"), format!("^({})$", names.join("|"))] {
+            let matcher = Matcher::within(MatcherOp::Regex, "a", pattern, 5000).unwrap();
+            assert!(matcher.literals().is_none(), "too many to look for each");
+            assert_eq!(matcher.prefixes(), ["shop-0"]);
+            let mut walk = matcher.walk();
+            for (value, expected) in [
+                ("shop-00000.example-host:9100", true),
+                ("shop-09999.example-host:9100", true),
+                ("shop-10000.example-host:9100", false),
+                ("shop-00000", false),
+                ("shop-00001\\.example-host:9100", false),
+                ("", false),
+            ] {
+                assert_eq!(matcher.matches(value), expected, "{value}");
+                assert_eq!(walk.matches(value), expected, "{value}");
+            }
+        }
+    }
+
+    #[test]
     fn groups_of_an_anchored_regex_capture() {
-        let regex = anchored_regex(r"(a+)-(?P<number>\d+)").unwrap();
+        let regex = anchored_regex(r"(a+)-(?P<number>\d+)", 1000).unwrap().0;
         let found = regex.captures("aa-7").unwrap();
         assert_eq!((&found[1], &found["number"]), ("aa", "7"));
         assert!(regex.captures("aa-7 ").is_none());
         assert!(regex.captures("aa-\u{667}").is_none(), "digits are ASCII");
-        assert!(anchored_regex("a**").is_err());
+        assert!(anchored_regex("a**", 1000).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Requests, read and checked.
 
-use chronoxide_model::{Matcher, TimeRange};
+use chronoxide_model::{Matcher, MatcherOp, TimeRange};
 use prost::Message as _;
 
 use crate::message::{LabelMatcher, ReadRequest};
@@ -8,6 +8,9 @@ use crate::{Error, Result};
 
 /// Queries that one request may hold; Prometheus sends one.
 pub(crate) const QUERIES_MAX: usize = 1000;
+
+/// What the regular expressions of one request may weigh together, see [`Matcher::weight`]: they take memory.
+const REGEX_WEIGHT_MAX: usize = 60_000;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -52,6 +55,7 @@ pub fn decode(message: &[u8]) -> Result<Request> {
         });
     }
     let form = form(&accepted_response_types)?;
+    let mut weight_left = REGEX_WEIGHT_MAX;
     let queries = queries
         .into_iter()
         .enumerate()
@@ -59,7 +63,7 @@ pub fn decode(message: &[u8]) -> Result<Request> {
             let matchers = asked
                 .matchers
                 .into_iter()
-                .map(|matcher| self::matcher(query, matcher));
+                .map(|matcher| self::matcher(query, matcher, &mut weight_left));
             Ok(Query {
                 matchers: matchers.collect::<Result<_>>()?,
                 range: TimeRange::new(asked.start_timestamp_ms, asked.end_timestamp_ms)
@@ -87,22 +91,25 @@ fn form(accepted: &[i32]) -> Result<ResponseForm> {
         .ok_or(Error::ResponseForm { accepted: shown })
 }
 
-fn matcher(query: usize, matcher: LabelMatcher) -> Result<Matcher> {
+fn matcher(query: usize, matcher: LabelMatcher, weight_left: &mut usize) -> Result<Matcher> {
     let LabelMatcher { kind, name, value } = matcher;
-    let checked = |matcher: std::result::Result<Matcher, _>| {
-        matcher.map_err(|source| Error::Matcher { query, source })
+    let op = match kind {
+        0 => MatcherOp::Equal,
+        1 => MatcherOp::NotEqual,
+        2 => MatcherOp::Regex,
+        3 => MatcherOp::NotRegex,
+        _ => {
+            return Err(Error::MatcherType {
+                query,
+                kind,
+                label: name.chars().take(100).collect(),
+            });
+        }
     };
-    match kind {
-        0 => Ok(Matcher::equal(name, value)),
-        1 => Ok(Matcher::not_equal(name, value)),
-        2 => checked(Matcher::regex(name, value)),
-        3 => checked(Matcher::not_regex(name, value)),
-        _ => Err(Error::MatcherType {
-            query,
-            kind,
-            label: name.chars().take(100).collect(),
-        }),
-    }
+    let matcher = Matcher::within(op, name, value, *weight_left)
+        .map_err(|source| Error::Matcher { query, source })?;
+    *weight_left -= matcher.weight();
+    Ok(matcher)
 }
 
 #[cfg(test)]
@@ -184,5 +191,15 @@ mod tests {
         reversed.queries[0].end_timestamp_ms = 0;
         assert!(matches!(decoded(&reversed), Err(Error::Range { .. })));
         assert!(matches!(decode(b"\xff"), Err(Error::Protobuf(_))));
+    }
+
+    #[test]
+    fn regular_expressions_of_one_request_are_bounded_together() {
+        let mut message = request(2, "\\pL{10}x+", &[]);
+        assert!(decoded(&message).is_ok());
+        let queries = vec![message.queries.remove(0); 20];
+        message.queries = queries;
+        let error = decoded(&message).unwrap_err().to_string();
+        assert!(error.contains("a matcher that cannot be used"), "{error}");
     }
 }

@@ -1,11 +1,12 @@
 //! Tests values that come in order: what a value has in common with the one before is not looked at again.
 
+use regex::Regex;
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::util::start;
 use regex_automata::{Anchored, nfa::thompson};
 
-use super::pattern::{Pattern, REGEX_BYTES_MAX};
+use super::pattern::{REGEX_BYTES_MAX, Test};
 use super::{Matcher, MatcherOp};
 
 /// Bytes that the states of an automaton may take before they are forgotten.
@@ -33,13 +34,12 @@ pub struct ValueWalk<'m> {
 
 impl<'m> ValueWalk<'m> {
     pub(super) fn new(matcher: &'m Matcher) -> Self {
-        let pattern = matcher.pattern.as_ref();
-        // A set of literals is quicker still.
-        let pattern = pattern.filter(|pattern| pattern.literals.is_none());
-        Self {
-            matcher,
-            automaton: pattern.and_then(Automaton::of),
-        }
+        let automaton = match matcher.pattern.as_ref().map(|pattern| &pattern.test) {
+            Some(Test::Regex(regex)) => Automaton::of(regex),
+            // A set of literals is quicker still.
+            Some(Test::Literals(_)) | None => None,
+        };
+        Self { matcher, automaton }
     }
 
     /// As [`Matcher::matches`].
@@ -72,11 +72,11 @@ struct Automaton {
 
 impl Automaton {
     /// None for what such automata cannot do.
-    fn of(pattern: &Pattern) -> Option<Self> {
+    fn of(regex: &Regex) -> Option<Self> {
         let dfa = DFA::builder()
             .configure(DFA::config().cache_capacity(STATES_BYTES))
             .thompson(thompson::Config::new().nfa_size_limit(Some(REGEX_BYTES_MAX)))
-            .build(pattern.regex.as_str())
+            .build(regex.as_str())
             .ok()?;
         let cache = dfa.create_cache();
         Some(Self {

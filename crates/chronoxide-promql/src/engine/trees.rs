@@ -128,10 +128,10 @@ fn bytes_of(text: &str, tree: &Expr) -> usize {
 
 /// What a matcher takes beside its text.
 fn regex_bytes(matcher: &Matcher) -> usize {
-    /// Of an expression that was compiled, before anything of it is looked at ...
-    const BYTES: usize = 6 << 10;
-    /// ... and for each unit of its weight: about 80 for most, this many where each is any character at all.
-    const WEIGHT_BYTES: usize = 1100;
+    /// What belongs to an expression beside what it compiles to ...
+    const BYTES: usize = 4 << 10;
+    /// ... which takes up to so much for each unit of its weight.
+    const WEIGHT_BYTES: usize = 300;
     const LITERAL_BYTES: usize = size_of::<String>() + 16;
     if matches!(matcher.op(), MatcherOp::Equal | MatcherOp::NotEqual) {
         return 0;
@@ -173,7 +173,7 @@ mod tests {
     fn long_texts_and_heavy_expressions_are_not_kept() {
         let trees = Trees::new(BYTES_MAX);
         let long = format!("a{{b=\"{}\"}}", "c".repeat(4096));
-        let heavy: Vec<String> = (0..3).map(|n| format!(r#"a=~"\\pL{{5{n}}}x""#)).collect();
+        let heavy: Vec<String> = (0..3).map(|n| format!(r#"a=~"\\pL{{2{n}}}x""#)).collect();
         for text in [long, format!("up{{{}}}", heavy.join(","))] {
             read(&trees, &text);
             assert_eq!(trees.known(&text), None, "{text}");

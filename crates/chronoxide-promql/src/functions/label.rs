@@ -6,6 +6,9 @@ use crate::Error;
 use crate::eval::{Evaluation, Merged, Sink, StepSeries};
 use crate::plan::{Call, Expr, Node};
 
+/// What the expression of one `label_replace` may weigh.
+const REGEX_WEIGHT_MAX: usize = 20_000;
+
 /// The text of a string argument.
 pub(super) fn text(node: &Node) -> Result<&str, Error> {
     match &node.expr {
@@ -35,7 +38,7 @@ pub(crate) fn replace(
     let [destination, replacement, source, pattern] = arguments[..] else {
         return Err(Error::execution("label_replace takes five arguments"));
     };
-    let regex = anchored_regex(pattern).map_err(|_| {
+    let (regex, _) = anchored_regex(pattern, REGEX_WEIGHT_MAX).map_err(|_| {
         Error::execution(format!(
             "invalid regular expression in label_replace(): {pattern}"
         ))

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use chronoxide_model::{Matcher, MatcherOp};
+use chronoxide_model::{Matcher, MatcherError, MatcherOp, RegexError};
 
 /// Different regular expressions a query may have: each one takes time and memory to compile.
 const REGEXES_MAX: usize = 256;
 
-/// What they may weigh together. It takes some microseconds a unit, less than a second for all.
-const REGEX_WEIGHT_MAX: usize = 400_000;
+/// What they may weigh together, see [`Matcher::weight`]: they take up to 300 bytes and some hundred nanoseconds a unit.
+/// Ten thousand plain alternatives, as of a dashboard's list of chosen hosts, weigh some 3000.
+const REGEX_WEIGHT_MAX: usize = 60_000;
 
 /// The regular expressions compiled so far, and what all that come may still take: those of one query, or of all
 /// selectors of one request. Dashboards repeat the same few in every selector.
@@ -35,12 +36,9 @@ impl Regexes {
         name: String,
         value: String,
     ) -> Result<Matcher, String> {
-        let compile = match op {
-            MatcherOp::Equal => return Ok(Matcher::equal(name, value)),
-            MatcherOp::NotEqual => return Ok(Matcher::not_equal(name, value)),
-            MatcherOp::Regex => Matcher::regex,
-            MatcherOp::NotRegex => Matcher::not_regex,
-        };
+        if matches!(op, MatcherOp::Equal | MatcherOp::NotEqual) {
+            return Matcher::within(op, name, value, 0).map_err(|error| error.to_string());
+        }
         let key = (op, name, value);
         if let Some(matcher) = self.compiled.get(&key) {
             return Ok(matcher.clone());
@@ -50,13 +48,22 @@ impl Regexes {
                 "more than {REGEXES_MAX} different regular expressions in one query"
             ));
         }
-        let matcher = compile(key.1.as_str(), key.2.as_str()).map_err(|error| error.to_string())?;
+        let left = REGEX_WEIGHT_MAX.saturating_sub(self.weight);
+        let matcher = Matcher::within(op, key.1.as_str(), key.2.as_str(), left)
+            .map_err(|error| self.refusal(&error))?;
         self.weight += matcher.weight();
-        if self.weight > REGEX_WEIGHT_MAX {
-            return Err("the regular expressions of the query are too large".to_owned());
-        }
         self.compiled.insert(key, matcher.clone());
         Ok(matcher)
+    }
+
+    fn refusal(&self, error: &MatcherError) -> String {
+        match error.reason {
+            RegexError::TooLarge { .. } if self.weight > 0 => format!(
+                "the regular expressions of the query are too large: their characters and character ranges, times \
+                 their repetitions, are more than {REGEX_WEIGHT_MAX} together"
+            ),
+            _ => error.to_string(),
+        }
     }
 }
 
@@ -81,5 +88,39 @@ mod tests {
             "{refused}"
         );
         assert!(read(0).is_ok(), "known ones go on");
+    }
+
+    #[test]
+    fn what_the_regexes_of_a_query_take_is_bounded_before_they_are_compiled() {
+        let parse = |text: &str| crate::syntax::parse(text, crate::syntax::Features::ALL);
+        for text in [
+            "up{a=~\"\\\\pL{1000}\"}",
+            &format!("up{{a!~\"{}\"}}", "x.{1000}".repeat(7)),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(
+                error.contains("1:4") && error.contains("too large"),
+                "{error}"
+            );
+        }
+        // None of them is too large by itself.
+        let each = |n: usize| format!("a=~\"\\\\pL{{{n}}}x1\"");
+        assert!(parse(&format!("up{{{}}}", each(40))).is_ok());
+        let all: Vec<String> = (38..44).map(each).collect();
+        let error = parse(&format!("up{{{}}}", all.join(","))).unwrap_err();
+        assert!(error.to_string().contains("too large"), "{error}");
+    }
+
+    #[test]
+    fn ten_thousand_plain_alternatives_may_stand_in_many_selectors() {
+        let names: Vec<String> = (0..10_000)
+            .map(|n| format!("host-{n:05}\\\\.dc:9100"))
+            .collect();
+        let names = names.join("|");
+        let text: Vec<String> = (0..3)
+            .map(|n| format!("up{{instance=~\"{names}\",job=~\"job{n}|.*a\"}}"))
+            .collect();
+        let tree = crate::syntax::parse(&text.join(" or "), crate::syntax::Features::ALL);
+        assert!(tree.is_ok(), "{:?}", tree.err());
     }
 }
