@@ -2,6 +2,8 @@
 
 mod answer;
 #[cfg(test)]
+mod made_label_tests;
+#[cfg(test)]
 mod name_tests;
 mod options;
 mod progress;

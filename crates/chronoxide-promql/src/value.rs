@@ -83,7 +83,7 @@ impl InstantSample {
             Point::Float(_) => 0,
             Point::Histogram(histogram) => Size::of(histogram).bytes,
         };
-        labels_bytes(&self.labels) + point
+        self.labels.memory_bytes() as u64 + point
     }
 }
 
@@ -94,7 +94,7 @@ impl RangeSeries {
         let floats = size_of_val(self.floats.as_slice()) as u64;
         let histograms = self.histograms.iter();
         let histograms: u64 = histograms.map(|(_, one)| Size::of(one).bytes).sum();
-        labels_bytes(&self.labels) + floats + histograms
+        self.labels.memory_bytes() as u64 + floats + histograms
     }
 }
 
@@ -115,13 +115,6 @@ impl Value {
             }
         }
     }
-}
-
-fn labels_bytes(labels: &Labels) -> u64 {
-    /// What a set takes beside its texts.
-    const SET_BYTES: usize = 32;
-    let texts = labels.iter().map(|(name, value)| name.len() + value.len());
-    (SET_BYTES + texts.sum::<usize>()) as u64
 }
 
 /// What a query touched.

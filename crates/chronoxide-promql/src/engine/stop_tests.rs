@@ -184,3 +184,18 @@ fn series_that_lie_ready_are_not_handed_on_any_more() {
         assert!(!any, "{text}");
     }
 }
+
+#[test]
+fn functions_that_make_labels_look_at_each_series_whether_the_query_is_to_stop() {
+    for text in [
+        "label_replace(x, \"a\", \"b\", \"\", \"\")",
+        "label_join(x, \"a\", \"b\", \"c\", \"d\")",
+    ] {
+        let (result, any) = cancelled(text, 2, false);
+        assert!(
+            matches!(result, Err(Error::Cancelled)),
+            "{text}: {result:?}"
+        );
+        assert!(!any, "{text}");
+    }
+}

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chronoxide_model::Labels;
+
 use crate::engine::{Phase, QueryProgress, Stopwatch};
 use crate::eval::Steps;
 use crate::{Error, FloatHistogram};
@@ -145,6 +147,11 @@ impl Size {
         Self { samples: 0, bytes }
     }
 
+    /// `labels` that nothing else holds.
+    pub(crate) fn of_labels(labels: &Labels) -> Self {
+        Self::of_bytes(labels.memory_bytes() as u64)
+    }
+
     /// A histogram with so many buckets.
     pub(crate) const fn of_histogram(buckets: usize) -> Self {
         let bytes = size_of::<FloatHistogram>() as u64 + SAMPLE_BYTES * (1 + buckets as u64);
@@ -195,9 +202,66 @@ impl Drop for Charge {
     }
 }
 
+/// Many small things counted together, some dozens of kilobytes at a time, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Bill {
+    meter: Arc<Meter>,
+    counted: u64,
+    open: u64,
+}
+
+impl Bill {
+    /// So much may be held before it is counted.
+    const OPEN_BYTES_MAX: u64 = 64 << 10;
+
+    /// Nothing yet.
+    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
+        Self {
+            meter: Arc::clone(meter),
+            counted: 0,
+            open: 0,
+        }
+    }
+
+    /// Adds `bytes`.
+    ///
+    /// # Errors
+    /// As [`Meter::hold`].
+    pub(crate) fn add(&mut self, bytes: u64) -> Result<(), Error> {
+        self.open = self.open.saturating_add(bytes);
+        if self.open > Self::OPEN_BYTES_MAX {
+            self.meter.hold(Size::of_bytes(self.open))?;
+            self.counted += std::mem::take(&mut self.open);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        self.meter.release(Size::of_bytes(self.counted));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bill_is_counted_now_and_then_and_taken_back() {
+        let meter = Arc::new(Meter::new(10, 1 << 20, QueryProgress::default()));
+        let held = || meter.bytes.load(Ordering::Relaxed);
+        let mut bill = Bill::new(&meter);
+        for _ in 0..1000 {
+            bill.add(1000).unwrap();
+            assert!(bill.counted + bill.open <= held() + Bill::OPEN_BYTES_MAX);
+        }
+        assert!(held() > 900_000);
+        let refused = (0..1000).find_map(|_| bill.add(1000).err());
+        assert!(matches!(refused, Some(Error::TooMuchMemory { .. })));
+        drop(bill);
+        assert_eq!(held(), 0);
+    }
 
     #[test]
     fn what_is_refused_counts_nothing() {

@@ -33,12 +33,12 @@ pub(crate) use column::{Bits, Cell, CellValue, Column};
 pub(crate) use detail::HistogramDetail;
 pub(crate) use label_table::{LabelTable, Place};
 pub(crate) use merged::Merged;
-pub(crate) use meter::{Charge, Meter, Size};
+pub(crate) use meter::{Bill, Charge, Meter, Size};
 pub(crate) use parallel::Helpers;
 pub(crate) use query::Query;
 pub(crate) use reads::Reads;
 pub(crate) use scalar::Scalars;
-pub(crate) use series::StepSeries;
+pub(crate) use series::{Outline, StepSeries};
 pub(crate) use shared::Shared;
 pub(crate) use steps::Steps;
 pub(crate) use stop::Stop;
@@ -267,11 +267,8 @@ impl<'q> Evaluation<'q> {
             ..*self
         };
         first.for_each(node, &mut |series| {
-            sink(StepSeries::new(
-                series.labels,
-                series.column.repeat_first(count),
-                series.drop_name,
-            ))
+            let column = series.column.repeat_first(count);
+            sink(series.with_column(column))
         })
     }
 

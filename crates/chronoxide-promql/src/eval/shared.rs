@@ -102,7 +102,7 @@ pub(super) fn for_each(
 ) -> Result<(), Error> {
     let query = evaluation.query;
     if let Some(series) = query.shared.find(evaluation, index) {
-        return evaluation.hand_on(series.iter().map(copy), sink);
+        return evaluation.hand_on(series.iter().map(StepSeries::copy), sink);
     }
     let noted = query.annotation_count();
     let mut copies = Copies::default();
@@ -116,14 +116,6 @@ pub(super) fn for_each(
         query.shared.keep(evaluation, index, series);
     }
     Ok(())
-}
-
-fn copy(series: &StepSeries) -> StepSeries {
-    StepSeries::new(
-        series.labels.clone(),
-        series.column.clone(),
-        series.drop_name,
-    )
 }
 
 /// Copies of series, until they are too many.
@@ -140,7 +132,7 @@ impl Copies {
             return;
         }
         self.cells += series.column.len();
-        let mut copied = copy(series);
+        let mut copied = series.copy();
         if self.cells > CELLS_MAX || copied.charge(meter).is_err() {
             self.too_many = true;
             self.series = Vec::new();

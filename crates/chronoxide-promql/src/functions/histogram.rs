@@ -8,7 +8,7 @@ mod quantile;
 #[cfg(test)]
 mod tests;
 
-use crate::eval::{Column, Evaluation, HistogramDetail, Sink, StepSeries};
+use crate::eval::{Column, Evaluation, HistogramDetail, Sink};
 use crate::plan::{Call, Node};
 use crate::{Error, FloatHistogram, Function};
 
@@ -75,6 +75,8 @@ fn of_native(
         for (step, histogram) in series.column.histograms() {
             column.set_float(step, measure(histogram));
         }
-        sink(StepSeries::new(series.labels, column, true))
+        let mut measured = series.with_column(column);
+        measured.drop_name = true;
+        sink(measured)
     })
 }

@@ -9,7 +9,7 @@ use chronoxide_model::{Labels, METRIC_NAME, Matcher, MatcherOp};
 
 use crate::Error;
 use crate::eval::lookback::{self, Shown};
-use crate::eval::{Column, Evaluation, Merged, Sink, StepSeries};
+use crate::eval::{Bill, Column, Evaluation, Merged, Sink, StepSeries};
 use crate::plan::{Call, Expr, Node, Selector};
 use labels::Enrichment;
 
@@ -32,6 +32,7 @@ pub(crate) fn for_each(
     let enrichment = Enrichment {
         data: &matchers.data,
         infos: &infos,
+        evaluation,
     };
     let mut merged = Merged::default();
     for series in base {
@@ -105,6 +106,8 @@ pub(super) struct Infos {
     by_signature: BTreeMap<Signature, Vec<Option<usize>>>,
     /// The names of all info metrics found.
     names: Vec<String>,
+    /// What the steps of each signature take.
+    steps: Bill,
 }
 
 impl Infos {
@@ -119,6 +122,7 @@ impl Infos {
             labels: Vec::new(),
             by_signature: BTreeMap::new(),
             names: Vec::new(),
+            steps: Bill::new(&evaluation.query.meter),
         };
         let identities = Identities::of(base, matchers);
         if identities.are_none() {
@@ -161,7 +165,11 @@ impl Infos {
         let count = times.len();
         let newest = match newest.entry(signature.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(vec![f64::NEG_INFINITY; count]),
+            Entry::Vacant(entry) => {
+                let bytes = size_of::<f64>() + size_of::<Option<usize>>();
+                self.steps.add((count * bytes) as u64)?;
+                entry.insert(vec![f64::NEG_INFINITY; count])
+            }
         };
         let chosen = self
             .by_signature

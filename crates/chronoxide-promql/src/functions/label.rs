@@ -1,13 +1,21 @@
 //! `label_replace` and `label_join`.
 
-use chronoxide_model::{METRIC_NAME, anchored_regex};
+use std::collections::HashMap;
 
+use chronoxide_model::{Labels, METRIC_NAME, RegexError, anchored_regex};
+use regex::Regex;
+use regex_automata::util::interpolate;
+
+use super::MadeValue;
 use crate::Error;
-use crate::eval::{Evaluation, Merged, Sink, StepSeries};
+use crate::eval::{Charge, Evaluation, Merged, Sink, Size, StepSeries};
 use crate::plan::{Call, Expr, Node};
 
 /// What the expression of one `label_replace` may weigh.
 const REGEX_WEIGHT_MAX: usize = 20_000;
+
+/// What it takes a unit of weight, at most; calls within calls have theirs at the same time.
+const BYTES_A_WEIGHT: u64 = 300;
 
 /// The text of a string argument.
 pub(super) fn text(node: &Node) -> Result<&str, Error> {
@@ -27,8 +35,8 @@ fn texts(nodes: &[Node]) -> Result<Vec<&str>, Error> {
 /// `label_replace(v, destination, replacement, source, regex)`.
 ///
 /// # Errors
-/// When the regex does not compile or the destination is no label name, and whatever the evaluation or `sink` fails
-/// with.
+/// When the regex does not compile, the destination is no label name or its value gets too long, and whatever the
+/// evaluation or `sink` fails with.
 pub(crate) fn replace(
     evaluation: &Evaluation<'_>,
     call: &Call,
@@ -38,31 +46,86 @@ pub(crate) fn replace(
     let [destination, replacement, source, pattern] = arguments[..] else {
         return Err(Error::execution("label_replace takes five arguments"));
     };
-    let (regex, _) = anchored_regex(pattern, REGEX_WEIGHT_MAX).map_err(|_| {
-        Error::execution(format!(
-            "invalid regular expression in label_replace(): {pattern}"
-        ))
-    })?;
+    evaluation.check()?;
+    let (regex, weight) =
+        anchored_regex(pattern, REGEX_WEIGHT_MAX).map_err(|error| refused(pattern, &error))?;
+    let bytes = Size::of_bytes(weight as u64 * BYTES_A_WEIGHT);
+    let _regex = Charge::new(&evaluation.query.meter, bytes)?;
     if destination.is_empty() {
         return Err(Error::execution(
             "invalid destination label name in label_replace(): ",
         ));
     }
-    relabel(evaluation, &call.arguments[0], sink, |series| {
-        let value = series.labels.get(source).unwrap_or_default();
-        if let Some(captures) = regex.captures(value) {
-            let mut replaced = String::new();
-            captures.expand(replacement, &mut replaced);
-            set(series, destination, &replaced)?;
+    let expansion = Expansion::new(&regex, replacement);
+    relabel(
+        evaluation,
+        &call.arguments[0],
+        sink,
+        destination,
+        |labels| {
+            let value = labels.get(source).unwrap_or_default();
+            expansion.of(value, MadeValue::new("label_replace", destination))
+        },
+    )
+}
+
+fn refused(pattern: &str, error: &RegexError) -> Error {
+    Error::execution(match error {
+        RegexError::TooLarge { .. } => {
+            format!("invalid regular expression in label_replace(): {error}")
         }
-        Ok(())
+        _ => format!("invalid regular expression in label_replace(): {pattern}"),
     })
+}
+
+/// A replacement text with references to the groups of an expression.
+struct Expansion<'e> {
+    regex: &'e Regex,
+    replacement: &'e str,
+    /// The numbers of the groups that have names.
+    names: HashMap<&'e str, usize>,
+}
+
+impl<'e> Expansion<'e> {
+    fn new(regex: &'e Regex, replacement: &'e str) -> Self {
+        let names = regex.capture_names().enumerate();
+        Self {
+            regex,
+            replacement,
+            names: names
+                .filter_map(|(number, name)| Some((name?, number)))
+                .collect(),
+        }
+    }
+
+    /// The text with what the groups match in `value`, as `made`; nothing if the expression does not match.
+    fn of(&self, value: &str, mut made: MadeValue<'_>) -> Result<Option<String>, Error> {
+        let Some(captures) = self.regex.captures(value) else {
+            return Ok(None);
+        };
+        // What the text says of itself goes to `piece`, before each group and at the end.
+        let mut piece = String::new();
+        interpolate::string(
+            self.replacement,
+            |group, piece| {
+                made.push(piece);
+                piece.clear();
+                if let Some(group) = captures.get(group) {
+                    made.push(group.as_str());
+                }
+            },
+            |name| self.names.get(name).copied(),
+            &mut piece,
+        );
+        made.push(&piece);
+        made.finish().map(Some)
+    }
 }
 
 /// `label_join(v, destination, separator, source...)`.
 ///
 /// # Errors
-/// When a name is no label name, and whatever the evaluation or `sink` fails with.
+/// When a name is no label name or the value gets too long, and whatever the evaluation or `sink` fails with.
 pub(crate) fn join(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> Result<(), Error> {
     let arguments = texts(&call.arguments[1..])?;
     let [destination, separator, sources @ ..] = &arguments[..] else {
@@ -80,38 +143,51 @@ pub(crate) fn join(evaluation: &Evaluation<'_>, call: &Call, sink: Sink<'_>) -> 
             "invalid destination label name in label_join(): ",
         ));
     }
-    relabel(evaluation, &call.arguments[0], sink, |series| {
-        let values: Vec<&str> = sources
-            .iter()
-            .map(|source| series.labels.get(source).unwrap_or_default())
-            .collect();
-        let joined = values.join(separator);
-        set(series, destination, &joined)
-    })
+    relabel(
+        evaluation,
+        &call.arguments[0],
+        sink,
+        destination,
+        |labels| {
+            let mut made = MadeValue::new("label_join", destination);
+            for (index, source) in sources.iter().enumerate() {
+                if index > 0 {
+                    made.push(separator);
+                }
+                made.push(labels.get(source).unwrap_or_default());
+                if made.is_too_long() {
+                    break;
+                }
+            }
+            made.finish().map(Some)
+        },
+    )
 }
 
-/// Gives the series the label; a metric name that is set here stays.
-fn set(series: &mut StepSeries, name: &str, value: &str) -> Result<(), Error> {
-    let mut builder = series.labels.to_builder();
-    builder.set(name, value);
-    series.labels = builder.build().map_err(Error::labels)?;
-    if name == METRIC_NAME {
-        series.drop_name = false;
-    }
-    Ok(())
-}
-
-/// Hands on the series of `argument` with other labels; those that have the same labels then become one.
+/// Hands on the series of `argument` with the label `name` set to what `value` makes of the other labels, if anything; a
+/// metric name that is set so stays. Those that have the same labels then become one.
 fn relabel(
     evaluation: &Evaluation<'_>,
     argument: &Node,
     sink: Sink<'_>,
-    mut change: impl FnMut(&mut StepSeries) -> Result<(), Error>,
+    name: &str,
+    value: impl Fn(&Labels) -> Result<Option<String>, Error>,
 ) -> Result<(), Error> {
     let mut merged = Merged::default();
-    for mut series in evaluation.collect(argument)? {
-        change(&mut series)?;
+    evaluation.for_each(argument, &mut |mut series: StepSeries| {
+        evaluation.check()?;
+        if series.column.is_empty() {
+            return Ok(());
+        }
+        if let Some(value) = value(&series.labels)? {
+            let mut builder = series.labels.to_builder();
+            builder.set(name, &value);
+            series.relabel(builder.build().map_err(Error::labels)?);
+            series.drop_name &= name != METRIC_NAME;
+        }
+        series.charge(&evaluation.query.meter)?;
         merged.add(series)?;
-    }
-    merged.into_series().into_iter().try_for_each(sink)
+        Ok(())
+    })?;
+    evaluation.hand_on(merged.into_series(), sink)
 }

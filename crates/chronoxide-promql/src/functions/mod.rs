@@ -11,6 +11,7 @@ pub(crate) mod info;
 mod instant_rate;
 pub(crate) mod label;
 mod logarithm;
+mod made_value;
 pub(crate) mod math;
 pub(crate) mod notes;
 mod over_time;
@@ -28,3 +29,4 @@ pub(crate) mod time;
 
 pub(crate) use extended::edges::{Edges, interpolate as interpolate_float};
 pub(crate) use extended::histogram::interpolate as interpolate_histogram;
+pub(crate) use made_value::MadeValue;

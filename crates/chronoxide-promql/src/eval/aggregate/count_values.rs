@@ -1,6 +1,7 @@
 //! `count_values`
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chronoxide_model::{Labels, METRIC_NAME};
@@ -8,6 +9,7 @@ use chronoxide_model::{Labels, METRIC_NAME};
 use super::groups::group_labels;
 use crate::Error;
 use crate::eval::{Charge, Column, Evaluation, Meter, Sink, Size, StepSeries};
+use crate::functions::MadeValue;
 use crate::plan::{Aggregate, Expr, Grouping};
 
 /// Hands on one series for each value that comes in each group.
@@ -42,7 +44,7 @@ pub(super) fn for_each(
                 column.set_float(step, count);
             }
         }
-        sink(StepSeries::new(labels, column, false))
+        sink(StepSeries::new(labels, column, false).with_made_labels())
     })
 }
 
@@ -66,7 +68,22 @@ impl Counts<'_> {
         let labels = group_labels(self.grouping, &series.labels);
         let base = labels.filtered(|name| name != self.label);
         let next = self.bases.len();
-        let number = *self.bases.entry(base.clone()).or_insert(next);
+        let number = match self.bases.get(&base) {
+            Some(&number) => number,
+            None => {
+                self.charge(Size::of_labels(&base))?;
+                self.bases.insert(base.clone(), next);
+                next
+            }
+        };
+        if self.leaves_value_out() {
+            let group = self.numbered(base)?;
+            let present = |step: &usize| !series.column.is_absent(*step);
+            for step in (0..self.steps).filter(present) {
+                self.groups[group].1[step] += 1.0;
+            }
+            return Ok(());
+        }
         for (step, value) in series.column.floats() {
             let key = (number, value.to_bits());
             let group = match self.floats.get(&key) {
@@ -80,35 +97,49 @@ impl Counts<'_> {
             self.groups[group].1[step] += 1.0;
         }
         for (step, histogram) in series.column.histograms() {
-            let group = self.group(&base, &histogram.to_string())?;
+            let mut text = MadeValue::new("count_values", self.label);
+            // It fails when the text gets too long, which `finish` tells.
+            let _ = write!(text, "{histogram}");
+            let group = self.group(&base, &text.finish()?)?;
             self.groups[group].1[step] += 1.0;
         }
         Ok(())
     }
 
+    /// Whether the grouping drops the label of the value again.
+    fn leaves_value_out(&self) -> bool {
+        match self.grouping {
+            Grouping::Without(names) => {
+                self.label == METRIC_NAME || names.iter().any(|name| name == self.label)
+            }
+            Grouping::By(_) => false,
+        }
+    }
+
     /// The number of the group of `base` with the value `text`.
     fn group(&mut self, base: &Labels, text: &str) -> Result<usize, Error> {
-        let labels = match self.grouping {
-            Grouping::Without(names)
-                if self.label == METRIC_NAME || names.iter().any(|name| name == self.label) =>
-            {
-                base.clone()
-            }
-            _ => {
-                let mut builder = base.to_builder();
-                builder.set(self.label, text);
-                let built = builder.build();
-                built.map_err(|error| Error::execution(error.to_string()))?
-            }
-        };
-        let next = self.groups.len();
-        let number = *self.numbers.entry(labels.clone()).or_insert(next);
-        if number == next {
-            let charge = Charge::new(self.meter, Size::of_floats(self.steps))?;
-            self.charges.push(charge);
-            self.groups.push((labels, vec![0.0; self.steps]));
+        let mut builder = base.to_builder();
+        builder.set(self.label, text);
+        let built = builder.build();
+        self.numbered(built.map_err(|error| Error::execution(error.to_string()))?)
+    }
+
+    /// The number of the group with `labels`.
+    fn numbered(&mut self, labels: Labels) -> Result<usize, Error> {
+        if let Some(&number) = self.numbers.get(&labels) {
+            return Ok(number);
         }
+        self.charge(Size::of_floats(self.steps).and(Size::of_labels(&labels)))?;
+        let number = self.groups.len();
+        self.numbers.insert(labels.clone(), number);
+        self.groups.push((labels, vec![0.0; self.steps]));
         Ok(number)
+    }
+
+    /// Counts `size` as long as the groups are here.
+    fn charge(&mut self, size: Size) -> Result<(), Error> {
+        self.charges.push(Charge::new(self.meter, size)?);
+        Ok(())
     }
 }
 

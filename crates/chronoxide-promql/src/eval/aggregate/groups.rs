@@ -72,6 +72,15 @@ struct Group<A> {
     charges: Vec<Charge>,
 }
 
+/// Counts a group with `labels` that keeps a number for each step.
+///
+/// # Errors
+/// When the query would hold too much.
+pub(super) fn charge_group(evaluation: &Evaluation<'_>, labels: &Labels) -> Result<Charge, Error> {
+    let column = Size::of_floats(evaluation.steps.count);
+    Charge::new(&evaluation.query.meter, column.and(Size::of_labels(labels)))
+}
+
 /// Adds up the series of `aggregate` group by group and hands the groups on.
 pub(super) fn accumulate<A: Accumulator>(
     evaluation: &Evaluation<'_>,
@@ -92,7 +101,7 @@ pub(super) fn accumulate<A: Accumulator>(
         if let Some(labels) = labels {
             groups.push(Group {
                 // Counted before its memory is taken.
-                charges: vec![evaluation.charge_column()?],
+                charges: vec![charge_group(evaluation, &labels)?],
                 labels,
                 drop_name: false,
                 accumulator: new(),
@@ -120,7 +129,7 @@ pub(super) fn accumulate<A: Accumulator>(
         if column.is_empty() {
             return Ok(());
         }
-        sink(StepSeries::new(group.labels, column, group.drop_name))
+        sink(StepSeries::new(group.labels, column, group.drop_name).with_made_labels())
     });
     notes.annotate();
     finished

@@ -6,7 +6,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use chronoxide_model::Labels;
 
-use super::groups::GroupNumbers;
+use super::groups::{GroupNumbers, charge_group};
 use super::parameter::Parameter;
 use crate::Error;
 use crate::annotations::Annotation;
@@ -34,8 +34,8 @@ pub(super) fn first(
     };
     inner.for_each(&aggregate.inner, &mut |mut series| {
         let (number, new) = numbers.number(&aggregate.grouping, &series.labels);
-        if new.is_some() {
-            charges.push(evaluation.charge_column()?);
+        if let Some(labels) = new {
+            charges.push(charge_group(evaluation, &labels)?);
             left.push(limits.clone());
         }
         for (step, left) in left[number].iter_mut().enumerate() {

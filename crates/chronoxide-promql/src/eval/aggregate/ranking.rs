@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use chronoxide_model::Labels;
-
-use super::groups::GroupNumbers;
+use super::groups::{GroupNumbers, charge_group};
 use super::parameter::Parameter;
 use crate::Error;
 use crate::annotations::Annotation;
-use crate::eval::{Charge, Column, Evaluation, Sink, Size, StepSeries};
+use crate::eval::{Charge, Column, Evaluation, Outline, Sink, Size};
 use crate::plan::{Aggregate, AggregateOp, Position};
 
 /// Hands on the series with the k largest or smallest values of each group and step, each with the values that are
@@ -30,15 +28,15 @@ pub(super) fn for_each(
     let steps = evaluation.steps.count;
     let mut numbers = GroupNumbers::default();
     let mut groups: Vec<Group> = Vec::new();
-    let mut series_seen: Vec<(Labels, bool)> = Vec::new();
+    let mut series_seen: Vec<Outline> = Vec::new();
     let mut histogram_ignored = false;
     let ranked = evaluation.for_each(&aggregate.inner, &mut |series| {
         histogram_ignored |= series.column.has_histograms();
         let (number, new) = numbers.number(&aggregate.grouping, &series.labels);
-        if new.is_some() {
+        if let Some(labels) = new {
             groups.push(Group {
                 // Counted before memory is taken.
-                charges: vec![evaluation.charge_column()?],
+                charges: vec![charge_group(evaluation, &labels)?],
                 best: (0..steps).map(|_| Best::new(order)).collect(),
             });
         }
@@ -53,9 +51,9 @@ pub(super) fn for_each(
         }
         group.charges.push(Charge::new(
             &evaluation.query.meter,
-            Size::of_floats(added),
+            Size::of_floats(added).and(series.labels_size()),
         )?);
-        series_seen.push((series.labels, series.drop_name));
+        series_seen.push(series.into_outline());
         Ok(())
     });
     if histogram_ignored {
@@ -188,7 +186,7 @@ struct Group {
 
 impl Group {
     /// Hands on the series that have any of the best values.
-    fn finish(self, series: &[(Labels, bool)], sink: Sink<'_>) -> Result<(), Error> {
+    fn finish(self, series: &[Outline], sink: Sink<'_>) -> Result<(), Error> {
         let steps = self.best.len();
         let mut order: Vec<usize> = Vec::new();
         let mut columns: HashMap<usize, Column> = HashMap::new();
@@ -204,12 +202,11 @@ impl Group {
             }
         }
         drop(self.charges);
-        order.into_iter().try_for_each(|index| {
-            let (labels, drop_name) = &series[index];
-            match columns.remove(&index) {
-                Some(column) => sink(StepSeries::new(labels.clone(), column, *drop_name)),
+        order
+            .into_iter()
+            .try_for_each(|index| match columns.remove(&index) {
+                Some(column) => sink(series[index].with_column(column)),
                 None => Ok(()),
-            }
-        })
+            })
     }
 }

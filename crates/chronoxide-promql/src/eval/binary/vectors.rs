@@ -19,7 +19,7 @@ use super::matching::{MatchGroup, match_groups, present_steps};
 use super::notes::Notes;
 use super::scalar;
 use crate::Error;
-use crate::eval::{CellValue, Column, Evaluation, Merged, Sink, StepSeries, reserved};
+use crate::eval::{Bill, CellValue, Column, Evaluation, Merged, Sink, StepSeries, reserved};
 use crate::plan::{Binary, Cardinality, Grouping, Position};
 
 /// Hands on the series of `binary`, written at `position`: an operator other than those of sets between two vectors.
@@ -39,6 +39,7 @@ pub(super) fn for_each(
         (&left, &right)
     };
     let join = Join {
+        evaluation,
         binary,
         operator: Operator::new(binary, false),
         swapped,
@@ -48,7 +49,7 @@ pub(super) fn for_each(
         steps: evaluation.steps.count,
     };
     let mut notes = Notes::default();
-    let mut output = Merged::default();
+    let mut output = Merged::counting(Bill::new(&evaluation.query.meter));
     let mut failure = Failure::default();
     let joined = groups.iter().try_for_each(|group| {
         evaluation.check()?;
@@ -62,6 +63,7 @@ pub(super) fn for_each(
 
 /// An operator and its two collected vectors.
 struct Join<'j> {
+    evaluation: &'j Evaluation<'j>,
     binary: &'j Binary,
     operator: Operator,
     /// Whether "many" is the right side.
@@ -215,7 +217,7 @@ impl Join<'_> {
         let join = |left, right| scalar(self.operator.op, left, right);
         let column = left.column.zip_floats(&right.column, join);
         let labels = self.result_labels(&many.labels, &one.labels);
-        Some(StepSeries::new(labels, column, false))
+        Some(self.result(many.labels.len(), StepSeries::new(labels, column, false)))
     }
 
     /// Two series of the "one" side at the same step are an error, if there is anything that they could match.
@@ -262,6 +264,7 @@ impl Join<'_> {
         steps: impl Fn(usize) -> bool,
         state: &mut State<'_>,
     ) -> Result<(), Error> {
+        self.evaluation.check()?;
         let labels = self.result_labels(many.labels, one.labels);
         let (left, right) = if self.swapped {
             (one.values, many.values)
@@ -313,7 +316,7 @@ impl Join<'_> {
         }
         let drop_name = self.operator.returns_bool || self.keeps_doubtful_name(many);
         let series = StepSeries::new(labels, column, drop_name);
-        state.output.add(series)?;
+        state.output.add(self.result(many.labels.len(), series))?;
         Ok(())
     }
 
@@ -323,6 +326,16 @@ impl Join<'_> {
         many.drop_name
             && !self.operator.changes_quantity()
             && !include.iter().any(|name| name == METRIC_NAME)
+    }
+
+    /// The result of a pair whose "many" series has so many labels, and counts its own unless they are the same ones.
+    fn result(&self, many: usize, series: StepSeries) -> StepSeries {
+        let matching = &self.binary.matching;
+        if series.labels.len() == many && matching.include.is_empty() {
+            series
+        } else {
+            series.with_made_labels()
+        }
     }
 
     /// The labels of the result of a pair.

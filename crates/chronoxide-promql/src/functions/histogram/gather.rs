@@ -67,7 +67,7 @@ pub(super) fn for_each(
         }
         for (number, column) in columns.into_iter().enumerate() {
             let labels = measure.labels(&histogram.labels, number)?;
-            let mut series = StepSeries::new(labels, column, true);
+            let mut series = StepSeries::new(labels, column, true).with_made_labels();
             let Some(number) = number.checked_sub(1) else {
                 sink(series)?;
                 continue;

@@ -6,7 +6,7 @@ use chronoxide_model::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
 
 use super::{Infos, signature};
 use crate::Error;
-use crate::eval::{Column, Merged, StepSeries};
+use crate::eval::{Bill, Column, Evaluation, Merged, Size, StepSeries};
 
 /// What `info` does to one series.
 pub(super) struct Enrichment<'e> {
@@ -14,6 +14,7 @@ pub(super) struct Enrichment<'e> {
     pub(super) data: &'e [Matcher],
     /// The info series.
     pub(super) infos: &'e Infos,
+    pub(super) evaluation: &'e Evaluation<'e>,
 }
 
 impl Enrichment<'_> {
@@ -30,6 +31,8 @@ impl Enrichment<'_> {
             })
             .collect();
         let count = series.column.len();
+        // Each step may have another info series.
+        let mut bill = Bill::new(&self.evaluation.query.meter);
         let mut columns: BTreeMap<Vec<usize>, Option<(Labels, Column)>> = BTreeMap::new();
         for index in 0..count {
             let Some(value) = series.column.value(index) else {
@@ -37,7 +40,11 @@ impl Enrichment<'_> {
             };
             let chosen: Vec<usize> = candidates.iter().filter_map(|steps| steps[index]).collect();
             if !columns.contains_key(&chosen) {
+                self.evaluation.check()?;
                 let labels = self.labels(&series.labels, &chosen)?;
+                if let Some(labels) = &labels {
+                    bill.add(Size::of_floats(count).and(Size::of_labels(labels)).bytes)?;
+                }
                 let column = labels.map(|labels| (labels, Column::absent(count)));
                 columns.insert(chosen.clone(), column);
             }
@@ -45,8 +52,11 @@ impl Enrichment<'_> {
                 column.set(index, value);
             }
         }
+        drop(bill);
         for (labels, column) in columns.into_values().flatten() {
-            out.add(StepSeries::new(labels, column, series.drop_name))?;
+            let mut made = StepSeries::new(labels, column, series.drop_name).with_made_labels();
+            made.charge(&self.evaluation.query.meter)?;
+            out.add(made)?;
         }
         Ok(())
     }
