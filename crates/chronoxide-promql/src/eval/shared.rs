@@ -64,7 +64,7 @@ impl<'q> Shared<'q> {
         let found = kept.iter().find(|kept| {
             kept.expression == index
                 && kept.steps == evaluation.steps
-                && kept.histograms == evaluation.histograms
+                && has_buckets(kept.histograms) == has_buckets(evaluation.histograms)
         })?;
         Some(Arc::clone(&found.series))
     }
@@ -82,6 +82,11 @@ impl<'q> Shared<'q> {
             });
         }
     }
+}
+
+/// Whether series read with `detail` have the buckets of their histograms: that is all that tells two readings apart.
+fn has_buckets(detail: HistogramDetail) -> bool {
+    detail != HistogramDetail::Totals
 }
 
 fn cells_of(series: &[StepSeries]) -> usize {
