@@ -78,6 +78,11 @@ impl Meter {
         self.bytes_max
     }
 
+    /// The samples that may be held at once.
+    pub(crate) const fn samples_max(&self) -> u64 {
+        self.samples_max
+    }
+
     /// How many more samples may be held.
     pub(crate) fn samples_left(&self) -> u64 {
         let held = self.samples.load(Ordering::Relaxed);

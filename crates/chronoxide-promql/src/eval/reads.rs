@@ -3,23 +3,27 @@
 mod uses;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use chronoxide_model::{
     Labels, Matcher, Reduction, SampleColumns, SeriesSet, SeriesSource, SourceError, TimeRange,
 };
 
-use crate::eval::selector::size_of_samples;
-use crate::eval::{Charge, Meter, Shared, Steps};
+use crate::eval::meter::SAMPLE_BYTES;
+use crate::eval::selector::{size_of_labels, size_of_samples};
+use crate::eval::{Charge, Meter, Shared, Size, Steps};
 use crate::plan::Node;
 use uses::{Group, groups};
 
-/// So many bytes of samples are kept in one query, unless its limit is small.
+/// So many bytes are kept in one query, unless its limits are small.
 const KEPT_BYTES_MAX: u64 = 32 << 20;
 
-/// The part of a query's memory that samples may take which are kept only so that nobody reads them again.
+/// The part of a query's limits that may go to what is kept only so that nobody reads it again.
 const KEPT_PART: u64 = 8;
+
+/// What a kept series takes beside its labels and samples.
+const SERIES_BYTES: u64 = (size_of::<OnceLock<Box<KeptSeries>>>() + size_of::<KeptSeries>()) as u64;
 
 /// A source that keeps what several selectors of one query read.
 pub(crate) struct Reads<'s> {
@@ -49,10 +53,12 @@ impl<'s> Reads<'s> {
         meter: &Arc<Meter>,
     ) -> Self {
         let groups = groups(node, steps, lookback_ms, shared);
+        let limit = meter.bytes_max();
+        let limit = limit.min(meter.samples_max().saturating_mul(SAMPLE_BYTES));
         Self {
             source,
             meter: Arc::clone(meter),
-            bytes_max: KEPT_BYTES_MAX.min(meter.bytes_max() / KEPT_PART),
+            bytes_max: KEPT_BYTES_MAX.min(limit / KEPT_PART),
             bytes: AtomicU64::new(0),
             groups: groups
                 .into_iter()
@@ -79,26 +85,52 @@ impl<'s> Reads<'s> {
             let Some(set) = self.source.select_while(matchers, group.times, go_on)? else {
                 return Ok(None);
             };
-            let small = group.size_guess(set.len()) <= self.bytes_max;
+            let new = self
+                .room_for(group, &*set)
+                .map(|charge| Kept::new(set, group.times, charge));
             // Somebody else may have been faster, with the same.
-            let _ = kept.set(small.then(|| Kept::new(set, group.times)));
+            let _ = kept.set(new);
         }
-        Ok(kept.get().and_then(Option::as_ref))
+        let kept = kept.get().and_then(Option::as_ref);
+        Ok(kept.filter(|kept| !kept.is_full.load(Ordering::Relaxed)))
     }
 
-    /// Keeps a copy of `columns` in `slot` while there is room.
-    fn keep(&self, slot: &OnceLock<Box<KeptSeries>>, columns: &SampleColumns) {
-        let size = size_of_samples(columns);
+    /// Counts what keeping `set` takes without any samples; nothing when it would be too much with them.
+    fn room_for(&self, group: &Group<'_>, set: &dyn SeriesSet) -> Option<Charge> {
+        let series = (set.len() as u64).saturating_mul(SERIES_BYTES);
+        let size = size_of_labels(set).and(Size::of_bytes(series));
+        let whole = size.bytes.saturating_add(group.size_guess(set.len()));
+        if self.bytes.load(Ordering::Relaxed).saturating_add(whole) > self.bytes_max {
+            return None;
+        }
+        self.take(size)
+    }
+
+    /// Counts `size` as kept if there is room.
+    fn take(&self, size: Size) -> Option<Charge> {
         let before = self.bytes.fetch_add(size.bytes, Ordering::Relaxed);
-        let fits = before + size.bytes <= self.bytes_max;
-        if fits && let Ok(charge) = Charge::new(&self.meter, size) {
-            let columns = columns.clone();
-            let _ = slot.set(Box::new(KeptSeries {
-                columns,
-                _charge: charge,
-            }));
-        } else {
+        let fits = before.saturating_add(size.bytes) <= self.bytes_max;
+        let charge = fits.then(|| Charge::new(&self.meter, size));
+        let charge = charge.and_then(Result::ok);
+        if charge.is_none() {
             self.bytes.fetch_sub(size.bytes, Ordering::Relaxed);
+        }
+        charge
+    }
+
+    /// Keeps a copy of `columns`, those of series `index`; once there is no room, no selector after this one shares `kept`.
+    fn keep(&self, kept: &Kept<'_>, index: usize, columns: &SampleColumns) {
+        // They count as memory and not as samples, which would leave fewer of these to the query.
+        let size = Size::of_bytes(size_of_samples(columns).bytes);
+        match self.take(size) {
+            Some(charge) => {
+                // Each selector reads a series once, one after the other, so that nobody has been faster.
+                let _ = kept.series[index].set(Box::new(KeptSeries {
+                    columns: columns.clone(),
+                    _charge: charge,
+                }));
+            }
+            None => kept.is_full.store(true, Ordering::Relaxed),
         }
     }
 }
@@ -152,6 +184,10 @@ struct Kept<'s> {
     set: Box<dyn SeriesSet + 's>,
     times: TimeRange,
     series: Vec<OnceLock<Box<KeptSeries>>>,
+    /// Whether some series found no room: who reads the selection then reads all times for them.
+    is_full: AtomicBool,
+    /// What the labels take.
+    _charge: Charge,
 }
 
 #[derive(Debug)]
@@ -161,9 +197,15 @@ struct KeptSeries {
 }
 
 impl<'s> Kept<'s> {
-    fn new(set: Box<dyn SeriesSet + 's>, times: TimeRange) -> Self {
+    fn new(set: Box<dyn SeriesSet + 's>, times: TimeRange, charge: Charge) -> Self {
         let series = (0..set.len()).map(|_| OnceLock::new()).collect();
-        Self { set, times, series }
+        Self {
+            set,
+            times,
+            series,
+            is_full: AtomicBool::new(false),
+            _charge: charge,
+        }
     }
 }
 
@@ -211,7 +253,7 @@ impl SeriesSet for KeptSet<'_, '_> {
         }
         let whole = self.kept.set.read_while(index, columns, go_on)?;
         if whole {
-            self.reads.keep(&self.kept.series[index], columns);
+            self.reads.keep(self.kept, index, columns);
             cut(columns, self.times);
         }
         Ok(whole)

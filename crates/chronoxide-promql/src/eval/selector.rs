@@ -10,6 +10,9 @@ use crate::Error;
 use crate::engine::Phase;
 use crate::eval::{Charge, Evaluation, HistogramDetail, Meter, Size, parallel};
 
+/// An ordinary distance of samples, to guess how many there are to read.
+pub(super) const SAMPLE_MS: u64 = 30_000;
+
 /// The series of one selector in one range of time.
 #[derive(Debug)]
 pub(crate) struct Selection<'q> {
@@ -95,8 +98,6 @@ impl<'q> Selection<'q> {
 
     /// How many threads are worth starting.
     fn threads(&self, evaluation: &Evaluation<'_>) -> usize {
-        /// An ordinary distance of samples, to guess how many there are to read.
-        const SAMPLE_MS: u64 = 30_000;
         /// Reading and computing so many cells takes about a millisecond, many times what a thread takes to start.
         const CELLS_MIN: u64 = 100_000;
         /// Threads have dozens of series ready; longer ones would take too much memory.
@@ -151,7 +152,7 @@ impl<'q> Selection<'q> {
 }
 
 /// What the labels of all series take, going by some of them.
-fn size_of_labels(set: &dyn SeriesSet) -> Size {
+pub(super) fn size_of_labels(set: &dyn SeriesSet) -> Size {
     const LOOKED_AT: usize = 16;
     /// What a set keeps of a series beside the texts.
     const SERIES_BYTES: usize = 64;

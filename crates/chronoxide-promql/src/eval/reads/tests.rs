@@ -138,6 +138,52 @@ fn what_is_too_much_to_keep_is_read_again() {
 }
 
 #[test]
+fn what_is_kept_takes_no_samples_from_the_query() {
+    let text = "sum(rate(a_total[5m])) / sum(rate(a_total[1h]))";
+    for samples_max in [100_000_000, 1_000_000, 100_000, 20_000, 2000] {
+        let options = EngineOptions {
+            samples_max,
+            threads: 1,
+            ..EngineOptions::default()
+        };
+        let shared = samples_max > 100_000;
+        assert_eq!(reads(text, options), if shared { 400 } else { 800 });
+    }
+}
+
+/// How many samples `text` reads of 100 series at a sample a second, with so much memory.
+fn samples_read(text: &str, memory_max: u64) -> usize {
+    let mut source = MemorySource::default();
+    for series in 0..100_u32 {
+        let name = series.to_string();
+        let labels = [("__name__", "a_total"), ("series", name.as_str())];
+        source.floats(&labels, 0, 1000, &[f64::from(series); 7200]);
+    }
+    let counting = Counting {
+        source: &source,
+        read: AtomicUsize::new(0),
+    };
+    let engine = Engine::new(EngineOptions {
+        memory_max,
+        threads: 1,
+        ..EngineOptions::default()
+    });
+    let answer = engine.range(&counting, text, times(), &QueryOptions::default());
+    answer.unwrap();
+    counting.read.into_inner()
+}
+
+#[test]
+fn once_there_is_no_room_selectors_read_for_themselves() {
+    let text = "count(rate(a_total[1h])) + count(rate(a_total[5m])) + count(rate(a_total[6m]))";
+    // The samples take 11 MiB; at an ordinary distance they would take 0.4.
+    assert_eq!(samples_read(text, 1 << 30), 100);
+    let (small, alone) = (64 << 20, 4 << 20);
+    assert_eq!(samples_read(text, small), 300);
+    assert_eq!(samples_read(text, alone), 300);
+}
+
+#[test]
 fn shared_reads_change_no_answer() {
     let source = source();
     let ask = |engine: &Engine, text: &str| {

@@ -2,8 +2,10 @@
 
 use chronoxide_model::{Matcher, TimeRange};
 
+use crate::Function;
 use crate::eval::meter::SAMPLE_BYTES;
 use crate::eval::range::{RangeShape, inner_steps};
+use crate::eval::selector::SAMPLE_MS;
 use crate::eval::{Shared, Steps, lookback};
 use crate::plan::{Expr, Node, RangeExtension};
 
@@ -12,9 +14,6 @@ const SELECTORS_MAX: usize = 64;
 
 /// Chunks are decoded as a whole: a read of any length costs about so much more.
 const CHUNK_MS: i128 = 2 * 3_600_000;
-
-/// An ordinary distance of samples, to guess how many there are.
-const SAMPLE_MS: u64 = 30_000;
 
 /// Selectors with the same matchers, which one read can serve.
 #[derive(Debug)]
@@ -137,7 +136,13 @@ impl<'p> Search<'p, '_> {
                 }
             }
             Expr::Call(call) => {
-                for argument in &call.arguments {
+                // What follows the first argument of info() selects among others.
+                let read = if call.function == Function::Info {
+                    1
+                } else {
+                    usize::MAX
+                };
+                for argument in call.arguments.iter().take(read) {
                     self.visit(argument, steps);
                 }
             }
