@@ -15,7 +15,7 @@ use chronoxide_model::{Labels, METRIC_NAME};
 
 use super::cells::{Operand, Operator, Outcome};
 use super::failure::{Failure, Turn};
-use super::matching::{MatchGroup, match_groups, present_steps};
+use super::matching::{MatchGroup, joinable, match_groups, present_steps};
 use super::notes::Notes;
 use super::scalar;
 use crate::Error;
@@ -144,7 +144,13 @@ impl Join<'_> {
             output.add(series)?;
             return Ok(());
         }
-        self.check_one_side(group, one, failure);
+        self.check_one_side(group, one, failure)?;
+        let joinable = joinable(
+            &self.evaluation.query.stop,
+            many.iter().map(|&number| &self.many[number]),
+            one.iter().map(|&index| (index, &self.one[index])),
+            failure.steps_of_pair(0, self.steps),
+        )?;
         let matching = &self.binary.matching;
         let mut state = State {
             paired: Paired {
@@ -164,7 +170,7 @@ impl Join<'_> {
                 return Ok(());
             }
             let many = Partner::series(&self.many[number]);
-            for &index in one {
+            for &index in &joinable {
                 let one = Partner::series(&self.one[index]);
                 self.pair(Pair { number, many, one }, |_| true, &mut state)?;
             }
@@ -221,9 +227,14 @@ impl Join<'_> {
     }
 
     /// Two series of the "one" side at the same step are an error, if there is anything that they could match.
-    fn check_one_side(&self, group: &MatchGroup, one: &[usize], failure: &mut Failure) {
+    fn check_one_side(
+        &self,
+        group: &MatchGroup,
+        one: &[usize],
+        failure: &mut Failure,
+    ) -> Result<(), Error> {
         if one.len() < 2 {
-            return;
+            return Ok(());
         }
         let matching = &self.binary.matching;
         let filled = matching.fill_left.is_some() || matching.fill_right.is_some();
@@ -232,6 +243,7 @@ impl Join<'_> {
             .get_or_init(|| present_steps(self.many, self.steps));
         let steps = failure.steps(self.steps);
         for step in (0..steps).filter(|&step| filled || many_present[step]) {
+            self.evaluation.check()?;
             let mut present = one
                 .iter()
                 .filter(|&&index| !self.one[index].column.is_absent(step));
@@ -239,9 +251,10 @@ impl Join<'_> {
                 failure.add(Turn::one_side(step, second), || {
                     self.duplicate(group, &self.one[first].labels, &self.one[second].labels)
                 });
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
     fn duplicate(&self, group: &MatchGroup, first: &Labels, second: &Labels) -> Error {
