@@ -1,9 +1,9 @@
 use chronoxide_model::STALE_MARKER;
 
 use super::*;
-use crate::Value;
 use crate::memory_source::MemorySource;
 use crate::syntax::Features;
+use crate::{Point, Value};
 
 const MINUTE: i64 = 60_000;
 
@@ -87,6 +87,39 @@ fn series_that_are_the_same_without_their_names_cannot_lose_them_at_once() {
         assert!(named(true, text).is_ok(), "{text}");
         let error = named(false, text).expect_err(text).to_string();
         assert!(error.contains("same labelset"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn names_that_differ_by_what_was_joined_go_at_once_as_well() {
+    let mut source = MemorySource::default();
+    for (name, at) in [("x", 0), ("x", MINUTE), ("z1", 0), ("z2", MINUTE)] {
+        source.floats(&[("__name__", name), ("job", "1")], at, MINUTE, &[1.0]);
+    }
+    let engine = Engine::new(EngineOptions {
+        features: Features {
+            delayed_name_removal: false,
+            ..Features::ALL
+        },
+        ..EngineOptions::default()
+    });
+    let options = QueryOptions {
+        lookback: Some(Duration::from_secs(1)),
+        ..QueryOptions::default()
+    };
+    for joined in [
+        "x * on (job) group_left (__name__) {__name__=~\"z1|z2\"}",
+        "x * on (job) group_left (__name__) fill_right (1) z1",
+        "x >= on (job) group_left (__name__) fill_right (1) z1",
+        "z1 <= on (job) group_left () fill_left (1) x",
+        "z1 <= bool on (job) group_left () fill_left (1) x",
+    ] {
+        let text = format!("count(last_over_time(abs({joined})[2m:1m]))");
+        let answer = engine.instant(&source, &text, MINUTE, &options).unwrap();
+        let Value::Vector(samples) = answer.value else {
+            panic!("{text} is no vector");
+        };
+        assert_eq!(samples[0].point, Point::Float(1.0), "{text}");
     }
 }
 

@@ -3,7 +3,7 @@
 use chronoxide_model::{METRIC_NAME, MatcherOp};
 
 use crate::eval::{Evaluation, Merged, Sink, reserved};
-use crate::plan::{AggregateOp, BinaryOp, Expr, Grouping, Node, Selector, ValueType};
+use crate::plan::{AggregateOp, Binary, BinaryOp, Expr, Grouping, Node, Selector, ValueType};
 use crate::{Error, Function};
 
 /// Hands on the series of `node`, with names that are to go only if they are kept until the end of the query.
@@ -21,9 +21,11 @@ pub(super) fn for_each(
     let differ_by_name = match &node.expr {
         Expr::Negate(inner) => may_differ_by_name(inner),
         Expr::Call(call) => call.arguments.iter().any(may_differ_by_name),
-        Expr::Binary(binary) => [&binary.left, &binary.right]
-            .into_iter()
-            .any(may_differ_by_name),
+        Expr::Binary(binary) => {
+            names_apart(binary)
+                || may_differ_by_name(&binary.left)
+                || may_differ_by_name(&binary.right)
+        }
         _ => return evaluation.evaluate(node, sink),
     };
     if !differ_by_name {
@@ -83,9 +85,10 @@ fn may_differ_by_name(node: &Node) -> bool {
             BinaryOp::Or => true,
             BinaryOp::And | BinaryOp::Unless => may_differ_by_name(&binary.left),
             op => {
-                op.is_comparison()
-                    && !binary.returns_bool
-                    && (may_differ_by_name(&binary.left) || may_differ_by_name(&binary.right))
+                let keeps_names = op.is_comparison() && !binary.returns_bool;
+                names_apart(binary)
+                    || keeps_names
+                        && (may_differ_by_name(&binary.left) || may_differ_by_name(&binary.right))
             }
         },
         Expr::Call(call) => match call.function {
@@ -99,6 +102,14 @@ fn may_differ_by_name(node: &Node) -> bool {
             _ => false,
         },
     }
+}
+
+/// Whether `binary` itself may give names to some of its series and none to others: those of the "one" side, or of a
+/// "many" side that is filled.
+fn names_apart(binary: &Binary) -> bool {
+    let matching = &binary.matching;
+    let filled = binary.op.is_comparison() && matching.fill_left.is_some();
+    filled || matching.include.iter().any(|name| name == METRIC_NAME)
 }
 
 /// Whether all series that `selector` asks for have the same name.
