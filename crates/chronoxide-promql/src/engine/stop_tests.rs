@@ -175,7 +175,16 @@ fn loops_over_many_steps_look_whether_the_query_is_to_stop() {
 
 #[test]
 fn series_that_lie_ready_are_not_handed_on_any_more() {
-    for text in ["sort(x)", "sort_desc(x)", "sort_by_label(x, \"a\")"] {
+    for text in [
+        "sort(x)",
+        "sort_desc(x)",
+        "sort_by_label(x, \"a\")",
+        "avg(x)",
+        "stddev by (a) (x)",
+        "topk(1, x)",
+        "bottomk by (a) (1, x)",
+        "count_values(\"v\", x)",
+    ] {
         let (result, any) = cancelled(text, 1, false);
         assert!(
             matches!(result, Err(Error::Cancelled)),

@@ -38,6 +38,7 @@ pub(super) fn for_each(
     };
     evaluation.for_each(&aggregate.inner, &mut |series| counts.add(&series))?;
     counts.groups.into_iter().try_for_each(|(labels, counts)| {
+        evaluation.check()?;
         let mut column = Column::absent(counts.len());
         for (step, count) in counts.into_iter().enumerate() {
             if count > 0.0 {

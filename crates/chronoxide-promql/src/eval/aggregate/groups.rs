@@ -125,6 +125,7 @@ pub(super) fn accumulate<A: Accumulator>(
         return Err(error);
     }
     let finished = groups.into_iter().try_for_each(|group| {
+        evaluation.check()?;
         let column = group.accumulator.finish(&mut notes);
         if column.is_empty() {
             return Ok(());

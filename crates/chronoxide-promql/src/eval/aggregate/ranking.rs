@@ -63,7 +63,7 @@ pub(super) fn for_each(
     ranked?;
     groups
         .into_iter()
-        .try_for_each(|group| group.finish(&series_seen, sink))
+        .try_for_each(|group| group.finish(evaluation, &series_seen, sink))
 }
 
 /// Which values win.
@@ -186,11 +186,17 @@ struct Group {
 
 impl Group {
     /// Hands on the series that have any of the best values.
-    fn finish(self, series: &[Outline], sink: Sink<'_>) -> Result<(), Error> {
+    fn finish(
+        self,
+        evaluation: &Evaluation<'_>,
+        series: &[Outline],
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         let steps = self.best.len();
         let mut order: Vec<usize> = Vec::new();
         let mut columns: HashMap<usize, Column> = HashMap::new();
         for (step, best) in self.best.into_iter().enumerate() {
+            evaluation.check_step(step)?;
             for entry in best.into_sorted() {
                 columns
                     .entry(entry.series)
@@ -202,11 +208,9 @@ impl Group {
             }
         }
         drop(self.charges);
-        order
+        let ranked = order
             .into_iter()
-            .try_for_each(|index| match columns.remove(&index) {
-                Some(column) => sink(series[index].with_column(column)),
-                None => Ok(()),
-            })
+            .filter_map(|index| Some(series[index].with_column(columns.remove(&index)?)));
+        evaluation.hand_on(ranked, sink)
     }
 }
