@@ -27,7 +27,7 @@ pub struct EngineOptions {
     /// How many threads one query may use when it reads many samples, 1 at least; as many as the machine has cores. All
     /// queries of an engine together start at most twice as many.
     pub threads: usize,
-    /// Which parts of the language that Prometheus keeps behind flags are on; all of them.
+    /// Which parts of the language that Prometheus keeps behind flags are on; all but late removal of names.
     pub features: Features,
 }
 
@@ -42,7 +42,7 @@ impl Default for EngineOptions {
             timeout: Duration::from_secs(120),
             subquery_step: Duration::from_secs(60),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            features: Features::ALL,
+            features: Features::default(),
         }
     }
 }

@@ -118,7 +118,7 @@ fn a_subquery_lies_on_multiples_of_its_step() {
 }
 
 #[test]
-fn names_go_at_the_end_of_the_query_only() {
+fn names_go_with_the_function_that_takes_them_away() {
     let labels = |text: &str| {
         let samples = instant(text, MINUTE).unwrap();
         samples
@@ -129,7 +129,8 @@ fn names_go_at_the_end_of_the_query_only() {
     assert_eq!(labels("abs(temperature)"), ["{room=\"lab\"}"]);
     assert_eq!(
         labels("label_replace(abs(temperature), \"was\", \"$1\", \"__name__\", \"(.*)\")"),
-        ["{room=\"lab\", was=\"temperature\"}"]
+        ["{room=\"lab\"}"],
+        "but for whoever turns late removal on"
     );
     assert_eq!(
         labels("last_over_time(temperature[1m])"),

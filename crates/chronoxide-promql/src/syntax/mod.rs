@@ -49,7 +49,7 @@ use second_reading::{Verdict, second_reading};
 /// Longer texts are refused unread.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Parts of PromQL that Prometheus keeps behind flags. All are on by default.
+/// Parts of PromQL that Prometheus keeps behind flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// Functions and aggregations marked experimental, such as `info` and `limitk`.
@@ -91,8 +91,13 @@ impl Features {
 }
 
 impl Default for Features {
+    /// Everything but late removal of names, which alone makes queries that Prometheus understands without any flag answer
+    /// otherwise.
     fn default() -> Self {
-        Self::ALL
+        Self {
+            delayed_name_removal: false,
+            ..Self::ALL
+        }
     }
 }
 

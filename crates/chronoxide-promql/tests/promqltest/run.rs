@@ -56,6 +56,8 @@ pub(crate) fn run_script(text: &str) -> Result<Outcome, String> {
             lookback: Duration::from_secs(300),
             timeout: Duration::from_secs(100),
             subquery_step: Duration::from_secs(60),
+            // As upstream runs them.
+            features: Features::ALL,
             ..EngineOptions::default()
         }),
     };

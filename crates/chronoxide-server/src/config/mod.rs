@@ -556,7 +556,7 @@ mod tests {
         assert_eq!(config.retention_time, Duration::from_secs(30 * 86_400));
         assert_eq!(config.durability, DurabilityMode::Sync);
         assert_eq!(config.self_metrics_interval, Some(Duration::from_secs(15)));
-        assert_eq!(config.promql_features, Features::ALL);
+        assert_eq!(config.promql_features, Features::default());
         assert_eq!(config.flags().len(), Setting::ALL.len());
     }
 

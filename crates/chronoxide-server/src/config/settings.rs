@@ -213,8 +213,9 @@ impl Setting {
         Self::new(
             "promql.enable",
             "NAMES",
-            "all",
-            "Parts of PromQL that Prometheus keeps behind flags, by name with commas between; `all` or `none`",
+            "experimental-functions,duration-expressions,extended-range-selectors,binop-fill-modifiers,use-start-timestamps",
+            "Parts of PromQL that Prometheus keeps behind flags, by name with commas between, and `delayed-name-removal`; \
+             `all` or `none`",
         ),
         Self::new(
             "remote-write.size-limit",

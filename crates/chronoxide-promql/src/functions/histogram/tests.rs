@@ -3,10 +3,16 @@ use std::sync::Arc;
 use chronoxide_model::{BucketCounts, BucketSpan, CounterResetHint, Histogram, HistogramCounts};
 
 use crate::memory_source::MemorySource;
-use crate::{Answer, Engine, Point, QueryOptions, Value};
+use crate::syntax::Features;
+use crate::{Answer, Engine, EngineOptions, Point, QueryOptions, Value};
 
 fn answer(source: &MemorySource, text: &str) -> Answer {
-    Engine::default()
+    // Names that go late are told.
+    let engine = Engine::new(EngineOptions {
+        features: Features::ALL,
+        ..EngineOptions::default()
+    });
+    engine
         .instant(source, text, 0, &QueryOptions::default())
         .unwrap()
 }
