@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use chronoxide_benches::{DASHBOARD_QUERIES, dashboard_series};
 use chronoxide_model::{Matcher, Sample, TimeRange, WriteBatch};
+use chronoxide_promql::syntax::Features;
 use chronoxide_promql::{Answer, Engine, EngineOptions, QueryOptions, RangeTimes, Value};
 use chronoxide_storage::{Database, Durability, Options};
 use rand::SeedableRng;
@@ -125,6 +126,8 @@ fn cancel(folder: &Path, queries: &[&str]) -> Result<(), Failure> {
         timeout: Duration::from_secs(3600),
         samples_max: u64::MAX,
         memory_max: u64::MAX,
+        // Rates of all metrics at once would be the same series otherwise.
+        features: Features::ALL,
         ..EngineOptions::default()
     });
     for text in queries {
