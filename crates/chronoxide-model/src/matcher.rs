@@ -238,8 +238,9 @@ impl Matcher {
     }
 
     /// What a regular expression took to compile, and takes to keep: characters and character ranges, times their
-    /// repetitions, or its length if that is more, and some more for each expression; 0 for other matchers. Time and memory go with it, so that a caller
-    /// can bound what one request may cost. Alternatives that are all plain text weigh little more than one each.
+    /// repetitions, or its length if that is more, and some more for each expression; 0 for other matchers. Time and memory
+    /// go with it, so that a caller can bound what one request may cost. Alternatives that are all plain text weigh little
+    /// more than one each.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.pattern.as_ref().map_or(0, |pattern| pattern.weight)
